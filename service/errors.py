@@ -1,0 +1,175 @@
+"""The one error tree: every failure says what happened, to what, and what to do about it.
+
+GitopsError
+├── SettingsError            a key of config.yaml or an environment variable is wrong
+├── RequestError             an HTTP request we refuse
+│   ├── Unauthorized         401
+│   ├── Forbidden            403
+│   ├── NotFound             404
+│   ├── Conflict             409
+│   ├── PayloadTooLarge      413
+│   └── Malformed            400
+├── StoreError
+│   ├── StoreUnavailable     could not be made durable; 503, try again
+│   └── LeaseLost            somebody else has this work now; stop writing
+├── SourceError              git
+│   ├── RepositoryUnreachable   gone, refused, hanging, wants a password
+│   ├── RepositoryEmpty
+│   ├── RefRejected          a ref name that no honest forge sends
+│   ├── RefMissing
+│   └── CheckoutFailed
+├── ProjectError             what the repository says is wrong
+│   ├── GitopsFileError      .gitops.yaml
+│   ├── ProjectFileError     project.yaml
+│   ├── NameTaken            another (repository, path, ref) owns the project's name
+│   └── CronError
+├── LauncherError
+│   ├── RunnerEnvironmentError  no Python 3.9, or its packages did not install
+│   ├── LoadFailed           project.yaml or project_setup.py did not load
+│   └── LaunchFailed
+└── DeliveryError            a notification did not leave
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+
+class GitopsError(Exception):
+    """Base of the tree.
+
+    `what` says what happened and to what; `mend` says what to do. `detail` is longer text (a traceback, git's
+    words). `retry` tells the reconciler whether the same step may succeed later by itself. `code` is the stable
+    name used in APIs and events.
+    """
+
+    retry = False
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+
+    def __init__(self, what: str, *, mend: str = "", detail: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.mend = mend
+        self.detail = detail
+
+    @property
+    def code(self) -> str:
+        """`RepositoryEmpty` → `repository-empty`."""
+        name = type(self).__name__
+        return "".join(f"-{c.lower()}" if c.isupper() else c for c in name).lstrip("-")
+
+    def __str__(self) -> str:
+        return f"{self.what}. {self.mend}".rstrip(" .") + "." if self.mend else self.what
+
+
+class SettingsError(GitopsError):
+    """A setting is wrong; names the key, the value and the mend."""
+
+
+class RequestError(GitopsError):
+    """An HTTP request that is refused."""
+
+    status = HTTPStatus.BAD_REQUEST
+
+
+class Unauthorized(RequestError):
+    status = HTTPStatus.UNAUTHORIZED
+
+
+class Forbidden(RequestError):
+    status = HTTPStatus.FORBIDDEN
+
+
+class NotFound(RequestError):
+    status = HTTPStatus.NOT_FOUND
+
+
+class Conflict(RequestError):
+    status = HTTPStatus.CONFLICT
+
+
+class PayloadTooLarge(RequestError):
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class Malformed(RequestError):
+    status = HTTPStatus.BAD_REQUEST
+
+
+class StoreError(GitopsError):
+    """The store."""
+
+
+class StoreUnavailable(StoreError):
+    """A write could not be made durable (disk full, database away)."""
+
+    retry = True
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class LeaseLost(StoreError):
+    """The work is leased to somebody else by now."""
+
+
+class SourceError(GitopsError):
+    """Git."""
+
+
+class RepositoryUnreachable(SourceError):
+    retry = True
+
+
+class RepositoryEmpty(SourceError):
+    pass
+
+
+class RefRejected(SourceError):
+    pass
+
+
+class RefMissing(SourceError):
+    pass
+
+
+class CheckoutFailed(SourceError):
+    retry = True
+
+
+class ProjectError(GitopsError):
+    """What the repository says is wrong; the last good revision stays in force."""
+
+
+class GitopsFileError(ProjectError):
+    pass
+
+
+class ProjectFileError(ProjectError):
+    pass
+
+
+class NameTaken(ProjectError):
+    pass
+
+
+class CronError(ProjectError):
+    pass
+
+
+class LauncherError(GitopsError):
+    """Starting or following a job."""
+
+
+class RunnerEnvironmentError(LauncherError):
+    pass
+
+
+class LoadFailed(LauncherError):
+    pass
+
+
+class LaunchFailed(LauncherError):
+    retry = True
+
+
+class DeliveryError(GitopsError):
+    """A notification did not leave."""

@@ -1,0 +1,106 @@
+"""Where jobs run. A launcher starts a job at most once, follows it, and keeps its log; it decides nothing.
+
+Every launcher has the same five verbs. `ensure` is create-or-adopt by job id: called twice, even by two services,
+it starts one job. A job's events are lines appended to its event file, the same for all launchers, so that there
+is one reader; what a job printed is its log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol
+
+
+class JobKind(StrEnum):
+    LOAD = "load"
+    RUN = "run"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One execution of the workflow runner.
+
+    `id` names it everywhere and is safe as a file and pod name. `source` is a directory that holds exactly the files
+    of one commit and is the job's alone: the job may write into it. `payload` is the runner's job document
+    (docs/reference/runner.md) without the paths, which the launcher adds. `timeout_s` counts from the start.
+    """
+
+    id: str
+    kind: JobKind
+    source: Path
+    payload: dict[str, Any]
+    timeout_s: float
+    mlrun_version: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    requirements_file: str | None = None
+
+
+class Life(StrEnum):
+    """What is known of a job's process."""
+
+    UNKNOWN = "unknown"  # nothing of it is here: it was never started, or was cleaned
+    STARTING = "starting"  # started, not claimed
+    ALIVE = "alive"
+    GONE = "gone"  # no more events will come
+
+
+class EndReason(StrEnum):
+    """Why a job is gone, where the launcher itself ended it or saw it end."""
+
+    EXITED = "exited"
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timed-out"
+    KILLED = "killed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What came of a job since `position` (bytes of its event file): whole events, in order, and its life.
+
+    An event is a dict with `event` (claimed, started, step.started, step.finished, artifact, finished ...), `at`
+    (RFC 3339, UTC) and its own fields. `GONE` is only said once every event has been read.
+    """
+
+    job: str
+    life: Life
+    position: int
+    events: tuple[dict[str, Any], ...] = ()
+    ended: EndReason | None = None
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogChunk:
+    """`text` from byte `offset` up to `next_offset`; `complete` when the job is gone and all was read."""
+
+    text: str
+    next_offset: int
+    complete: bool
+
+
+class Launcher(Protocol):
+    name: str
+
+    def ensure(self, job: Job) -> None:
+        """Start `job` unless it was started before. Raises LaunchFailed, RunnerEnvironmentError."""
+
+    def observe(self, positions: Mapping[str, int], timeout_s: float) -> list[Observation]:
+        """News of these jobs; waits up to `timeout_s` for the first."""
+
+    def result(self, job: str) -> dict[str, Any]:
+        """The result document of a `load` job that succeeded."""
+
+    def cancel(self, job: str, reason: EndReason = EndReason.CANCELLED) -> None:
+        """End it with everything it started; does nothing to a job that is gone. A job not yet started never will."""
+
+    def logs(self, job: str, offset: int = 0) -> LogChunk:
+        """What it printed, from byte `offset`."""
+
+    def clean(self, job: str) -> None:
+        """Forget its files, the log excepted."""
+
+    def close(self) -> None:
+        """Let go; jobs run on and are adopted by the next service."""

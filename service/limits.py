@@ -1,0 +1,64 @@
+"""Every cap in one place, each with where it comes from."""
+
+KIB = 1024
+MIB = 1024 * KIB
+
+# GitHub sends at most 25 MB and drops what is larger (GitHub docs, "Webhook events and payloads").
+WEBHOOK_BODY_BYTES = 25 * MIB
+# json of 9 MB holds the GIL for 350 ms; larger bodies are accepted unparsed and parsed by a worker.
+WEBHOOK_INLINE_PARSE_BYTES = 1 * MIB
+# Deeper payloads than any forge sends; msgspec itself guards recursion.
+WEBHOOK_JSON_DEPTH = 100
+# API bodies are small objects written by people.
+API_BODY_BYTES = 1 * MIB
+
+# Concurrent writers that share one commit; a transaction longer than this would make the first wait too long.
+STORE_BATCH_ROWS = 64
+# A writer that waited this long answers 503 instead of holding the forge's connection (GitHub gives 10 s).
+STORE_WRITE_TIMEOUT_S = 8.0
+
+# Leases: outside writes time out under a third of it.
+LEASE_S = 60.0
+OUTSIDE_WRITE_TIMEOUT_S = LEASE_S / 3 - 1
+
+# Retries of a failing step: 1 s, 2 s, 4 s ... and never further apart than this.
+BACKOFF_FIRST_S = 1.0
+BACKOFF_MAX_S = 300.0
+# After so many failed fetches the waiting deliveries are told; polling goes on.
+FETCH_ATTEMPTS = 5
+NOTIFY_ATTEMPTS = 12
+
+# Git. A mirror that takes longer than this is hanging (Argo CD gives git 90 s by default).
+GIT_TIMEOUT_S = 300.0
+GIT_LOW_SPEED_BYTES = 1000
+GIT_LOW_SPEED_S = 60
+# git itself allows longer names; forges do not show them.
+REF_NAME_BYTES = 255
+# One blob that the service itself reads (.gitops.yaml, project.yaml).
+REPOSITORY_FILE_BYTES = 1 * MIB
+CHECKOUT_FILES = 200_000
+CHECKOUT_BYTES = 4 * 1024 * MIB
+
+# YAML read by the service: a bomb of aliases grows past these while it is still small on disk.
+YAML_ALIASES = 100
+YAML_DEPTH = 50
+YAML_NODES = 50_000
+
+# Runs.
+LOAD_TIMEOUT_S = 300.0
+RUN_TIMEOUT_S = 24 * 3600.0
+# SIGTERM first, SIGKILL this much later.
+CANCEL_GRACE_S = 5.0
+# One line of a run's event file; a longer one is cut by the runner.
+EVENT_BYTES = 256 * KIB
+# A run's log on disk; what a workflow prints beyond it is dropped with a remark.
+RUN_LOG_BYTES = 64 * MIB
+# A load's result: plain JSON of a project.
+LOAD_RESULT_BYTES = 16 * MIB
+# An idle warm runner ends itself.
+WARM_IDLE_S = 60.0
+WARM_PARENTS = 2
+
+# Lists page by cursor.
+PAGE_DEFAULT = 50
+PAGE_MAX = 500

@@ -1,0 +1,273 @@
+"""The tables. Times are seconds since the epoch (float, UTC); ids are ULIDs in lower case; JSON is text.
+
+Nothing here knows which database it is on.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# A raw webhook and its decision. A small body is `body`; a large one lies compressed in the spool file `spool`.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("hook", String(200), nullable=False),
+    Column("forge", String(32), nullable=False),
+    Column("forge_id", String(200)),  # the forge's own delivery id
+    Column("received_at", Float, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", Text, nullable=False, default=""),
+    Column("event", String(64)),
+    Column("repository", String(200)),  # our name of it; None until parsed, or when unknown
+    Column("ref", String(255)),
+    Column("before", String(64)),
+    Column("after", String(64)),
+    Column("pusher", String(200)),
+    Column("headers", Text, nullable=False, default="{}"),  # without credentials
+    Column("size", Integer, nullable=False, default=0),
+    Column("body", LargeBinary),
+    Column("spool", Text),
+    Column("parsed", Boolean, nullable=False, default=True),
+    Column("outcome", String(16)),
+    Column("outcome_reason", Text),
+    Column("outcome_at", Float),
+    Index(None, "repository", "outcome"),
+    Index(None, "hook", "forge_id"),
+)
+
+# What is to be done. `wanted > done` means there is work; a lease says who does it, its fence which of them is newest.
+work = Table(
+    "work",
+    metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("key", String(200), primary_key=True),
+    Column("wanted", Integer, nullable=False),
+    Column("done", Integer, nullable=False, default=0),
+    Column("not_before", Float, nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("owner", String(64)),
+    Column("lease_until", Float),
+    Column("fence", Integer, nullable=False, default=0),
+    Column("error", Text),
+    Index(None, "kind", "not_before"),
+)
+
+# What the last fetch found.
+repositories = Table(
+    "repositories",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("default_branch", String(255)),
+    Column("fetched_at", Float),
+    Column("error", Text),
+    Column("error_at", Float),
+    Column("delivered_at", Float),
+)
+
+# The tip of each ref that concerns us.
+refs = Table(
+    "refs",
+    metadata,
+    Column("repository", String(200), primary_key=True),
+    Column("ref", String(255), primary_key=True),
+    Column("commit", String(64), nullable=False),
+    Column("seen_at", Float, nullable=False),
+    Column("missing_since", Float),
+)
+
+projects = Table(
+    "projects",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("repository", String(200), nullable=False),
+    Column("path", String(400), nullable=False),
+    Column("ref", String(255), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("in_force", String(32)),  # a revision's id
+    Column("in_force_sync", String(26)),
+    Column("synced_commit", String(64)),  # of the last sync that succeeded: the base of the next diff
+    Column("last_seq", Integer, nullable=False, default=0),
+    Column("suspended", Boolean, nullable=False, default=False),
+    Column("pinned", String(32)),
+    Column("error", Text),
+    UniqueConstraint("repository", "path", "ref"),
+)
+
+# A transition of one project to one commit. `seq` counts a project's syncs.
+syncs = Table(
+    "syncs",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("project", String(63), nullable=False),
+    Column("repository", String(200), nullable=False),
+    Column("ref", String(255), nullable=False),
+    Column("commit", String(64), nullable=False),
+    Column("base", String(64)),
+    Column("seq", Integer, nullable=False),
+    Column("cause", String(16), nullable=False),
+    Column("declaration", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", Text, nullable=False, default=""),
+    Column("superseded_by", String(26)),
+    Column("subject", Text),
+    Column("author", String(200)),
+    Column("revision", String(32)),
+    Column("plan", Text),
+    Column("error", Text),  # JSON: code, what, mend, detail
+    Column("timings", Text, nullable=False, default="{}"),  # JSON: stage -> seconds
+    Column("created_at", Float, nullable=False),
+    Column("started_at", Float),
+    Column("ended_at", Float),
+    UniqueConstraint("project", "seq"),
+    Index(None, "repository", "ref", "commit"),
+    Index(None, "project", "state"),
+)
+
+# A resolved project. The same configuration met at another commit is the same revision.
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("project", String(63), primary_key=True),
+    Column("id", String(32), primary_key=True),
+    Column("commit", String(64), nullable=False),  # where it was first resolved
+    Column("resolved", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("project", String(63), nullable=False),
+    Column("repository", String(200), nullable=False),
+    Column("workflow", String(200), nullable=False),
+    Column("sync", String(26), ForeignKey("syncs.id")),  # planned by a sync ...
+    Column("schedule", String(26)),  # ... or by a fire of this schedule ...
+    Column("due", Float),
+    Column("request", String(64)),  # ... or asked for by a person (an idempotency key)
+    Column("retry_of", String(26)),
+    Column("ref", String(255), nullable=False),
+    Column("commit", String(64), nullable=False),
+    Column("revision", String(32), nullable=False),
+    Column("arguments", Text, nullable=False),
+    Column("concurrency", String(16), nullable=False),
+    Column("launcher", String(16), nullable=False),
+    Column("image", Text),
+    Column("mlrun_version", String(32), nullable=False),
+    Column("timeout_s", Float, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", Text, nullable=False, default=""),
+    Column("position", Integer, nullable=False, default=0),  # bytes of the event file that were read
+    Column("cancel", String(16)),  # an EndReason that was asked for
+    Column("results", Text),
+    Column("error", Text),  # JSON: type, message, traceback
+    Column("created_at", Float, nullable=False),
+    Column("started_at", Float),
+    Column("ended_at", Float),
+    UniqueConstraint("sync", "project", "workflow"),
+    UniqueConstraint("schedule", "due"),
+    UniqueConstraint("project", "request"),
+    Index(None, "project", "state"),
+    Index(None, "launcher", "state"),
+)
+
+run_events = Table(
+    "run_events",
+    metadata,
+    Column("run", String(26), primary_key=True),
+    Column("position", Integer, primary_key=True),  # of the line in the run's event file: a line is stored once
+    Column("at", Float, nullable=False),
+    Column("event", String(32), nullable=False),
+    Column("data", Text, nullable=False),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("project", String(63), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("workflow", String(200), nullable=False),
+    Column("cron", String(200), nullable=False),
+    Column("timezone", String(64), nullable=False),
+    Column("catch_up", String(16), nullable=False),
+    Column("arguments", Text, nullable=False),
+    Column("evaluated_until", Float, nullable=False),  # every due time up to here has a row in fires
+    Column("next_due", Float),
+    Column("suspended", Boolean, nullable=False, default=False),
+    Column("created_at", Float, nullable=False),
+    Column("changed_at", Float, nullable=False),
+    Column("removed_at", Float),
+    Column("sync", String(26)),
+    Index(None, "project", "name"),
+    Index(None, "removed_at", "next_due"),
+)
+
+# A due time and what became of it.
+fires = Table(
+    "fires",
+    metadata,
+    Column("schedule", String(26), primary_key=True),
+    Column("due", Float, primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("reason", Text, nullable=False, default=""),
+    Column("run", String(26)),
+    Column("at", Float, nullable=False),
+)
+
+# The outbox: one row a (message, handler).
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("handler", String(64), nullable=False),
+    Column("event", String(32), nullable=False),
+    Column("key", String(200), nullable=False),  # what it says, without times; unique a handler
+    Column("project", String(63)),
+    Column("run", String(26)),
+    Column("sync", String(26)),
+    Column("message", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", Text, nullable=False, default=""),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("created_at", Float, nullable=False),
+    Column("sent_at", Float),
+    UniqueConstraint("handler", "key"),
+    Index(None, "state"),
+)
+
+# Who did what by API.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("actor", String(100), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("target", String(255), nullable=False),
+    Column("data", Text, nullable=False, default="{}"),
+)
