@@ -11,7 +11,8 @@ GitopsError
 │   └── Malformed            400
 ├── StoreError
 │   ├── StoreUnavailable     could not be made durable; 503, try again
-│   └── LeaseLost            somebody else has this work now; stop writing
+│   ├── LeaseLost            somebody else has this work now; stop writing
+│   └── TransitionRefused    a state that this one does not lead to
 ├── SourceError              git
 │   ├── RepositoryUnreachable   gone, refused, hanging, wants a password
 │   ├── RepositoryEmpty
@@ -32,6 +33,7 @@ GitopsError
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 
 
@@ -63,7 +65,11 @@ class GitopsError(Exception):
 
 
 class SettingsError(GitopsError):
-    """A setting is wrong; names the key, the value and the mend."""
+    """Settings are wrong; names each key, value and mend. `problems` are the same one by one (`service.settings.Problem`)."""
+
+    def __init__(self, what: str, *, mend: str = "", detail: str = "", problems: Sequence[object] = ()) -> None:
+        super().__init__(what, mend=mend, detail=detail)
+        self.problems = tuple(problems)
 
 
 class RequestError(GitopsError):
@@ -109,6 +115,10 @@ class StoreUnavailable(StoreError):
 
 class LeaseLost(StoreError):
     """The work is leased to somebody else by now."""
+
+
+class TransitionRefused(StoreError):
+    """Something is not in a state from which the wanted one can be reached; nothing was changed."""
 
 
 class SourceError(GitopsError):

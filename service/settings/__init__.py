@@ -1,0 +1,51 @@
+"""Typed settings: one YAML file, overridden by `GITOPS_*`; every secret also as a file.
+
+`load_settings` is the front door; it gives frozen `Settings` or raises SettingsError, which names each wrong key, its
+value and the mend. Unknown keys are errors. `forget_secrets` clears the environment of what was read.
+"""
+
+from service.settings.environment import forget_secrets
+from service.settings.load import load_settings
+from service.settings.model import (
+    Auth,
+    Credentials,
+    Forge,
+    HandlerSettings,
+    Hook,
+    LauncherSettings,
+    Mlrun,
+    Policy,
+    Repository,
+    Schedules,
+    Secrets,
+    Server,
+    Settings,
+    Store,
+    Subscription,
+    Token,
+    is_loopback,
+)
+from service.settings.problems import Problem
+
+__all__ = [
+    "Auth",
+    "Credentials",
+    "Forge",
+    "HandlerSettings",
+    "Hook",
+    "LauncherSettings",
+    "Mlrun",
+    "Policy",
+    "Problem",
+    "Repository",
+    "Schedules",
+    "Secrets",
+    "Server",
+    "Settings",
+    "Store",
+    "Subscription",
+    "Token",
+    "forget_secrets",
+    "is_loopback",
+    "load_settings",
+]

@@ -1,0 +1,46 @@
+"""What no single key can tell: settings that are fine alone and wrong together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from service.settings.model import Settings
+from service.settings.problems import Problem
+
+
+def contradictions(settings: Settings, *, root: bool) -> Iterator[Problem]:
+    yield from _names_are_distinct(settings)
+    yield from _handlers_exist(settings)
+    yield from _strangers_are_kept_out(settings, root=root)
+
+
+def _names_are_distinct(settings: Settings) -> Iterator[Problem]:
+    """A repository and a hook share the addresses under /webhooks, so they share the names too."""
+    seen: dict[str, str] = {}
+    for key, entries in (("repositories", settings.repositories), ("hooks", settings.hooks)):
+        for i, hook in enumerate(entries):
+            here = f"{key}[{i}].name"
+            if hook.name in seen:
+                yield Problem(here, f"is taken by {seen[hook.name]}", "choose another name", repr(hook.name))
+            seen.setdefault(hook.name, here)
+
+
+def _handlers_exist(settings: Settings) -> Iterator[Problem]:
+    for i, subscription in enumerate(settings.notify):
+        if subscription.to not in settings.handlers:
+            known = ", ".join(sorted(settings.handlers))
+            yield Problem(f"notify[{i}].to", "is no handler", f"handlers has: {known}", repr(subscription.to))
+
+
+def _strangers_are_kept_out(settings: Settings, *, root: bool) -> Iterator[Problem]:
+    """Beyond loopback there are strangers: the API needs tokens, and runners a user of their own or a word of trust."""
+    if settings.server.loopback:
+        return
+    host = repr(settings.server.host)
+    if not settings.auth.tokens:
+        mend = "add auth.tokens (`mlrun-gitops token` makes one), or listen on 127.0.0.1"
+        yield Problem("server.host", "is open to the network, and the API has no tokens", mend, host)
+    if settings.launcher.kind == "process" and not root and not settings.launcher.trusted:
+        what = "with the process launcher, everybody who can push acts as the service's own user"
+        mend = "write `trusted: true` if that is meant, or run the service as root, so that runners get a user of their own"
+        yield Problem("launcher.trusted", what, mend, "False")

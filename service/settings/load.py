@@ -1,0 +1,86 @@
+"""From a file and the environment to Settings, or to one error that lists everything that is wrong."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from service.errors import SettingsError
+from service.settings.checks import contradictions
+from service.settings.environment import overlay
+from service.settings.model import Settings
+from service.settings.problems import Loc, problems_of, settings_error
+
+
+def load_settings(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Settings from `path`, else from `GITOPS_CONFIG`, else from the environment alone.
+
+    Raises SettingsError, whose `problems` are all that was found.
+    """
+    path = path or (Path(environ["GITOPS_CONFIG"]) if environ.get("GITOPS_CONFIG") else None)
+    source = str(path) if path else "the environment"
+    data = _read(path) if path else {}
+    origins, problems = overlay(data, environ)
+
+    def origin(loc: Loc) -> str:
+        return next((name for place, name in origins.items() if loc[: len(place)] == place), "")
+
+    try:
+        settings = Settings.model_validate(data)
+    except ValidationError as error:
+        raise settings_error(source, problems + problems_of(error, Settings, origin)) from None
+    problems += contradictions(settings, root=os.geteuid() == 0)
+    if problems:
+        raise settings_error(source, problems)
+    return settings
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        data = yaml.load(path.read_bytes(), _Loader)  # noqa: S506 (_Loader is a SafeLoader)
+    except OSError as error:
+        mend = "name an existing file by --config or GITOPS_CONFIG"
+        raise SettingsError(f"{path} cannot be read: {error.strerror}", mend=mend) from error
+    except yaml.MarkedYAMLError as error:
+        # Not the error's own text: it quotes the line, in which a secret may stand.
+        mark = error.problem_mark or error.context_mark
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise SettingsError(f"{path}{where}: {error.problem}", mend="mend the YAML there") from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError):
+        raise SettingsError(f"{path} is no YAML text in UTF-8", mend="see the reference of settings") from None
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise SettingsError(
+            f"{path} holds no settings", mend="write `key: value` lines, as the reference of settings shows"
+        )
+    return data
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice, of which YAML would silently take the last; `on` is a word, not true."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, Hashable) and key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key} stands twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+_BOOL = "tag:yaml.org,2002:bool"
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, regex) for tag, regex in resolvers if tag != _BOOL]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(_BOOL, re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))

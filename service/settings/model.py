@@ -1,0 +1,424 @@
+"""Every setting, typed, with what it means; the reference page and the starter file are made from here.
+
+A section refuses keys it does not know. A secret `x` may be given as `x_file` instead: the path of a file whose
+content, without the newline at its end, is the secret; a list of secrets is a file with one a line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from service.settings.problems import at, wrong
+from service.settings.shape import is_secret
+
+Forge = Literal["github", "gitlab", "gitea", "forgejo", "gogs", "bitbucket", "bitbucket-dc", "azure-devops", "generic"]
+NAME = re.compile(r"^[a-z0-9]([-a-z0-9_.]{0,98}[a-z0-9])?$")
+TOKEN_LENGTH = 16
+LOOPBACK_NAMES = ("localhost", "::1")
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+# An option of a handler with such a name is not shown; handlers' own types say it exactly, but live elsewhere.
+_SECRETIVE = re.compile(r"url|token|secret|password|key|dsn|auth", re.IGNORECASE)
+
+
+def is_loopback(host: str) -> bool:
+    return host in LOOPBACK_NAMES or re.fullmatch(r"127(\.\d{1,3}){3}", host) is not None
+
+
+def seconds(value: Any) -> Any:
+    """`90`, `"90s"`, `"3m"`, `"2h"`, `"1d"` → seconds."""
+    if not isinstance(value, str):
+        return value
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", value.strip())
+    if not found:
+        raise ValueError("is no duration; write for example 90s, 3m or 2h")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def _words(value: Any) -> Any:
+    """`"a, b"` → `["a", "b"]`: one value needs no brackets, and the environment has none."""
+    return [w.strip() for w in value.split(",") if w.strip()] if isinstance(value, str) else value
+
+
+def _lines(value: Any) -> Any:
+    if isinstance(value, str) and value != "insecure":
+        return [line.strip() for line in value.splitlines() if line.strip()]
+    return value
+
+
+def _name(value: str) -> str:
+    if not NAME.match(value):
+        raise ValueError("is no name; use lower-case letters, digits and - _ . (at most 100)")
+    return value
+
+
+def _http_url(value: str) -> str:
+    if not re.match(r"^https?://[^\s/@]+(/\S*)?$", value):
+        raise ValueError("is no address; write for example https://gitops.example.com")
+    return value.rstrip("/")
+
+
+Duration = Annotated[float, BeforeValidator(seconds), Field(ge=0)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+Name = Annotated[str, Field(max_length=100), BeforeValidator(lambda v: _name(v) if isinstance(v, str) else v)]
+HttpUrl = Annotated[str, BeforeValidator(lambda v: _http_url(v) if isinstance(v, str) else v)]
+# `insecure` is the only way to have none.
+Secrets = Annotated[tuple[SecretStr, ...] | Literal["insecure"], BeforeValidator(_lines)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _secrets_from_files(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        files = [f"{name}_file" for name, f in cls.model_fields.items() if is_secret(f.annotation)]
+        return dict(_read_files(data, [f for f in files if f in data]))
+
+
+def _read_files(data: Mapping[str, Any], keys: list[str]) -> Iterator[tuple[str, Any]]:
+    """`data` with each of `keys` (`x_file`) replaced by `x`, the file's content."""
+    yield from ((k, v) for k, v in data.items() if k not in keys)
+    for key in keys:
+        name = key.removesuffix("_file")
+        if data[key] is None:
+            continue
+        if data.get(name) is not None:
+            raise wrong(at((key,), f"stands beside {name}", mend="give one of the two"))
+        yield name, read_secret(key, data[key])
+
+
+def read_secret(key: str, path: Any) -> str:
+    """The secret in a file. The error names the file, never what is in it."""
+    try:
+        secret = Path(str(path)).read_text(encoding="utf-8").rstrip("\r\n")
+    except OSError as error:
+        what = f"cannot be read: {error.strerror}"
+        raise wrong(at((key,), what, mend="check the path and who may read it", value=str(path))) from error
+    except UnicodeDecodeError as error:
+        raise wrong(at((key,), "holds no text", value=str(path))) from error
+    if not secret:
+        raise wrong(at((key,), "is an empty file", mend="write the secret into it", value=str(path)))
+    return secret
+
+
+class Store(Section):
+    """Where deliveries, projects, runs and schedules are kept."""
+
+    url: SecretStr | None = Field(
+        default=None,
+        description="A PostgreSQL database as `postgresql+psycopg://user:password@host/name`. Without it the store is a "
+        "SQLite file in `data_dir`, for exactly one service process.",
+    )
+
+
+class Server(Section):
+    """The HTTP server: webhooks, API, dashboard."""
+
+    host: str = Field(
+        default="127.0.0.1", description="The address to listen on. Anything but loopback needs `auth.tokens`."
+    )
+    port: int = Field(default=8080, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    public_url: HttpUrl | None = Field(
+        default=None, description="Where forges and people reach the service; links in notifications begin with it."
+    )
+    internal_url: HttpUrl | None = Field(
+        default=None, description="Where runner pods reach the service, if not at `public_url`."
+    )
+    threads: int = Field(default=32, ge=1, le=256, description="Requests that are answered at the same time.")
+
+    @property
+    def loopback(self) -> bool:
+        return is_loopback(self.host)
+
+
+class Token(Section):
+    """A bearer token of the API; in YAML a plain string is one with a name made up."""
+
+    name: str = Field(
+        default="default", min_length=1, max_length=100, description="Who it belongs to; the audit log shows it."
+    )
+    token: SecretStr = Field(description="The secret, at least 16 characters; `mlrun-gitops token` makes a good one.")
+
+    @field_validator("token")
+    @classmethod
+    def _long_enough(cls, value: SecretStr) -> SecretStr:
+        if len(value.get_secret_value()) < TOKEN_LENGTH:
+            raise ValueError(f"is shorter than {TOKEN_LENGTH} characters; `mlrun-gitops token` makes a good one")
+        return value
+
+
+class Auth(Section):
+    """Who may use the API."""
+
+    tokens: tuple[Token, ...] = Field(
+        default=(), description="Bearer tokens. With none, the API answers loopback only, and asks for nothing."
+    )
+    oidc: None = Field(default=None, description="Sign-in by OpenID Connect; no version has it yet, so leave it out.")
+
+    @field_validator("tokens", mode="before")
+    @classmethod
+    def _plain_tokens(cls, value: Any) -> Any:
+        value = _lines(value)
+        if isinstance(value, (list, tuple)):
+            return [{"name": f"token-{i + 1}", "token": t} if isinstance(t, str) else t for i, t in enumerate(value)]
+        return value
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Auth:
+        for i, token in enumerate(self.tokens):
+            if token.name in [t.name for t in self.tokens[:i]]:
+                what = f"{token.name!r} names a second token"
+                raise wrong(at(("tokens", i, "name"), what, mend="give each token its own name", value=token.name))
+        return self
+
+
+class Mlrun(Section):
+    """The MLRun that projects are written for."""
+
+    version: Literal["1.8.0", "1.9.2", "1.10.4", "1.12.1"] = Field(
+        default="1.9.2", description="The version of MLRun in the runner environment."
+    )
+    api: HttpUrl | None = Field(
+        default=None, description="The MLRun API server; without it projects live in the store alone."
+    )
+    source: Literal["archive", "git"] = Field(
+        default="archive", description="Where MLRun takes files from: an archive of the very commit, or the Git branch."
+    )
+    runner_token: SecretStr | None = Field(default=None, description="What runners show to the MLRun API.")
+    image_suffix: str = Field(default="-py39", description="How the tag of an MLRun image for Python 3.9 ends.")
+    images_registry: str | None = Field(default=None, description="The registry MLRun's images are taken from.")
+
+
+class LauncherSettings(Section):
+    """Where projects are loaded and workflows run."""
+
+    kind: Literal["process", "kubernetes", "mlrun"] = Field(
+        default="process",
+        description="`process`: child processes of the service. `kubernetes`: Jobs. `mlrun`: MLRun's own runner.",
+    )
+    concurrency: int = Field(default=2, ge=1, le=1000, description="Jobs at the same time.")
+    runner_python: Path | None = Field(
+        default=None,
+        description="The Python 3.9 for the runner environment; by default one is looked for, then fetched by uv.",
+    )
+    trusted: bool = Field(
+        default=False,
+        description="`true` says: everybody who can push to a repository may act as the service's own user. Asked for when "
+        "the process launcher is not root (so that runners have no user of their own) and the service listens beyond loopback.",
+    )
+    warm: bool = Field(
+        default=True, description="Keep a runner with MLRun imported ready: a start takes 0.1 s instead of 5 s."
+    )
+    runs_dir: Path | None = Field(
+        default=None, description="Where jobs live; by default beside `data_dir`, readable for the runner's own user."
+    )
+    cache_dir: Path | None = Field(
+        default=None, description="Where runner environments are; by default the user's or the system's cache folder."
+    )
+    load_timeout: Duration = Field(default=300.0, description="How long loading a project may take.")
+    run_timeout: Duration = Field(
+        default=86400.0, description="How long a run may take where `.gitops.yaml` says nothing."
+    )
+    user: int | None = Field(
+        default=None, ge=1, description="The runner's uid when the service is root; by default 64998."
+    )
+
+
+class Schedules(Section):
+    """Who keeps the clock."""
+
+    owner: Literal["gitops", "mlrun"] = Field(
+        default="gitops", description="Who fires schedules: this service, or MLRun."
+    )
+
+
+class Policy(Section):
+    """What `.gitops.yaml` may pick from; patterns with `*` are allowed."""
+
+    launchers: Words = Field(default=("process",), description="Launchers.")
+    images: Words = Field(default=(), description="Runner images.")
+    node_selectors: Words = Field(default=(), description="Node selectors, as `label=value`.")
+    env: Words = Field(default=(), description="Environment variables.")
+    volumes: Words = Field(default=(), description="Volumes.")
+    service_accounts: Words = Field(default=(), description="Service accounts.")
+
+
+class Credentials(Section):
+    """How a repository is fetched."""
+
+    username: str | None = Field(
+        default=None, description="The user name that goes with `token`; most forges take any."
+    )
+    token: SecretStr | None = Field(default=None, description="A token (or password) for https://.")
+    ssh_key: SecretStr | None = Field(default=None, description="A private key for ssh://.")
+
+
+class _Hooked(Section):
+    """What has an address of its own under /webhooks."""
+
+    name: Name = Field(description="Its name: in webhook addresses, in the API and in notifications.")
+    forge: Forge = Field(default="github", description="What sends the webhooks.")
+    webhook_secrets: Secrets = Field(
+        default=(),
+        description="The secrets that a webhook may be signed with, several while rotating; or the word `insecure`, the "
+        "only way to accept unsigned ones. `webhook_secrets_file` holds one a line.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _insecure(cls, data: Any) -> Any:
+        """`insecure: true` says the same as `webhook_secrets: insecure`."""
+        if not isinstance(data, dict) or "insecure" not in data:
+            return data
+        data = dict(data)
+        if data.pop("insecure") in (True, "true"):
+            if data.get("webhook_secrets") or data.get("webhook_secrets_file"):
+                raise wrong(at(("insecure",), "stands beside webhook_secrets", mend="give one of the two"))
+            data["webhook_secrets"] = "insecure"
+        return data
+
+    @model_validator(mode="after")
+    def _has_secret(self) -> _Hooked:
+        if not self.webhook_secrets:
+            mend = "give at least one, or write `insecure` to accept unsigned webhooks"
+            raise wrong(at(("webhook_secrets",), "is empty", mend=mend))
+        return self
+
+    @property
+    def insecure(self) -> bool:
+        return self.webhook_secrets == "insecure"
+
+
+class Repository(_Hooked):
+    """A Git repository whose pushes are acted on."""
+
+    url: str = Field(description="Where it is fetched from: https:// or ssh:// (http:// without credentials only).")
+    projects: Words = Field(
+        default=("*",),
+        description="Patterns of the MLRun project names it may own; a name belongs to the first that has it.",
+    )
+    credentials: Credentials = Field(default=Credentials(), description="How it is fetched, where it is not public.")
+    branch: str | None = Field(
+        default=None, description="The branch that counts; by default the remote's default branch."
+    )
+    poll: Duration = Field(
+        default=180.0, description="How often to look without being told; 0 turns it off, and lost webhooks are lost."
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        if scp := re.fullmatch(r"([\w.-]+@[\w.-]+):(?!//)(\S+)", value):
+            raise ValueError(f"is not understood in this form; write ssh://{scp[1]}/{scp[2].lstrip('/')}")
+        parts = urlsplit(value)
+        if parts.scheme not in ("https", "http", "ssh") or not parts.hostname or re.search(r"\s", value):
+            raise ValueError("can't be fetched; only https://, http:// and ssh:// addresses are")
+        if parts.password or (parts.username and parts.scheme != "ssh"):
+            raise ValueError("has credentials in it; move them to credentials.username and credentials.token_file")
+        return value
+
+    @model_validator(mode="after")
+    def _no_token_in_the_open(self) -> Repository:
+        parts = urlsplit(self.url)
+        if parts.scheme == "http" and self.credentials.token and not is_loopback(parts.hostname or ""):
+            raise wrong(at(("url",), "would carry the token unencrypted", mend="use https://", value=self.url))
+        return self
+
+
+class Hook(_Hooked):
+    """An organisation-wide webhook: one address for several repositories."""
+
+    repositories: Words = Field(default=("*",), description="Patterns of the names of the repositories it speaks for.")
+
+
+class HandlerSettings(BaseModel):
+    """Where notifications go. `kind` picks the handler; the other keys are that handler's own options.
+
+    As everywhere, `x_file` is read into `x`; which options there are, the handler checks when the service starts.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
+
+    kind: str = Field(description="Which handler: `console`, `webhook` ...")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _secrets_from_files(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        files = [k for k in data if isinstance(k, str) and k.endswith("_file")]
+        read = dict(_read_files(data, files))
+        hidden = {f.removesuffix("_file") for f in files} | {k for k in read if _SECRETIVE.search(str(k))}
+        return {k: SecretStr(v) if k in hidden and isinstance(v, str) else v for k, v in read.items()}
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the handler is made with: secrets in plain."""
+        extra = self.model_extra or {}
+        return {k: v.get_secret_value() if isinstance(v, SecretStr) else v for k, v in extra.items()}
+
+
+class Subscription(Section):
+    """Which handler hears of what."""
+
+    to: str = Field(description="A handler's name.")
+    on: Words = Field(
+        default=("*",), description="Events, as `run.failed`; patterns such as `run.*` and `*` are allowed."
+    )
+    projects: Words = Field(default=("*",), description="Patterns of the projects that it hears of.")
+    refs: Words = Field(default=("*",), description="Patterns of branch and tag names that it hears of.")
+    severity: Literal["info", "warning", "error"] = Field(
+        default="info", description="The least severity that it hears of."
+    )
+
+
+CONSOLE = HandlerSettings(kind="console")
+
+
+class Settings(Section):
+    """The whole of config.yaml."""
+
+    data_dir: Path = Field(
+        default=Path("./data"), description="Where the service keeps its files: store, mirrors, spool."
+    )
+    store: Store = Field(default=Store(), description="Where deliveries, projects, runs and schedules are kept.")
+    server: Server = Field(default=Server(), description="The HTTP server.")
+    auth: Auth = Field(default=Auth(), description="Who may use the API.")
+    mlrun: Mlrun = Field(default=Mlrun(), description="The MLRun that projects are written for.")
+    launcher: LauncherSettings = Field(
+        default=LauncherSettings(), description="Where projects are loaded and workflows run."
+    )
+    schedules: Schedules = Field(default=Schedules(), description="Who keeps the clock.")
+    policy: Policy = Field(default=Policy(), description="What `.gitops.yaml` may pick from.")
+    repositories: tuple[Repository, ...] = Field(default=(), description="The repositories whose pushes are acted on.")
+    hooks: tuple[Hook, ...] = Field(default=(), description="Webhooks that speak for several repositories.")
+    handlers: dict[str, HandlerSettings] = Field(
+        default={"console": CONSOLE}, description="Where notifications go, by name; `console` is always there."
+    )
+    notify: tuple[Subscription, ...] = Field(
+        default=(Subscription(to="console"),),
+        description="Who hears of what; by default the console hears of everything.",
+    )
+
+    @field_validator("handlers", mode="before")
+    @classmethod
+    def _console_is_always_there(cls, value: Any) -> Any:
+        return {"console": CONSOLE, **value} if isinstance(value, dict) else value
+
+    @property
+    def hooks_by_name(self) -> dict[str, Repository | Hook]:
+        """Everything that has an address under /webhooks."""
+        both: Sequence[Repository | Hook] = (*self.hooks, *self.repositories)
+        return {hook.name: hook for hook in both}
+
+    def masked(self) -> dict[str, Any]:
+        """All settings as plain JSON for people to see: a secret is asterisks, whether given or read from a file."""
+        return self.model_dump(mode="json")
