@@ -1,0 +1,49 @@
+# `make` prints what there is. Every target first sets up what it needs: the service environment in .venv, the runner
+# environment in the launcher's cache. None changes the system.
+# ARGS goes to the program behind the target: make test ARGS="-k webhook", make serve ARGS="--config my.yaml".
+
+SHELL := /bin/bash
+PY := .venv/bin/python
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help environment runner peers test unit lint format serve lock fresh
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+environment: ## the service environment in .venv, from hashed requirements
+	@requirements/install
+
+runner: environment ## the Python 3.9 runner environment, in the launcher's cache
+	@$(PY) -m service.launchers.process.environment
+
+peers: environment ## the real peers that tests use: makes what can be made, says how to get the rest
+	@$(PY) -m tests.peers
+
+test: environment ## every test this machine can run; REQUIRE_PEERS=all: a missing peer fails; FAULTS=N: kill loops of N
+	@$(PY) -m tests.peers --quiet
+	@$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
+
+unit: environment ## the tests that need no peer
+	@$(PY) -m pytest -n 2 --dist loadfile tests/unit $(ARGS)
+
+lint: environment ## style, types, import rules, and that requirements and pages agree with the code
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@.venv/bin/lint-imports
+	@$(PY) -m pytest tests/unit/house
+
+format: environment ## put the code into its one format
+	@$(PY) -m ruff format .
+	@$(PY) -m ruff check --fix .
+
+serve: environment ## a service on loopback
+	@$(PY) -m service serve $(ARGS)
+
+lock: environment ## the hashed requirements anew, from requirements/*.in; ARGS=--upgrade takes the newest releases
+	@requirements/lock $(ARGS)
+
+fresh: ## a fresh clone in a bare container, where `make test` is the first command ever run (root; Debian's tools)
+	@tests/fresh/run $(ARGS)
