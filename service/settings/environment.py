@@ -21,8 +21,8 @@ from service.settings.shape import entry, holds_secrets, is_mapping, is_secret, 
 PREFIX = "GITOPS_"
 # Variables of other parts of the project: the file's place, the CLI's service and token.
 OTHERS = frozenset({"GITOPS_CONFIG", "GITOPS_URL", "GITOPS_TOKEN"})
-# GITOPS_TEST_*: the project's own tests. The rest is what Kubernetes injects for a Service that is named `gitops`.
-OTHER_PREFIXES = ("GITOPS_TEST_", "GITOPS_SERVICE_", "GITOPS_PORT")
+# Crash points (`service.faults`) and tests; the rest is what Kubernetes injects for a Service that is named `gitops`.
+OTHER_PREFIXES = ("GITOPS_CRASH_", "GITOPS_TEST_", "GITOPS_SERVICE_", "GITOPS_PORT")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from service.errors import SettingsError
-from service.settings.shape import Place, is_secret, place
+from service.settings.shape import Place, entry, is_secret, place, section
 
 Loc = tuple[int | str, ...]
 
@@ -105,7 +105,8 @@ def _words(error: ErrorDetails, known: Place) -> tuple[str, str]:
 
 def shown(value: Any, known: Place) -> str:
     """`value` as it may be printed: nothing of secrets, of unknown keys and of whole sections."""
-    if isinstance(value, (dict, list, tuple)) or known.annotation is None or value is None:
+    whole = section(known.annotation) or entry(known.annotation)
+    if isinstance(value, (dict, list, tuple)) or value is None or whole or known.annotation is None:
         return ""
     if is_secret(known.annotation):
         return "***"
