@@ -7,6 +7,7 @@ people's terminals. Receiver and source ask here, so that both know the same nam
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterator
 
 from service import limits
 from service.errors import RefRejected
@@ -22,7 +23,7 @@ _MEND = "Rename the branch or tag; `git check-ref-format` has the rules"
 
 def check_ref(ref: str) -> None:
     """Raise RefRejected unless `ref` is the full name of a branch or a tag that git takes without a second meaning."""
-    if fault := _fault(ref):
+    for fault in _faults(ref):
         raise RefRejected(f"The ref {shown(ref)} {fault}", mend=_MEND)
 
 
@@ -37,32 +38,25 @@ def short(ref: str) -> str:
     return ref.removeprefix(HEADS) if ref.startswith(HEADS) else ref.removeprefix(TAGS)
 
 
-def _fault(ref: str) -> str:
-    """What is wrong with `ref`; empty when nothing is."""
+def _faults(ref: str) -> Iterator[str]:
+    """What is wrong with `ref`, the plainest first."""
     if not ref.startswith((HEADS, TAGS)):
-        return "is no branch and no tag (refs/heads/... or refs/tags/...)"
-    if sign := next((c for c in ref if _is_forbidden(c)), None):
-        return f"has {_named(sign)} in it"
+        yield "is no branch and no tag (refs/heads/... or refs/tags/...)"
+    yield from (f"has {_named(sign)} in it" for sign in ref if _is_forbidden(sign))
     if len(ref.encode()) > limits.REF_NAME_BYTES:
-        return f"is longer than {limits.REF_NAME_BYTES} bytes"
+        yield f"is longer than {limits.REF_NAME_BYTES} bytes"
     if short(ref).startswith("-"):
-        return "begins with '-', like an option"
-    for sequence in ("..", "@{"):
-        if sequence in ref:
-            return f"has {sequence!r} in it"
+        yield "begins with '-', like an option"
+    yield from (f"has {sequence!r} in it" for sequence in ("..", "@{") if sequence in ref)
     if ref.endswith("."):
-        return "ends with '.'"
-    return next(filter(None, map(_component_fault, ref.split("/"))), "")
-
-
-def _component_fault(component: str) -> str:
-    if not component:
-        return "has an empty part ('//' or a '/' at its end)"
-    if component.startswith("."):
-        return "has a part that begins with '.'"
-    if component.endswith(".lock"):
-        return "has a part that ends with '.lock'"
-    return ""
+        yield "ends with '.'"
+    for component in ref.split("/"):
+        if not component:
+            yield "has an empty part ('//' or a '/' at its end)"
+        if component.startswith("."):
+            yield "has a part that begins with '.'"
+        if component.endswith(".lock"):
+            yield "has a part that ends with '.lock'"
 
 
 def _is_forbidden(sign: str) -> bool:
