@@ -23,7 +23,8 @@ GitopsError
 │   ├── GitopsFileError      .gitops.yaml
 │   ├── ProjectFileError     project.yaml
 │   ├── NameTaken            another (repository, path, ref) owns the project's name
-│   └── CronError
+│   ├── CronError
+│   └── PlanError            what it declares cannot be done: an unknown workflow, a wrong schedule
 ├── LauncherError
 │   ├── RunnerEnvironmentError  no Python 3.9, or its packages did not install
 │   ├── LoadFailed           project.yaml or project_setup.py did not load
@@ -162,6 +163,10 @@ class NameTaken(ProjectError):
 
 
 class CronError(ProjectError):
+    pass
+
+
+class PlanError(ProjectError):
     pass
 
 

@@ -6,6 +6,7 @@ Nothing here knows which database it is on.
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Float,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData(
@@ -71,8 +73,16 @@ work = Table(
     Column("owner", String(64)),
     Column("lease_until", Float),
     Column("fence", Integer, nullable=False, default=0),
+    Column("claimed", Integer, nullable=False, default=0),  # the generation that the lease is about
     Column("error", Text),
-    Index(None, "kind", "not_before"),
+    # Done work stays as history; only what is to be done is searched.
+    Index(
+        "ix_work_due",
+        "kind",
+        "not_before",
+        sqlite_where=text("wanted > done"),
+        postgresql_where=text("wanted > done"),
+    ),
 )
 
 # What the last fetch found.
@@ -181,7 +191,7 @@ runs = Table(
     Column("timeout_s", Float, nullable=False),
     Column("state", String(16), nullable=False),
     Column("reason", Text, nullable=False, default=""),
-    Column("position", Integer, nullable=False, default=0),  # bytes of the event file that were read
+    Column("position", BigInteger, nullable=False, default=0),  # bytes of the event file that were read
     Column("cancel", String(16)),  # an EndReason that was asked for
     Column("results", Text),
     Column("error", Text),  # JSON: type, message, traceback
@@ -199,7 +209,7 @@ run_events = Table(
     "run_events",
     metadata,
     Column("run", String(26), primary_key=True),
-    Column("position", Integer, primary_key=True),  # of the line in the run's event file: a line is stored once
+    Column("position", BigInteger, primary_key=True),  # of the line in the run's event file: a line is stored once
     Column("at", Float, nullable=False),
     Column("event", String(32), nullable=False),
     Column("data", Text, nullable=False),

@@ -1,0 +1,53 @@
+"""Crash points: places where a fault test makes the process die as if the power had gone.
+
+`GITOPS_CRASH_AT=name` kills the process at the first passing of that point, `name:3` at the third. A file named by
+`GITOPS_CRASH_FILE` arms a running process the same way, once: it is removed before the crash, so that a respawned
+worker lives. Without either variable a point costs one comparison.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+_at = os.environ.get("GITOPS_CRASH_AT")
+_file = os.environ.get("GITOPS_CRASH_FILE")
+_armed = bool(_at or _file)
+_passed: dict[str, int] = {}
+_lock = threading.Lock()
+
+
+def point(name: str) -> None:
+    """Die here if a test says so."""
+    if _armed:
+        _pass(name)
+
+
+def _pass(name: str) -> None:
+    with _lock:
+        if _at and _reached(_at, name):
+            _die()
+        if _file and (order := _read(_file)) and _reached(order, name):
+            Path(_file).unlink(missing_ok=True)
+            _die()
+
+
+def _reached(order: str, name: str) -> bool:
+    wanted, _, count = order.partition(":")
+    if wanted != name:
+        return False
+    _passed[order] = _passed.get(order, 0) + 1
+    return _passed[order] >= int(count or 1)
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,147 @@
+"""Engines, and which of the driver's errors mean that the database cannot be used now.
+
+SQLite transactions are ours: the driver is put into its autocommit mode and every BEGIN is written here, since a
+write has to take the lock at its start (IMMEDIATE) and savepoints need a transaction that the driver does not end.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.types.string import StrDumper
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import QueuePool
+
+from service import limits
+from service.errors import SettingsError, StoreUnavailable
+
+# An operator's own sqlite3 shell may hold the lock for a moment.
+_BUSY_S = 5.0
+# What the write-ahead log is cut back to once it was checkpointed.
+_WAL_BYTES = 64 * limits.MIB
+_READERS_KEPT = 8
+_READERS = 64
+
+_SQLITE_AWAY = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_NOTADB,
+    }
+)
+# Classes of SQLSTATE: connection, resources, operator's intervention, system error; cancelled statements are among them.
+_POSTGRES_AWAY = ("08", "53", "57", "58")
+
+
+def sqlite_engines(path: Path) -> tuple[Engine, Engine]:
+    """The writer's engine, which has one connection, and the readers'."""
+    return (
+        _sqlite(path, "BEGIN IMMEDIATE", "", pool_size=1, max_overflow=0),
+        _sqlite(
+            path,
+            "BEGIN",
+            "PRAGMA query_only=ON",
+            pool_size=_READERS_KEPT,
+            max_overflow=_READERS - _READERS_KEPT,
+            pool_timeout=limits.STORE_WRITE_TIMEOUT_S,
+        ),
+    )
+
+
+def _sqlite(path: Path, begin: str, also: str, **pool: Any) -> Engine:
+    engine = create_engine(
+        URL.create("sqlite+pysqlite", database=str(path)),
+        poolclass=QueuePool,
+        connect_args={"timeout": _BUSY_S, "check_same_thread": False, "isolation_level": None},
+        **pool,
+    )
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute(f"PRAGMA journal_size_limit={_WAL_BYTES}")
+        if also:
+            connection.execute(also)
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def postgres_engine(url: str) -> Engine:
+    """One engine for both; reads ask for a snapshot of their own."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "postgresql":
+        raise SettingsError(
+            f"store.url: {parsed.get_backend_name()} is not a database that the store knows",
+            mend="Write postgresql+psycopg://user@host/database, or leave it out for SQLite in data_dir",
+        )
+    milliseconds = int(limits.STORE_WRITE_TIMEOUT_S * 1000)
+    engine = create_engine(
+        parsed.set(drivername="postgresql+psycopg"),
+        pool_size=_READERS_KEPT,
+        max_overflow=_READERS - _READERS_KEPT,
+        pool_timeout=limits.STORE_WRITE_TIMEOUT_S,
+        pool_pre_ping=True,
+        connect_args={
+            "connect_timeout": int(limits.STORE_WRITE_TIMEOUT_S),
+            "application_name": "mlrun-gitops",
+            "options": f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds} -c timezone=UTC",
+        },
+    )
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: psycopg.Connection, _record: object) -> None:
+        # psycopg would write an enum's member name; we mean its value.
+        connection.adapters.register_dumper(StrEnum, StrDumper)
+
+    return engine
+
+
+def unavailable(error: BaseException) -> StoreUnavailable | None:
+    """What `error` says if it says that the database is away, full, locked or broken, else None."""
+    if isinstance(error, PoolTimeout):
+        return pool_exhausted()
+    original = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(original, sqlite3.Error):
+        code = getattr(original, "sqlite_errorcode", None)
+        if code is not None and code & 0xFF in _SQLITE_AWAY:
+            return StoreUnavailable(f"the store cannot write: {original}", mend=_mend(code & 0xFF))
+    if isinstance(original, psycopg.Error):
+        state = original.sqlstate or ""
+        lost = isinstance(error, DBAPIError) and error.connection_invalidated
+        if lost or state.startswith(_POSTGRES_AWAY) or (not state and isinstance(original, psycopg.OperationalError)):
+            return StoreUnavailable(f"the store's database does not answer: {original}".strip(), mend="Try again")
+    return None
+
+
+def pool_exhausted() -> StoreUnavailable:
+    return StoreUnavailable("all connections to the store are in use", mend="Try again")
+
+
+def _mend(code: int) -> str:
+    if code == sqlite3.SQLITE_FULL:
+        return "Free space on the disk of data_dir; the service goes on by itself"
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return "Stop the service and restore store.db from a backup"
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return "Another program holds the database's lock; end it or wait"
+    return "Look at the disk of data_dir and its permissions"

@@ -1,0 +1,127 @@
+"""Raw webhooks, what was decided about each, and what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from service import limits
+from service.domain.states import DeliveryState, Outcome
+from service.store.models import deliveries as table
+from service.store.sql import Rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """`body` is None where it lies in `spool`, and in everything but `get`."""
+
+    id: str
+    hook: str
+    forge: str
+    received_at: float
+    state: DeliveryState
+    reason: str = ""
+    forge_id: str | None = None
+    event: str | None = None
+    repository: str | None = None
+    ref: str | None = None
+    before: str | None = None
+    after: str | None = None
+    pusher: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    size: int = 0
+    body: bytes | None = None
+    spool: str | None = None
+    parsed: bool = True
+    outcome: Outcome | None = None
+    outcome_reason: str | None = None
+    outcome_at: float | None = None
+
+
+_rows = Rows(table, Delivery, json=["headers"], clip=["pusher", "event", "forge_id"], heavy=["body"])
+
+
+def add(connection: Connection, delivery: Delivery) -> bool:
+    """False when this id is there already."""
+    return _rows.add(connection, delivery)
+
+
+def get(connection: Connection, delivery_id: str) -> Delivery | None:
+    return _rows.first(connection, _rows.select(whole=True).where(table.c.id == delivery_id))
+
+
+def find(connection: Connection, hook: str, forge_id: str) -> Delivery | None:
+    """The first delivery that the forge sent under this id; a later one is labelled `duplicate`."""
+    same = (table.c.hook == hook, table.c.forge_id == _rows.value("forge_id", forge_id))
+    return _rows.first(connection, _rows.select().where(*same).order_by(table.c.id))
+
+
+def page(
+    connection: Connection,
+    *,
+    limit: int = limits.PAGE_DEFAULT,
+    cursor: str | None = None,
+    hook: str | None = None,
+    repository: str | None = None,
+    ref: str | None = None,
+    state: DeliveryState | None = None,
+    outcome: Outcome | None = None,
+) -> tuple[list[Delivery], str | None]:
+    return _rows.page(
+        connection, limit=limit, cursor=cursor, hook=hook, repository=repository, ref=ref, state=state, outcome=outcome
+    )
+
+
+def open_for(connection: Connection, repository: str) -> list[Delivery]:
+    """Accepted and still without an outcome, oldest first."""
+    return _rows.all(
+        connection,
+        _rows.select()
+        .where(
+            table.c.repository == repository,
+            table.c.outcome.is_(None),
+            table.c.state == DeliveryState.ACCEPTED,
+        )
+        .order_by(table.c.id),
+    )
+
+
+def unparsed(connection: Connection) -> list[str]:
+    """Ids of the accepted bodies that nobody has read yet."""
+    query = select(table.c.id).where(table.c.parsed.is_(False), table.c.state == DeliveryState.ACCEPTED)
+    return list(connection.execute(query.order_by(table.c.id)).scalars())
+
+
+def record_parsed(
+    connection: Connection,
+    delivery_id: str,
+    *,
+    state: DeliveryState,
+    reason: str = "",
+    event: str | None = None,
+    repository: str | None = None,
+    ref: str | None = None,
+    before: str | None = None,
+    after: str | None = None,
+    pusher: str | None = None,
+) -> bool:
+    """What a body that was accepted unparsed turned out to say. False when it was told before."""
+    values: dict[str, Any] = {
+        "state": state,
+        "reason": reason,
+        "event": event,
+        "repository": repository,
+        "ref": ref,
+        "before": before,
+        "after": after,
+        "pusher": pusher,
+    }
+    return _rows.set(connection, [table.c.id == delivery_id, table.c.parsed.is_(False)], parsed=True, **values) == 1
+
+
+def set_outcome(connection: Connection, delivery_id: str, outcome: Outcome, reason: str, *, now: float) -> bool:
+    """A delivery ends in one outcome: False when it had one."""
+    where = [table.c.id == delivery_id, table.c.outcome.is_(None)]
+    return _rows.set(connection, where, outcome=outcome, outcome_reason=reason, outcome_at=now) == 1

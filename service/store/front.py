@@ -1,0 +1,199 @@
+"""The store: consistent reads, durable writes, and a bell that rings when there is work."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from service import limits
+from service.errors import StoreUnavailable
+from service.settings import Settings
+from service.store import migrations, work
+from service.store.database import pool_exhausted, postgres_engine, sqlite_engines, unavailable
+from service.store.lock import DirectoryLock
+from service.store.writer import BatchWriter, DirectWriter, Writer
+
+T = TypeVar("T")
+
+# How often a waiting worker looks by itself where another process may have made work.
+_LOOK_S = 1.0
+# How long the offset to the database's clock is taken to hold.
+_CLOCK_S = 30.0
+
+
+class Store:
+    """The front door; `open_store` makes one."""
+
+    def __init__(
+        self,
+        *,
+        readers: Engine,
+        writer: Callable[[Callable[[], None]], Writer],
+        engines: tuple[Engine, ...],
+        lock: DirectoryLock | None,
+    ) -> None:
+        self._readers = readers
+        self._engines = engines
+        self._lock = lock
+        self._alone = lock is not None
+        self._bell = threading.Condition()
+        self._rung = 0
+        self._heard = threading.local()
+        self._closed = False
+        self._clock = _Clock(None if self._alone else readers)
+        self._writer = writer(self.wake)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One consistent snapshot; writing through it is refused. Raises StoreUnavailable."""
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+        try:
+            with self._readers.connect() as connection:
+                if not self._alone:
+                    connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+                yield connection
+        except DBAPIError as error:
+            if refusal := unavailable(error):
+                raise refusal from error
+            raise
+        except PoolTimeout as error:
+            raise pool_exhausted() from error
+
+    def write(self, change: Callable[[Connection], T], timeout_s: float = limits.STORE_WRITE_TIMEOUT_S) -> T:
+        """Run `change` in a transaction that is on disk when this returns.
+
+        `change` does nothing outside its connection: it may be run again, or be undone after it returned. What it
+        raises comes out here and leaves no trace. Raises StoreUnavailable when nothing could be written; a change that had
+        not begun by then never will.
+        """
+        return self._writer.write(change, timeout_s)
+
+    def now(self) -> float:
+        """The clock of leases and not_before: seconds since the epoch, and it never jumps while we run."""
+        return self._clock.now()
+
+    def wait_for_work(self, timeout_s: float) -> None:
+        """Return when some write has wanted work since this thread last returned from here, or after `timeout_s`."""
+        heard = getattr(self._heard, "rung", -1)
+        patience = timeout_s if self._alone else min(timeout_s, _LOOK_S)
+        with self._bell:
+            self._bell.wait_for(lambda: self._rung != heard or self._closed, patience)
+            self._heard.rung = self._rung
+
+    def wake(self) -> None:
+        """Let everybody who waits for work look again."""
+        with self._bell:
+            self._rung += 1
+            self._bell.notify_all()
+
+    def close(self) -> None:
+        """Write what waits to be written, wake everybody, and let the data directory go."""
+        self._writer.close()
+        self._closed = True
+        self.wake()
+        for engine in self._engines:
+            engine.dispose()
+        if self._lock is not None:
+            self._lock.release()
+
+
+def open_store(settings: Settings, *, wait_s: float = 10.0, batch: int = limits.STORE_BATCH_ROWS) -> Store:
+    """The store of these settings, migrated. On SQLite waits up to `wait_s` seconds for the process before to end.
+
+    `batch` is how many changes share one commit on SQLite. Raises StoreUnavailable, SettingsError.
+    """
+    if settings.store.url is not None:
+        return _open_postgres(settings.store.url.get_secret_value())
+    return _open_sqlite(settings.data_dir, wait_s, batch)
+
+
+def _open_sqlite(data_dir: Path, wait_s: float, batch: int) -> Store:
+    _make_private(data_dir)
+    lock = DirectoryLock(data_dir)
+    lock.take(wait_s)
+    try:
+        engine, readers = sqlite_engines(data_dir / "store.db")
+        with _told(engine):
+            migrations.upgrade(engine)
+        store = Store(
+            readers=readers,
+            writer=lambda wake: BatchWriter(engine, batch=batch, on_wanted=wake),
+            engines=(readers, engine),
+            lock=lock,
+        )
+        store.write(lambda connection: work.release_dead(connection, now=store.now()))
+    except BaseException:
+        lock.release()
+        raise
+    return store
+
+
+def _open_postgres(url: str) -> Store:
+    engine = postgres_engine(url)
+    with _told(engine):
+        migrations.upgrade(engine)
+    return Store(readers=engine, writer=lambda wake: DirectWriter(engine, on_wanted=wake), engines=(engine,), lock=None)
+
+
+def _make_private(data_dir: Path) -> None:
+    """Nobody else may look: webhooks and projects lie here."""
+    try:
+        data_dir.mkdir(parents=True, mode=0o700, exist_ok=True)
+        if data_dir.stat().st_mode & 0o077:
+            data_dir.chmod(0o700)
+    except OSError as error:
+        raise StoreUnavailable(
+            f"data_dir {data_dir} cannot be used: {error.strerror}",
+            mend="Set data_dir to a directory that belongs to the service's user",
+        ) from error
+
+
+@contextmanager
+def _told(engine: Engine) -> Iterator[None]:
+    try:
+        yield
+    except BaseException as error:
+        engine.dispose()
+        if isinstance(error, DBAPIError) and (refusal := unavailable(error)):
+            raise refusal from error
+        raise
+
+
+class _Clock:
+    """Wall time as it was when we opened plus the time that passed, or the database's clock seen the same way."""
+
+    def __init__(self, database: Engine | None) -> None:
+        self._database = database
+        self._asked = _passed()
+        self._offset = time.time() - self._asked if database is None else self._ask(database)
+
+    def now(self) -> float:
+        if self._database is not None and _passed() - self._asked > _CLOCK_S:
+            self._asked = _passed()
+            self._offset = self._ask(self._database)
+        return self._offset + _passed()
+
+    def _ask(self, database: Engine) -> float:
+        try:
+            with database.connect() as connection:
+                theirs = connection.execute(text("SELECT extract(epoch FROM clock_timestamp())::float8")).scalar_one()
+        except DBAPIError as error:
+            raise unavailable(error) or error from error
+        return float(theirs) - _passed()
+
+
+def _passed() -> float:
+    """Seconds on a clock that nobody sets; it goes on while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+__all__ = ["Store", "open_store"]

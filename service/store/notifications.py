@@ -1,0 +1,97 @@
+"""The outbox: one row a message and handler, written with what it tells about, sent afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, update
+
+from service import limits
+from service.domain.events import Topic
+from service.domain.projects import Json
+from service.domain.states import NotificationState
+from service.store.models import notifications as table
+from service.store.sql import Rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """`key` says what it tells, without times: a handler hears each key once."""
+
+    id: str
+    handler: str
+    event: Topic
+    key: str
+    message: Json
+    created_at: float
+    project: str | None = None
+    run: str | None = None
+    sync: str | None = None
+    state: NotificationState = NotificationState.PENDING
+    reason: str = ""
+    attempts: int = 0
+    sent_at: float | None = None
+
+
+_rows = Rows(table, Notification, json=["message"])
+
+
+def add(connection: Connection, notification: Notification) -> Notification | None:
+    """None when the handler has a notification of this key already."""
+    return notification if _rows.add(connection, notification) else None
+
+
+def get(connection: Connection, notification_id: str) -> Notification | None:
+    return _rows.first(connection, _rows.select().where(table.c.id == notification_id))
+
+
+def page(
+    connection: Connection,
+    *,
+    limit: int = limits.PAGE_DEFAULT,
+    cursor: str | None = None,
+    handler: str | None = None,
+    event: Topic | None = None,
+    project: str | None = None,
+    run: str | None = None,
+    sync: str | None = None,
+    state: NotificationState | None = None,
+) -> tuple[list[Notification], str | None]:
+    return _rows.page(
+        connection,
+        limit=limit,
+        cursor=cursor,
+        handler=handler,
+        event=event,
+        project=project,
+        run=run,
+        sync=sync,
+        state=state,
+    )
+
+
+def pending(connection: Connection) -> list[Notification]:
+    """What has not left, oldest first."""
+    query = _rows.select().where(table.c.state == NotificationState.PENDING)
+    return _rows.all(connection, query.order_by(table.c.id))
+
+
+def mark_sent(connection: Connection, notification_id: str, *, now: float) -> None:
+    _rows.set(connection, [table.c.id == notification_id], state=NotificationState.SENT, sent_at=now, reason="")
+
+
+def mark_attempt(connection: Connection, notification_id: str, *, reason: str) -> None:
+    """It did not leave this time; it will be tried again."""
+    _rows.set(connection, [table.c.id == notification_id], reason=reason)
+    connection.execute(update(table).where(table.c.id == notification_id).values(attempts=table.c.attempts + 1))
+
+
+def mark_failed(connection: Connection, notification_id: str, *, reason: str) -> None:
+    """Given up."""
+    _rows.set(connection, [table.c.id == notification_id], state=NotificationState.FAILED, reason=reason)
+
+
+def reset(connection: Connection, notification_id: str) -> bool:
+    """To be sent once more, because somebody asked; False when there is none."""
+    where = [table.c.id == notification_id]
+    return _rows.set(connection, where, state=NotificationState.PENDING, attempts=0, reason="", sent_at=None) == 1

@@ -1,0 +1,226 @@
+"""Workflow-runner executions and their events. An ended run stays as it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, and_, func, or_, select
+
+from service import limits
+from service.domain.projects import Concurrency, Json
+from service.domain.states import ACTIVE_RUNS, ENDED_RUNS, OPEN_RUNS, RunState
+from service.launchers import EndReason
+from service.store.models import run_events as events_table
+from service.store.models import runs as table
+from service.store.sql import Rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Planned by `sync`, or due by `schedule` at `due`, or asked for under the idempotency key `request`.
+
+    `position` is how many bytes of its event file are in the store; `cancel` an end that somebody asked for.
+    """
+
+    id: str
+    project: str
+    repository: str
+    workflow: str
+    ref: str
+    commit: str
+    revision: str
+    launcher: str
+    mlrun_version: str
+    timeout_s: float
+    created_at: float
+    sync: str | None = None
+    schedule: str | None = None
+    due: float | None = None
+    request: str | None = None
+    retry_of: str | None = None
+    arguments: Json = field(default_factory=dict)
+    concurrency: Concurrency = Concurrency.SUPERSEDE
+    image: str | None = None
+    state: RunState = RunState.QUEUED
+    reason: str = ""
+    position: int = 0
+    cancel: EndReason | None = None
+    results: Json | None = None
+    error: Json | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEvent:
+    run: str
+    position: int
+    at: float
+    event: str
+    data: Json
+
+
+_rows = Rows(table, Run, json=["arguments", "results", "error"])
+_events = Rows(events_table, RunEvent, json=["data"], clip=["event"])
+
+
+def add(connection: Connection, run: Run) -> Run:
+    """Add it, or return the one that is there for the same sync and workflow, fire, request or id."""
+    if _rows.add(connection, run):
+        return run
+    c = table.c
+    same = [
+        c.id == run.id,
+        and_(c.sync == run.sync, c.project == run.project, c.workflow == run.workflow),
+        and_(c.schedule == run.schedule, c.due == run.due),
+        and_(c.project == run.project, c.request == run.request),
+    ]
+    there = _rows.first(connection, _rows.select().where(or_(*same)).order_by(c.id))
+    if there is None:
+        raise AssertionError(f"run {run.id} was neither added nor found")
+    return there
+
+
+def get(connection: Connection, run_id: str) -> Run | None:
+    return _rows.first(connection, _rows.select().where(table.c.id == run_id))
+
+
+def page(
+    connection: Connection,
+    *,
+    limit: int = limits.PAGE_DEFAULT,
+    cursor: str | None = None,
+    project: str | None = None,
+    workflow: str | None = None,
+    state: RunState | None = None,
+    sync: str | None = None,
+    schedule: str | None = None,
+    repository: str | None = None,
+    ref: str | None = None,
+    commit: str | None = None,
+    launcher: str | None = None,
+) -> tuple[list[Run], str | None]:
+    return _rows.page(
+        connection,
+        limit=limit,
+        cursor=cursor,
+        project=project,
+        workflow=workflow,
+        state=state,
+        sync=sync,
+        schedule=schedule,
+        repository=repository,
+        ref=ref,
+        commit=commit,
+        launcher=launcher,
+    )
+
+
+def active(connection: Connection, launcher: str) -> list[Run]:
+    """Starting or running, oldest first."""
+    where = (table.c.launcher == launcher, table.c.state.in_(sorted(ACTIVE_RUNS)))
+    return _rows.all(connection, _rows.select().where(*where).order_by(table.c.id))
+
+
+def count_active(connection: Connection, launcher: str) -> int:
+    where = (table.c.launcher == launcher, table.c.state.in_(sorted(ACTIVE_RUNS)))
+    return connection.execute(select(func.count()).select_from(table).where(*where)).scalar_one()
+
+
+def queued(connection: Connection, project: str, workflow: str) -> list[Run]:
+    """Those that wait for their turn, oldest first."""
+    return _in(connection, project, workflow, [RunState.QUEUED])
+
+
+def active_of(connection: Connection, project: str, workflow: str) -> list[Run]:
+    """Starting or running runs of one workflow: at most one is wanted."""
+    return _in(connection, project, workflow, ACTIVE_RUNS)
+
+
+def open_of(connection: Connection, project: str) -> list[Run]:
+    """Everything of a project that has not ended, oldest first."""
+    return _rows.all(
+        connection,
+        _rows.select().where(table.c.project == project, table.c.state.in_(sorted(OPEN_RUNS))).order_by(table.c.id),
+    )
+
+
+def transition(
+    connection: Connection, run_id: str, state: RunState, *, expected: Collection[RunState], now: float, **also: Any
+) -> Run | None:
+    """Compare and set: from one of the `expected` states to `state`, with other columns in `also`.
+
+    None, and nothing changed, when the run is in another state: somebody was faster. `running` stamps started_at,
+    an end stamps ended_at, unless `also` has them.
+    """
+    if ENDED_RUNS & frozenset(expected):
+        raise ValueError("an ended run has no next state")
+    if state is RunState.RUNNING:
+        also.setdefault("started_at", now)
+    if state in ENDED_RUNS:
+        also.setdefault("ended_at", now)
+    where = [table.c.id == run_id, table.c.state.in_([str(s) for s in expected])]
+    if not _rows.set(connection, where, state=state, **also):
+        return None
+    return get(connection, run_id)
+
+
+def ask_cancel(connection: Connection, run_id: str, reason: EndReason = EndReason.CANCELLED) -> Run | None:
+    """Note that the run is to end; None when it has ended. The first reason stays."""
+    _rows.set(
+        connection,
+        [table.c.id == run_id, table.c.cancel.is_(None), table.c.state.in_(sorted(OPEN_RUNS))],
+        cancel=reason,
+    )
+    run = get(connection, run_id)
+    return run if run is not None and run.state in OPEN_RUNS else None
+
+
+def add_events(
+    connection: Connection, run_id: str, events: Sequence[Mapping[str, Any]], *, since: int, position: int, now: float
+) -> list[RunEvent]:
+    """Store an observation: `events`, read from byte `since` up to `position` of the run's event file.
+
+    An observation that does not begin where the store is was stored before: then nothing happens and the answer is empty.
+    So a step that is repeated after a crash tells nothing twice.
+    """
+    if position < since + len(events):
+        raise ValueError(f"{len(events)} events cannot come from {position - since} bytes")
+    if position == since or not _rows.set(
+        connection, [table.c.id == run_id, table.c.position == since], position=position
+    ):
+        return []
+    made = [_event(run_id, since + index, event, now) for index, event in enumerate(events)]
+    for event in made:
+        _events.add(connection, event)
+    return made
+
+
+def events(connection: Connection, run_id: str, *, after: int = -1, limit: int | None = None) -> list[RunEvent]:
+    """In the order they were written, those behind position `after`."""
+    query = _events.select().where(events_table.c.run == run_id, events_table.c.position > after)
+    return _events.all(connection, query.order_by(events_table.c.position).limit(limit))
+
+
+def _in(connection: Connection, project: str, workflow: str, states: Collection[RunState]) -> list[Run]:
+    where = (table.c.project == project, table.c.workflow == workflow, table.c.state.in_(sorted(states)))
+    return _rows.all(connection, _rows.select().where(*where).order_by(table.c.id))
+
+
+def _event(run: str, position: int, event: Mapping[str, Any], now: float) -> RunEvent:
+    data = {k: v for k, v in event.items() if k not in ("event", "at")}
+    return RunEvent(
+        run=run, position=position, at=_seconds(event.get("at"), now), event=str(event.get("event", "")), data=data
+    )
+
+
+def _seconds(at: object, otherwise: float) -> float:
+    """The runner's time, or `otherwise`: the file is written by a process that runs anybody's code."""
+    try:
+        return msgspec.convert(at, datetime, strict=False).timestamp()
+    except (msgspec.ValidationError, ValueError, OverflowError):
+        return otherwise

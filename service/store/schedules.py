@@ -1,0 +1,201 @@
+"""Schedules in force, and each due time with what became of it.
+
+A removed schedule stays as history; one that comes again under its name is a new row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+
+from service import limits
+from service.domain.plan import ScheduleSpec
+from service.domain.projects import CatchUp, Json
+from service.domain.states import FireState
+from service.store.ids import new_id
+from service.store.models import fires as fires_table
+from service.store.models import schedules as table
+from service.store.sql import Rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """Every due time up to `evaluated_until` has a fire."""
+
+    id: str
+    project: str
+    name: str
+    workflow: str
+    cron: str
+    timezone: str
+    catch_up: CatchUp
+    evaluated_until: float
+    created_at: float
+    changed_at: float
+    arguments: Json = field(default_factory=dict)
+    next_due: float | None = None
+    suspended: bool = False
+    removed_at: float | None = None
+    sync: str | None = None
+
+    @property
+    def spec(self) -> ScheduleSpec:
+        return ScheduleSpec(
+            name=self.name,
+            workflow=self.workflow,
+            cron=self.cron,
+            timezone=self.timezone,
+            catch_up=self.catch_up,
+            arguments=self.arguments,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fire:
+    schedule: str
+    due: float
+    state: FireState
+    at: float
+    reason: str = ""
+    run: str | None = None
+
+
+_rows = Rows(table, Schedule, json=["arguments"])
+_fires = Rows(fires_table, Fire)
+
+
+def put(
+    connection: Connection,
+    project: str,
+    spec: ScheduleSpec,
+    *,
+    evaluated_until: float,
+    next_due: float | None,
+    now: float,
+    sync: str | None = None,
+) -> Schedule:
+    """Create the project's schedule of this name, or change the one in force."""
+    there = by_name(connection, project, spec.name)
+    if there is None:
+        made = Schedule(
+            id=new_id(),
+            project=project,
+            name=spec.name,
+            workflow=spec.workflow,
+            cron=spec.cron,
+            timezone=spec.timezone,
+            catch_up=spec.catch_up,
+            arguments=spec.arguments,
+            evaluated_until=evaluated_until,
+            next_due=next_due,
+            created_at=now,
+            changed_at=now,
+            sync=sync,
+        )
+        _rows.add(connection, made)
+        return made
+    _rows.set(
+        connection,
+        [table.c.id == there.id],
+        workflow=spec.workflow,
+        cron=spec.cron,
+        timezone=spec.timezone,
+        catch_up=spec.catch_up,
+        arguments=spec.arguments,
+        evaluated_until=evaluated_until,
+        next_due=next_due,
+        changed_at=now,
+        sync=sync,
+    )
+    changed = get(connection, there.id)
+    assert changed is not None
+    return changed
+
+
+def remove(connection: Connection, project: str, name: str, *, now: float, sync: str | None = None) -> Schedule | None:
+    """No more fires; None when none of that name is in force."""
+    there = by_name(connection, project, name)
+    if there is None:
+        return None
+    _rows.set(connection, [table.c.id == there.id], removed_at=now, next_due=None, changed_at=now, sync=sync)
+    return get(connection, there.id)
+
+
+def get(connection: Connection, schedule_id: str) -> Schedule | None:
+    return _rows.first(connection, _rows.select().where(table.c.id == schedule_id))
+
+
+def by_name(connection: Connection, project: str, name: str) -> Schedule | None:
+    """The one in force."""
+    where = (table.c.project == project, table.c.name == name, table.c.removed_at.is_(None))
+    return _rows.first(connection, _rows.select().where(*where).order_by(table.c.id.desc()))
+
+
+def in_force(connection: Connection, project: str) -> list[Schedule]:
+    """What is not removed, suspended ones too, by name."""
+    where = (table.c.project == project, table.c.removed_at.is_(None))
+    return _rows.all(connection, _rows.select().where(*where).order_by(table.c.name))
+
+
+def all_active(connection: Connection) -> list[Schedule]:
+    """Everything that will fire: neither removed nor suspended."""
+    where = (table.c.removed_at.is_(None), table.c.suspended.is_(False))
+    return _rows.all(connection, _rows.select().where(*where).order_by(table.c.id))
+
+
+def due(connection: Connection, *, now: float) -> list[Schedule]:
+    """Active ones whose next due time has come, the longest due first."""
+    where = (table.c.removed_at.is_(None), table.c.suspended.is_(False), table.c.next_due <= now)
+    return _rows.all(connection, _rows.select().where(*where).order_by(table.c.next_due, table.c.id))
+
+
+def page(
+    connection: Connection,
+    *,
+    limit: int = limits.PAGE_DEFAULT,
+    cursor: str | None = None,
+    project: str | None = None,
+    workflow: str | None = None,
+    name: str | None = None,
+    removed: bool = False,
+) -> tuple[list[Schedule], str | None]:
+    """Newest first; with `removed` the history too."""
+    return _rows.page(
+        connection,
+        limit=limit,
+        cursor=cursor,
+        where=() if removed else (table.c.removed_at.is_(None),),
+        project=project,
+        workflow=workflow,
+        name=name,
+    )
+
+
+def advance(connection: Connection, schedule_id: str, *, evaluated_until: float, next_due: float | None) -> None:
+    """Every due time up to `evaluated_until` is in fires now. Never goes back."""
+    where = [table.c.id == schedule_id, table.c.removed_at.is_(None), table.c.evaluated_until <= evaluated_until]
+    _rows.set(connection, where, evaluated_until=evaluated_until, next_due=next_due)
+
+
+def suspend(connection: Connection, schedule_id: str, *, suspended: bool) -> None:
+    _rows.set(connection, [table.c.id == schedule_id], suspended=suspended)
+
+
+def add_fire(connection: Connection, fire: Fire) -> bool:
+    """False when this due time has its fire already."""
+    return _fires.add(connection, fire)
+
+
+def get_fire(connection: Connection, schedule: str, due: float) -> Fire | None:
+    where = (fires_table.c.schedule == schedule, fires_table.c.due == due)
+    return _fires.first(connection, _fires.select().where(*where))
+
+
+def page_fires(
+    connection: Connection, schedule: str, *, limit: int = limits.PAGE_DEFAULT, cursor: str | None = None
+) -> tuple[list[Fire], str | None]:
+    """The latest due time first."""
+    where: list[Any] = [fires_table.c.schedule == schedule]
+    return _fires.page(connection, limit=limit, cursor=cursor, key="due", where=where)

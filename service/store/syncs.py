@@ -1,0 +1,157 @@
+"""The transitions of each project from commit to commit, with plan, outcome and reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+
+from service import limits
+from service.domain.plan import Cause, Plan
+from service.domain.projects import Declaration, Json
+from service.domain.states import OPEN_SYNCS, SyncState
+from service.errors import GitopsError, TransitionRefused
+from service.store.models import syncs as table
+from service.store.sql import Rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sync:
+    """`error` has code, what, mend and detail (see `failure`); `timings` maps a stage to its seconds."""
+
+    id: str
+    project: str
+    repository: str
+    ref: str
+    commit: str
+    seq: int
+    cause: Cause
+    declaration: Declaration
+    created_at: float
+    state: SyncState = SyncState.QUEUED
+    reason: str = ""
+    base: str | None = None
+    superseded_by: str | None = None
+    subject: str | None = None
+    author: str | None = None
+    revision: str | None = None
+    plan: Plan | None = None
+    error: Json | None = None
+    timings: dict[str, float] = field(default_factory=dict)
+    started_at: float | None = None
+    ended_at: float | None = None
+
+
+_rows = Rows(table, Sync, json=["declaration", "plan", "error", "timings"], clip=["author"])
+
+_ENDED = frozenset(SyncState) - OPEN_SYNCS - {SyncState.HELD}
+# To the same state again: a step that is repeated after a crash.
+_LEADS_TO = {
+    SyncState.QUEUED: frozenset(SyncState) - {SyncState.SUCCEEDED},
+    SyncState.SYNCING: frozenset(SyncState),
+    SyncState.HELD: frozenset({SyncState.HELD, SyncState.QUEUED, SyncState.SUPERSEDED, SyncState.SKIPPED}),
+}
+
+
+def add(connection: Connection, sync: Sync) -> bool:
+    """False when this id or (project, seq) is there already."""
+    return _rows.add(connection, sync)
+
+
+def get(connection: Connection, sync_id: str) -> Sync | None:
+    return _rows.first(connection, _rows.select().where(table.c.id == sync_id))
+
+
+def page(
+    connection: Connection,
+    *,
+    limit: int = limits.PAGE_DEFAULT,
+    cursor: str | None = None,
+    project: str | None = None,
+    repository: str | None = None,
+    ref: str | None = None,
+    commit: str | None = None,
+    state: SyncState | None = None,
+) -> tuple[list[Sync], str | None]:
+    return _rows.page(
+        connection,
+        limit=limit,
+        cursor=cursor,
+        project=project,
+        repository=repository,
+        ref=ref,
+        commit=commit,
+        state=state,
+    )
+
+
+def newest_queued(connection: Connection, project: str) -> Sync | None:
+    """The one to do: also one that a crash left in `syncing`."""
+    query = _rows.select().where(table.c.project == project, table.c.state.in_(sorted(OPEN_SYNCS)))
+    return _rows.first(connection, query.order_by(table.c.seq.desc()))
+
+
+def newest(connection: Connection, project: str) -> Sync | None:
+    return _rows.first(connection, _rows.select().where(table.c.project == project).order_by(table.c.seq.desc()))
+
+
+def for_commit(connection: Connection, repository: str, ref: str, commit: str) -> list[Sync]:
+    """Every sync that a push of this commit led to, oldest first."""
+    where = (table.c.repository == repository, table.c.ref == ref, table.c.commit == commit)
+    return _rows.all(connection, _rows.select().where(*where).order_by(table.c.id))
+
+
+def supersede_older(connection: Connection, project: str, *, than_seq: int, by: str, now: float) -> list[Sync]:
+    """Syncs before `than_seq` that are still open give way to the sync `by`; returns them as they are now."""
+    older = _rows.all(
+        connection,
+        _rows.select()
+        .where(table.c.project == project, table.c.seq < than_seq, table.c.state.in_(sorted(OPEN_SYNCS)))
+        .order_by(table.c.seq)
+        .with_for_update(),
+    )
+    return [
+        transition(connection, s.id, SyncState.SUPERSEDED, now=now, superseded_by=by, reason="a newer commit came")
+        for s in older
+    ]
+
+
+def transition(connection: Connection, sync_id: str, state: SyncState, *, now: float, **also: Any) -> Sync:
+    """Bring the sync to `state`; `also` are other columns (reason, revision, plan, error, base ...).
+
+    Raises TransitionRefused when it has ended or `state` cannot follow on the one it is in.
+    """
+    sync = _rows.first(connection, _rows.select().where(table.c.id == sync_id).with_for_update())
+    if sync is None:
+        raise TransitionRefused(f"there is no sync {sync_id}")
+    if state not in _LEADS_TO.get(sync.state, frozenset()):
+        raise TransitionRefused(f"sync {sync_id} of {sync.project} is {sync.state} and cannot become {state}")
+    if state is SyncState.SYNCING and sync.started_at is None:
+        also["started_at"] = now
+    if state in _ENDED:
+        also["ended_at"] = now
+    return record(connection, sync_id, state=state, **also)
+
+
+def record(connection: Connection, sync_id: str, **values: Any) -> Sync:
+    """Set columns that are no state: subject, author, base, plan, error ..."""
+    _rows.set(connection, [table.c.id == sync_id], **values)
+    sync = get(connection, sync_id)
+    if sync is None:
+        raise TransitionRefused(f"there is no sync {sync_id}")
+    return sync
+
+
+def record_timings(connection: Connection, sync_id: str, timings: dict[str, float]) -> None:
+    """Add stages, or write them anew."""
+    sync = _rows.first(connection, _rows.select().where(table.c.id == sync_id).with_for_update())
+    if sync is not None:
+        record(connection, sync_id, timings=sync.timings | timings)
+
+
+def failure(error: BaseException) -> Json:
+    """An error as it is stored and shown."""
+    if isinstance(error, GitopsError):
+        return {"code": error.code, "what": error.what, "mend": error.mend, "detail": error.detail}
+    return {"code": "internal", "what": f"{type(error).__name__}: {error}", "mend": "", "detail": ""}

@@ -1,0 +1,225 @@
+"""The one queue. A row a (kind, key): `wanted` counts what was asked for, `done` how far it came.
+
+Work that is wanted while somebody does it is claimed once more when they finish, so that nothing said meanwhile is lost.
+A claim is a lease with a fence: the claimer that was too slow finds the fence moved and must stop. What is written
+outside the store is preceded by `check`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, update
+
+from service import limits
+from service.errors import LeaseLost
+from service.store import wanted as wake
+from service.store.models import work
+from service.store.sql import insert
+
+# Kinds whose not_before is a schedule and may lie far ahead.
+SCHEDULED = frozenset({"poll", "fire"})
+
+_row = work.c
+_open = _row.wanted > _row.done
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Work that is ours until the lease ends. `attempts` counts the failures in a row before this claim."""
+
+    kind: str
+    key: str
+    generation: int
+    fence: int
+    attempts: int
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A row as it stands, for people and tests."""
+
+    kind: str
+    key: str
+    wanted: int
+    done: int
+    not_before: float
+    attempts: int
+    owner: str | None
+    lease_until: float | None
+    fence: int
+    error: str | None
+
+
+def want(connection: Connection, kind: str, key: str, *, now: float, not_before: float | None = None) -> None:
+    """Ask for (kind, key), at once or from `not_before` on. Never postpones what was asked for earlier."""
+    at = now if not_before is None else not_before
+    # While the present generation is being done, its not_before is spent: the next one starts with ours.
+    waiting = and_(_open, or_(_row.owner.is_(None), _row.wanted > _row.claimed))
+    statement = (
+        insert(connection, work)
+        .values(kind=kind, key=key, wanted=1, done=0, not_before=at, attempts=0, fence=0, claimed=0)
+        .on_conflict_do_update(
+            index_elements=[_row.kind, _row.key],
+            set_={"wanted": _row.wanted + 1, "not_before": case((waiting, _earlier(at)), else_=at)},
+        )
+    )
+    connection.execute(statement)
+    wake.note(connection)
+
+
+def claim(
+    connection: Connection,
+    kinds: Collection[str],
+    *,
+    owner: str,
+    now: float,
+    lease_s: float,
+    keys: Collection[str] | None = None,
+) -> Claim | None:
+    """The work that is due longest, leased to `owner` for `lease_s` seconds; None when none is due."""
+    due = or_(and_(_row.owner.is_(None), _row.not_before <= now), _row.lease_until <= now)
+    query = select(_row.kind, _row.key, _row.wanted, _row.fence, _row.attempts).where(_of(kinds), _open, due)
+    if keys is not None:
+        query = query.where(_row.key.in_(list(keys)))
+    query = query.order_by(_row.not_before, _row.kind, _row.key).limit(1).with_for_update(skip_locked=True)
+    found = connection.execute(query).first()
+    if found is None:
+        return None
+    mine = Claim(found.kind, found.key, found.wanted, found.fence + 1, found.attempts, owner)
+    _set(connection, mine, owner=owner, lease_until=now + lease_s, fence=mine.fence, claimed=mine.generation)
+    return mine
+
+
+def finish(connection: Connection, claim: Claim) -> None:
+    """Done. What was wanted meanwhile is work again."""
+    held = _held(connection, claim)
+    _set(connection, claim, done=claim.generation, attempts=0, error=None, **_FREE)
+    if held.wanted > claim.generation:
+        wake.note(connection)
+
+
+def again(connection: Connection, claim: Claim, *, at: float, error: str | None = None) -> None:
+    """Not done: retry from `at` on, or earlier when somebody wanted it meanwhile.
+
+    With `error` it was a failure and counts; without, it was a pass that ends a row of failures.
+    """
+    _held(connection, claim)
+    _set(
+        connection,
+        claim,
+        not_before=case((_row.wanted > claim.generation, _earlier(at)), else_=at),
+        attempts=0 if error is None else claim.attempts + 1,
+        error=error,
+        **_FREE,
+    )
+    wake.note(connection)
+
+
+def renew(connection: Connection, claim: Claim, *, now: float, lease_s: float) -> None:
+    """The lease lasts `lease_s` seconds from now."""
+    _held(connection, claim)
+    _set(connection, claim, lease_until=now + lease_s)
+
+
+def check(connection: Connection, claim: Claim, *, now: float) -> None:
+    """Raise LeaseLost unless the lease is ours and lasts; asked just before something outside is written."""
+    held = _held(connection, claim)
+    if held.lease_until <= now:
+        raise LeaseLost(f"the lease on {claim.kind} {claim.key} ran out {now - held.lease_until:.1f} s ago")
+
+
+def next_due(connection: Connection, kinds: Collection[str]) -> float | None:
+    """The earliest time at which `claim` could find something; None when nothing is wanted."""
+    at = case((_row.owner.is_(None), _row.not_before), else_=_row.lease_until)
+    return connection.execute(select(func.min(at)).where(_of(kinds), _open)).scalar()
+
+
+def get(connection: Connection, kind: str, key: str) -> Work | None:
+    found = connection.execute(_select().where(_is(kind, key))).first()
+    return None if found is None else Work(*found)
+
+
+def waiting(connection: Connection, kinds: Collection[str] | None = None) -> list[Work]:
+    """What is not done, the longest due first."""
+    query = _select().where(_open).order_by(_row.not_before, _row.kind, _row.key)
+    if kinds is not None:
+        query = query.where(_of(kinds))
+    return [Work(*found) for found in connection.execute(query)]
+
+
+def backlog(connection: Connection) -> dict[str, int]:
+    """How much is wanted, by kind."""
+    query = select(_row.kind, func.count()).where(_open).group_by(_row.kind)
+    return dict(connection.execute(query).tuples().all())
+
+
+def release_dead(connection: Connection, *, now: float) -> None:
+    """Called by the only process there is, before it starts: every lease is of a dead one.
+
+    A not_before further off than any backoff comes from a clock that was set back since; it is due now.
+    """
+    connection.execute(
+        update(work).where(_row.owner.is_not(None)).values(not_before=_earlier(now), fence=_row.fence + 1, **_FREE)
+    )
+    connection.execute(
+        update(work)
+        .where(_open, _row.kind.not_in(list(SCHEDULED)), _row.not_before > now + limits.BACKOFF_MAX_S)
+        .values(not_before=now)
+    )
+
+
+def backoff(attempts: int, *, jitter: float = 0.0) -> float:
+    """Seconds before the next try after `attempts` failures in a row (1, 2, ...): doubling, with a roof.
+
+    `jitter` in 0..1, drawn by the caller, takes up to half of it off, so that many failures at once don't come back at once.
+    """
+    whole = min(limits.BACKOFF_FIRST_S * 2.0 ** min(max(attempts, 1) - 1, 62), limits.BACKOFF_MAX_S)
+    return float(whole * (1 - jitter / 2))
+
+
+_FREE: dict[str, Any] = {"owner": None, "lease_until": None}
+
+
+def _held(connection: Connection, claim: Claim) -> Any:
+    """The claim's row, locked to the end of the transaction."""
+    query = select(_row.wanted, _row.fence, _row.owner, _row.lease_until).where(_is(claim.kind, claim.key))
+    held = connection.execute(query.with_for_update()).first()
+    if held is None or (held.fence, held.owner) != (claim.fence, claim.owner):
+        now = "nobody" if held is None or held.owner is None else held.owner
+        raise LeaseLost(f"{claim.kind} {claim.key} is leased to {now}, no longer to {claim.owner}")
+    return held
+
+
+def _set(connection: Connection, claim: Claim, **values: Any) -> None:
+    connection.execute(update(work).where(_is(claim.kind, claim.key)).values(values))
+
+
+def _is(kind: str, key: str) -> ColumnElement[bool]:
+    return and_(_row.kind == kind, _row.key == key)
+
+
+def _of(kinds: Collection[str]) -> ColumnElement[bool]:
+    return _row.kind.in_(list(kinds))
+
+
+def _earlier(at: float) -> ColumnElement[float]:
+    return case((_row.not_before < at, _row.not_before), else_=at)
+
+
+def _select() -> Any:
+    return select(
+        _row.kind,
+        _row.key,
+        _row.wanted,
+        _row.done,
+        _row.not_before,
+        _row.attempts,
+        _row.owner,
+        _row.lease_until,
+        _row.fence,
+        _row.error,
+    )

@@ -1,0 +1,211 @@
+"""How a change becomes durable before `write` returns.
+
+On SQLite a commit costs an fsync, and SQLite has one writer anyway: one thread takes every change that waits, runs
+each in a savepoint of one transaction, commits once and then answers all. On PostgreSQL the server shares its
+fsyncs among concurrent commits, so each change is a transaction of its own on its caller's thread.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import psycopg.errors
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from service import faults
+from service.errors import StoreUnavailable
+from service.store import wanted
+from service.store.database import pool_exhausted, unavailable
+
+T = TypeVar("T")
+Change = Callable[[Connection], T]
+
+# Serialization failures and deadlocks are nobody's fault; more than so many in a row are a bug.
+_ATTEMPTS = 5
+
+
+class Writer(Protocol):
+    def write(self, change: Change[T], timeout_s: float) -> T: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(slots=True)
+class _Waiting:
+    change: Change[Any]
+    answer: Future[Any]
+
+
+class BatchWriter:
+    """The one thread that writes to SQLite. `on_wanted` is called after a commit that made work."""
+
+    def __init__(self, engine: Engine, *, batch: int, on_wanted: Callable[[], None]) -> None:
+        self._engine = engine
+        self._batch = batch
+        self._on_wanted = on_wanted
+        self._queue: deque[_Waiting] = deque()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+        self._thread.start()
+
+    def write(self, change: Change[T], timeout_s: float) -> T:
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("a change may not call Store.write: it would wait for itself")
+        answer: Future[T] = Future()
+        with self._changed:
+            if self._closed:
+                raise _closed()
+            self._queue.append(_Waiting(change, answer))
+            self._changed.notify()
+        try:
+            return answer.result(timeout_s)
+        except TimeoutError:
+            # The change itself may have raised a TimeoutError; only an unanswered one is ours.
+            if answer.done() and not answer.cancelled():
+                return answer.result()
+            begun = not answer.cancel()
+            raise StoreUnavailable(
+                f"the store did not answer within {timeout_s:g} s"
+                + ("; what was to be written may still be written" if begun else "; nothing was written"),
+                mend="Try again",
+            ) from None
+        except CancelledError:
+            raise _closed() from None
+
+    def close(self) -> None:
+        """Finish what waits, then end."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(timeout=30)
+
+    def _run(self) -> None:
+        while batch := self._take():
+            self._commit(batch)
+
+    def _take(self) -> list[_Waiting]:
+        """Everything that waits, up to a batch; nothing only when closed."""
+        with self._changed:
+            while not self._queue and not self._closed:
+                self._changed.wait()
+            return [self._queue.popleft() for _ in range(min(self._batch, len(self._queue)))]
+
+    def _commit(self, batch: list[_Waiting]) -> None:
+        """One transaction. A change that raises fails alone; a database that fails fails them all."""
+        answers: list[tuple[Future[Any], Any]] = []
+        work = False
+        try:
+            with self._engine.connect() as connection:
+                try:
+                    with connection.begin():
+                        for waiting in batch:
+                            if not waiting.answer.set_running_or_notify_cancel():
+                                continue
+                            if (made := self._try(connection, waiting)) is not None:
+                                answers.append((waiting.answer, made.value))
+                                work |= made.work
+                        faults.point("store.before-commit")
+                    faults.point("store.after-commit")
+                except BaseException:
+                    # After an I/O error nothing that the connection holds can be trusted.
+                    connection.invalidate()
+                    raise
+        except BaseException as error:  # noqa: BLE001 - the thread must outlive whatever happened
+            self._fail([waiting.answer for waiting in batch], error)
+            return
+        if work:
+            self._on_wanted()
+        for answer, value in answers:
+            answer.set_result(value)
+
+    def _try(self, connection: Connection, waiting: _Waiting) -> _Made | None:
+        """Run one change in its savepoint. None: it raised, its caller was told, and it left no trace."""
+        wanted.take(connection)
+        try:
+            with connection.begin_nested():
+                value = waiting.change(connection)
+        except BaseException as error:
+            if unavailable(error) or not _in_transaction(connection):
+                raise
+            wanted.take(connection)
+            waiting.answer.set_exception(error)
+            return None
+        return _Made(value, wanted.take(connection))
+
+    def _fail(self, answers: list[Future[Any]], error: BaseException) -> None:
+        for answer in answers:
+            if answer.done() or not (answer.running() or answer.set_running_or_notify_cancel()):
+                continue
+            refusal = unavailable(error) or StoreUnavailable(f"the store could not commit: {error}", mend="Try again")
+            refusal.__cause__ = error
+            answer.set_exception(refusal)
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    value: Any
+    work: bool
+
+
+def _in_transaction(connection: Connection) -> bool:
+    """SQLite itself rolls back the whole transaction on some errors; then the neighbours' changes are gone too."""
+    return bool(connection.connection.driver_connection.in_transaction)  # type: ignore[union-attr]
+
+
+class DirectWriter:
+    """PostgreSQL: a transaction a change, on the caller's thread."""
+
+    def __init__(self, engine: Engine, *, on_wanted: Callable[[], None]) -> None:
+        self._engine = engine
+        self._on_wanted = on_wanted
+        self._closed = False
+
+    def write(self, change: Change[T], timeout_s: float) -> T:
+        deadline = time.monotonic() + timeout_s
+        attempt = 1
+        while True:
+            if self._closed:
+                raise _closed()
+            try:
+                return self._once(change)
+            except DBAPIError as error:
+                again = isinstance(error.orig, (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected))
+                if again and attempt < _ATTEMPTS and time.monotonic() < deadline:
+                    time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - a pause, no secret
+                    attempt += 1
+                    continue
+                if refusal := unavailable(error):
+                    raise refusal from error
+                raise
+            except PoolTimeout as error:
+                raise pool_exhausted() from error
+
+    def close(self) -> None:
+        self._closed = True
+
+    def _once(self, change: Change[T]) -> T:
+        with self._engine.connect() as connection:
+            wanted.take(connection)
+            with connection.begin():
+                value = change(connection)
+                work = wanted.take(connection)
+                faults.point("store.before-commit")
+            faults.point("store.after-commit")
+        if work:
+            self._on_wanted()
+        return value
+
+
+def _closed() -> StoreUnavailable:
+    return StoreUnavailable("the store is closed", mend="The service is ending; try again at the next one")
