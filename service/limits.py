@@ -30,6 +30,12 @@ NOTIFY_ATTEMPTS = 12
 
 # Git. A mirror that takes longer than this is hanging (Argo CD gives git 90 s by default).
 GIT_TIMEOUT_S = 300.0
+# The first clone brings the whole history; a server that stalls is found by the low-speed limit long before.
+GIT_CLONE_TIMEOUT_S = 1800.0
+# What one git command may print to us: 200,000 long paths.
+GIT_OUTPUT_BYTES = 64 * MIB
+# The largest single file git may write into a mirror or checkout; a bomb ends here and not with a full disk.
+MIRROR_FILE_BYTES = 16 * 1024 * MIB
 GIT_LOW_SPEED_BYTES = 1000
 GIT_LOW_SPEED_S = 60
 # git itself allows longer names; forges do not show them.
@@ -38,11 +44,37 @@ REF_NAME_BYTES = 255
 REPOSITORY_FILE_BYTES = 1 * MIB
 CHECKOUT_FILES = 200_000
 CHECKOUT_BYTES = 4 * 1024 * MIB
+# Folders in folders; Linux ends a path at 4096 bytes anyway.
+CHECKOUT_DEPTH = 100
+# From this many files on a checkout takes long enough that one is kept ready, if it is not larger than the bytes.
+SPARE_FILES = 2_000
+SPARE_BYTES = 1024 * MIB
+# Commit messages, for skip tokens and notifications.
+COMMIT_MESSAGE_CHARACTERS = 64 * KIB
+# A mirror with more packs or loose objects is repacked (git's own gc.auto: 50 packs, 6700 objects).
+MIRROR_PACKS = 50
+MIRROR_LOOSE_OBJECTS = 6700
 
 # YAML read by the service: a bomb of aliases grows past these while it is still small on disk.
 YAML_ALIASES = 100
 YAML_DEPTH = 50
 YAML_NODES = 50_000
+
+# A cron expression: what its column holds.
+CRON_BYTES = 200
+# Fires that a schedule catches up on are counted up to here; a minutely schedule that slept a day has 1,440.
+CATCH_UP_FIRES = 10_000
+# A fire is on time when it is looked at within this; a schedule that does not catch up lets go of later ones.
+FIRE_ON_TIME_S = 60.0
+# How often a job is started that dies before it claims itself, before it is called failed.
+LAUNCH_STARTS = 5
+# A pattern of refs or paths, and how many a declaration may hold: matching costs patterns x paths.
+PATTERN_BYTES = 200
+PATTERNS = 100
+# Differences that a plan lists; the rest is counted. A first revision has few, a rewritten one rarely more.
+PLAN_CHANGES = 500
+# A value in a plan is shown up to here, then by its size and digest.
+PLAN_VALUE_BYTES = 400
 
 # Runs.
 LOAD_TIMEOUT_S = 300.0
@@ -51,6 +83,12 @@ RUN_TIMEOUT_S = 24 * 3600.0
 CANCEL_GRACE_S = 5.0
 # One line of a run's event file; a longer one is cut by the runner.
 EVENT_BYTES = 256 * KIB
+# All events of a run; a longer file is somebody's endless loop, and only its end is still looked at.
+RUN_EVENTS_BYTES = 64 * MIB
+# Processes and threads of the runner's own user: far above what training needs, far below a fork bomb.
+RUN_PROCESSES = 4096
+# One answer of `logs`.
+LOG_CHUNK_BYTES = 256 * KIB
 # A run's log on disk; what a workflow prints beyond it is dropped with a remark.
 RUN_LOG_BYTES = 64 * MIB
 # A load's result: plain JSON of a project.
