@@ -1,0 +1,1 @@
+"""Tests, foldered by behaviour; `tests/peers` holds the real programs that they talk to."""

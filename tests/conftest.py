@@ -1,0 +1,54 @@
+"""What holds for every test: peers that may be missing, the size of the kill loops, a git that knows no machine."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+import pytest
+
+from tests.peers import present
+
+# The same git on every machine: no configuration of the user or the system, but somebody to sign commits.
+os.environ |= {
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_AUTHOR_NAME": "Ada",
+    "GIT_AUTHOR_EMAIL": "ada@example.com",
+    "GIT_COMMITTER_NAME": "Ada",
+    "GIT_COMMITTER_EMAIL": "ada@example.com",
+}
+# Settings of a service that somebody runs here are not ours.
+for _name in [name for name in os.environ if name.startswith("GITOPS_")]:
+    del os.environ[_name]
+
+_MISSING = "peer missing: "
+
+
+@pytest.fixture(scope="session")
+def faults() -> int:
+    """How often a kill loop kills: FAULTS, else 2."""
+    return int(os.environ.get("FAULTS", "2"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    wish = os.environ.get("REQUIRE_PEERS", "")
+    for name in present.PEERS:
+        if not item.get_closest_marker(name):
+            continue
+        if (how := present.missing(name)) is None:
+            continue
+        if present.required(name, wish):
+            pytest.fail(f"{_MISSING}{name}: {how}", pytrace=False)
+        pytest.skip(f"{_MISSING}{name}: {how}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reasons = [str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", [])]
+    absent = Counter(reason.split(_MISSING, 1)[1] for reason in reasons if _MISSING in reason)
+    if absent:
+        terminalreporter.section("tests skipped because a peer is missing here")
+    for peer, count in sorted(absent.items()):
+        terminalreporter.line(f"{count} tests, {peer}")
