@@ -1,0 +1,9 @@
+"""Jobs as processes on this machine: the launcher that needs nothing but a Python 3.9.
+
+`launcher` has the verbs, `folder` a job's files, `keeper` what lives beside a job, `environment` the interpreter and
+packages of the runner, `places` users and directories, `reading` what is read of a job.
+"""
+
+from service.launchers.process.launcher import ProcessLauncher
+
+__all__ = ["ProcessLauncher"]

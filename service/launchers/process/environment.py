@@ -1,0 +1,201 @@
+"""The runner environment: per MLRun version a Python and a hashed lock, installed once by uv.
+
+An environment lies at `<cache_dir>/environments/<version>-<key>`, where `key` is a hash of the lock and the
+interpreter's version. It is built where it will stay (a venv can't be moved) under a file lock, and is there when its
+`.ready` is, which is written last: a build that was killed is begun anew.
+
+`python -m service.launchers.process.environment` makes it, with the settings the service would have.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import uv
+
+from service.errors import GitopsError, RunnerEnvironmentError
+from service.launchers.process.interpreter import Interpreter, find_python, for_runner
+from service.launchers.process.places import cache_dir, runner_user
+from service.settings import Settings, load_settings
+
+# MLRun version → the Python it runs on, and its lock.
+RUNNER_LOCKS = {"1.9.2": ("3.9", "runner-1.9.2.txt")}
+_REQUIREMENTS = Path(__file__).resolve().parents[3] / "requirements"
+_INSTALL_S = 1800.0
+_CHECK_S = 120.0
+_CHECK = "import kfp, mlrun; print(mlrun.__version__, kfp.__version__)"
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerEnvironment:
+    """`python` runs with MLRun and kfp installed; `key` names exactly these packages on exactly this interpreter."""
+
+    python: Path
+    key: str
+    mlrun_version: str
+
+    @property
+    def root(self) -> Path:
+        return self.python.parent.parent
+
+
+def ensure_environment(settings: Settings, progress: Progress = lambda _: None) -> RunnerEnvironment:
+    """The environment of `mlrun.version`, installed if need be. Raises RunnerEnvironmentError."""
+    version = settings.mlrun.version
+    wanted, lock = _row(version)
+    interpreter = for_runner(settings, find_python(settings, wanted))
+    key = _key(lock.read_bytes(), interpreter.version.encode(), platform.machine().encode())
+    environment = RunnerEnvironment(_root(settings, f"{version}-{key}") / "bin" / "python", key, version)
+    build_once(environment, progress, lambda: _build(settings, environment, interpreter, lock, progress))
+    return environment
+
+
+def _row(version: str) -> tuple[str, Path]:
+    if version not in RUNNER_LOCKS:
+        raise RunnerEnvironmentError(
+            f"there is no runner environment for MLRun {version}",
+            mend=f"Set mlrun.version to one of {', '.join(RUNNER_LOCKS)}",
+        )
+    wanted, name = RUNNER_LOCKS[version]
+    if not (lock := _REQUIREMENTS / name).is_file():
+        raise RunnerEnvironmentError(f"the lock {lock} is missing", mend="Install the service with its requirements/")
+    return wanted, lock
+
+
+def _key(*parts: bytes) -> str:
+    return hashlib.sha256(b"\0".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:16]
+
+
+def _root(settings: Settings, name: str) -> Path:
+    environments = cache_dir(settings) / "environments"
+    environments.mkdir(mode=0o755, exist_ok=True)
+    return environments / name
+
+
+def build_once(environment: RunnerEnvironment, progress: Progress, build: Callable[[], None]) -> None:
+    """Call `build` unless it was done, whoever asks at the same time; they wait."""
+    ready = environment.root / ".ready"
+    if _usable(environment, ready):
+        return
+    with environment.root.with_suffix(".lock").open("w", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress("another process installs the runner environment; waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if _usable(environment, ready):
+            return
+        shutil.rmtree(environment.root, ignore_errors=True)
+        build()
+        ready.touch()
+
+
+def _usable(environment: RunnerEnvironment, ready: Path) -> bool:
+    """Built, and the interpreter it links to is still there."""
+    return ready.exists() and environment.python.exists()
+
+
+def _build(
+    settings: Settings, environment: RunnerEnvironment, interpreter: Interpreter, lock: Path, progress: Progress
+) -> None:
+    begun = time.monotonic()
+    progress(f"installing the runner environment of MLRun {environment.mlrun_version} on {interpreter.path}")
+    run_uv(["venv", "--no-project", "--python", str(interpreter.path), str(environment.root)], progress)
+    run_uv(
+        [
+            *("pip", "sync", "--require-hashes", "--compile-bytecode"),
+            *("--python", str(environment.python), str(lock)),
+        ],
+        progress,
+    )
+    versions = _check(settings, environment)
+    progress(f"the runner environment is ready after {time.monotonic() - begun:.0f} s: {versions}")
+
+
+def run_uv(
+    arguments: list[str], progress: Progress, *, environment: dict[str, str] | None = None, user: int | None = None
+) -> None:
+    """Run uv, its lines as progress. Raises RunnerEnvironmentError with uv's words."""
+    if environment is None:
+        # uv takes the index from there; no secret of the service is for the packages it builds.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("GITOPS_")}
+    lines: list[str] = []
+    with subprocess.Popen(
+        [uv.find_uv_bin(), *arguments, "--color", "never", "--no-progress"],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        umask=0o022,  # every user reads it
+        cwd="/",
+        user=user,
+        group=user,
+        extra_groups=None if user is None else [],
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            lines.append(line)
+            if not line.startswith((" ", "+", "-")) and line.strip():
+                progress(line.strip())
+    if process.returncode != 0:
+        raise RunnerEnvironmentError(
+            f"uv {' '.join(arguments[:2])} failed with exit code {process.returncode}",
+            mend="Look at uv's words; is the package index reachable from here (UV_DEFAULT_INDEX)? It is tried again",
+            detail="".join(lines[-40:]),
+        )
+
+
+def _check(settings: Settings, environment: RunnerEnvironment) -> str:
+    """Import MLRun and kfp as the one who will: the runner's user."""
+    user = runner_user(settings)
+    try:
+        done = subprocess.run(
+            [str(environment.python), "-c", _CHECK],
+            env={"PATH": os.defpath, "HOME": "/nonexistent", "LANG": "C.UTF-8", "USER": "mlrun-gitops"},
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_CHECK_S,
+            check=False,
+            user=user,
+            group=user,
+            extra_groups=None if user is None else [],
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise RunnerEnvironmentError(f"the new runner environment {environment.root} does not run: {error}") from error
+    said = done.stdout.split()
+    if done.returncode != 0 or not said or said[-2] != environment.mlrun_version:
+        raise RunnerEnvironmentError(
+            f"MLRun {environment.mlrun_version} can't be imported in the new runner environment {environment.root}",
+            detail=(done.stdout + done.stderr)[-4000:],
+        )
+    return f"mlrun {said[-2]}, kfp {said[-1]}"
+
+
+def main() -> int:
+    try:
+        environment = ensure_environment(load_settings(), lambda line: print(line, file=sys.stderr))  # noqa: T201
+    except GitopsError as error:
+        print(f"{error}\n{error.detail}".rstrip(), file=sys.stderr)  # noqa: T201
+        return 1
+    print(environment.python)  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,294 @@
+"""One job's folder: made before its start, looked at ever after. There is no other memory of a job."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from service import limits
+from service.errors import LaunchFailed
+from service.faults import point
+from service.launchers import EndReason, Job, Life
+from service.launchers.process.keeper import layout
+from service.launchers.process.places import blocked_at, hand_over
+from service.launchers.process.supply import Supplies
+
+_ID = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
+_KEEP_S = 10.0  # a keeper that has not begun after this will not (it takes 0.05 s on an idle machine)
+
+# sys.path is appended to, so that no module here can stand before one of the standard library.
+_KEEPER = "import sys; sys.path.append(sys.argv[1]); from keeper.program import main; main(sys.argv[2])"
+
+
+class Folder:
+    """`user`: the uid its job runs as, None for our own."""
+
+    def __init__(self, runs_dir: Path, job: str, user: int | None) -> None:
+        if not _ID.match(job):
+            raise LaunchFailed(f"{job!r} is not a job id", mend="Use lower-case letters, digits and '-', 63 at most")
+        self.job = job
+        self.path = runs_dir / job
+        self.user = user
+        self.inner = self.path / layout.FOLDER
+        self.source = self.path / layout.SOURCE
+
+    @property
+    def owner(self) -> int:
+        """Whose files the runner's are."""
+        return os.geteuid() if self.user is None else self.user
+
+    # What is known.
+
+    @property
+    def ended(self) -> dict[str, Any] | None:
+        return layout.read_document(self.path / layout.ENDED)
+
+    @property
+    def claimed(self) -> bool:
+        return os.path.lexists(self.inner / layout.CLAIMED)
+
+    @property
+    def cancelled(self) -> bool:
+        return (self.path / layout.CANCELLED).exists()
+
+    @property
+    def prepared(self) -> bool:
+        return (self.path / layout.START).exists()
+
+    def life(self) -> Life:
+        if self.ended is not None:
+            return Life.GONE
+        if not self.prepared:
+            return Life.UNKNOWN
+        if self.claimed:
+            return Life.ALIVE
+        return Life.STARTING if self.kept() else Life.UNKNOWN
+
+    def kept(self) -> bool:
+        """Whether a keeper holds the lock."""
+        try:
+            lock = os.open(self.path / layout.LOCK, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(lock)
+        return False
+
+    # Making it.
+
+    def make(self) -> None:
+        """The empty folder; also for a job that is only to be cancelled."""
+        self.path.mkdir(mode=0o700, exist_ok=True)
+        self.path.chmod(0o700 if self.user is None else 0o711)
+
+    def prepare(self, job: Job, supplies: Supplies, warm: Mapping[str, Any] | None) -> None:
+        """Everything that the start needs, durable. `start.json` is the last: with it, the job can be started."""
+        if self.prepared and self.begun:
+            return
+        self.make()
+        self._make_inner()
+        self._take_source(job.source)
+        document = {
+            **job.payload,
+            "version": 1,
+            "id": job.id,
+            "kind": str(job.kind),
+            "source": str(job.source.resolve()),
+            "folder": str(self.inner),
+            "log_bytes": limits.RUN_LOG_BYTES,
+        }
+        layout.write_document(
+            self.path / layout.JOB, document, mode=0o640, group=-1 if self.user is None else self.user
+        )
+        order = {
+            "id": job.id,
+            "command": [str(supplies.python), "-u", str(supplies.program), str(self.path / layout.JOB)],
+            "environment": self.environment(job, supplies),
+            "directory": str(_directory(job)),
+            "user": self.user,
+            "timeout_s": job.timeout_s,
+            "grace_s": limits.CANCEL_GRACE_S,
+            "log_bytes": limits.RUN_LOG_BYTES,
+            "processes": limits.RUN_PROCESSES,
+            "warm": dict(warm) if warm else None,
+        }
+        layout.write_document(self.path / layout.START, order)
+
+    def environment(self, job: Job, supplies: Supplies) -> dict[str, str]:
+        """Built from nothing: what the service has in its environment is not the job's business."""
+        return {
+            "PATH": os.pathsep.join([str(supplies.python.parent), "/usr/local/bin", "/usr/bin", "/bin"]),
+            "HOME": str(self.inner / "home"),
+            "TMPDIR": str(self.inner / "tmp"),
+            "LANG": "C.UTF-8",
+            # MLRun asks for the user's name, and a uid of its own has no entry in passwd.
+            "USER": "mlrun-gitops",
+            "LOGNAME": "mlrun-gitops",
+            **job.environment,
+            layout.MARKER: job.id,
+        }
+
+    def _make_inner(self) -> None:
+        """The runner's folder is filled before it is the runner's: later, nothing of it can be trusted."""
+        if self.inner.exists() and self.inner.stat().st_uid == self.owner and (self.inner / layout.OUTPUT).exists():
+            return
+        shutil.rmtree(self.inner, ignore_errors=True)
+        self.inner.mkdir(mode=0o700)
+        for name in (layout.ARTIFACTS, "home", "tmp"):
+            (self.inner / name).mkdir(mode=0o700)
+        os.mkfifo(self.inner / layout.OUTPUT, 0o600)
+        if self.user is not None:
+            os.chown(self.inner / layout.OUTPUT, self.user, self.user)
+        hand_over(self.inner, self.user)
+        layout.sync_directory(self.path)
+
+    def _take_source(self, source: Path) -> None:
+        if not source.is_dir():
+            raise LaunchFailed(f"the source of job {self.job}, {source}, is not a directory")
+        if self.user is not None and (blocked := blocked_at(source.parent, self.user)):
+            raise LaunchFailed(
+                f"jobs run as user {self.user}, who cannot reach the source {source} because of {blocked}",
+                mend="Check the commit out to ProcessLauncher.place(job)",
+            )
+        hand_over(source, self.user)
+
+    # Starting it.
+
+    def keep(self) -> bool:
+        """See that a keeper is there; it starts the job unless it was started, or adopts it. False: it does not begin.
+
+        Whoever gets the lock starts the keeper and hands the locked descriptor over, so there is no moment between
+        at which another one could do the same, nor one at which the lock is held by nobody that works.
+        """
+        deadline = time.monotonic() + _KEEP_S
+        keeper: subprocess.Popen[bytes] | None = None
+        while time.monotonic() < deadline:
+            if self.ended is not None:
+                break
+            if keeper is None and (lock := self._lock()) is not None:
+                try:
+                    point("launcher.before-start")
+                    keeper = self._start_keeper(lock)
+                    point("launcher.after-start")
+                finally:
+                    os.close(lock)
+            elif self.begun and self.kept():
+                break
+            elif keeper is not None and keeper.poll() is not None:
+                return self.ended is not None
+            time.sleep(0.005)
+        else:
+            return False
+        if keeper is not None:
+            _children.append(keeper)
+        return True
+
+    @property
+    def begun(self) -> bool:
+        return (self.path / layout.STARTED).exists() or self.claimed
+
+    def _lock(self) -> int | None:
+        lock = os.open(self.path / layout.LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            return None
+        return lock
+
+    def _start_keeper(self, lock: int) -> subprocess.Popen[bytes]:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        log = os.open(self.path / layout.LOG, flags, 0o600)  # a keeper that breaks says so in the job's log
+        try:
+            return subprocess.Popen(
+                [sys.executable, "-I", "-S", "-B", "-c", _KEEPER, str(Path(__file__).parent), str(self.path)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={},
+                pass_fds=[lock],
+                start_new_session=True,
+            )
+        finally:
+            os.close(log)
+
+    # Ending it.
+
+    def cancel(self, reason: EndReason) -> None:
+        """Mark it; the first reason stays. Its keeper carries it out, a new one where there is none."""
+        self.make()
+        if self.ended is not None:
+            return
+        if not self.cancelled:
+            layout.write_document(self.path / layout.CANCELLED, {"reason": str(reason)})
+        if self.prepared:
+            self.keep()
+        elif (lock := self._lock()) is not None:
+            # Under the lock, so that a start that is on its way finds it.
+            try:
+                layout.write_document(self.path / layout.ENDED, {"reason": str(reason), "exit_code": None})
+            finally:
+                os.close(lock)
+
+    def clean(self) -> None:
+        """Remove what the job left, but its log, its artifacts and the word that it has ended."""
+        if self.ended is None:
+            return
+        _remove(self.source)
+        if self.inner.is_dir():
+            for entry in os.scandir(self.inner):
+                if entry.name != layout.ARTIFACTS:
+                    _remove(Path(entry.path))
+        (self.path / layout.START).unlink(missing_ok=True)  # may hold secrets of the job
+
+
+_children: list[subprocess.Popen[bytes]] = []
+
+
+def reap() -> None:
+    """Keepers are children of the service that started them; take those that ended."""
+    _children[:] = [keeper for keeper in _children if keeper.poll() is None]
+
+
+def _directory(job: Job) -> Path:
+    """Where the job begins: the project's directory. A wrong one is the runner's to complain about."""
+    source = job.source.resolve()
+    project = job.payload.get("project")
+    path = project.get("path", ".") if isinstance(project, dict) else "."
+    directory = (source / str(path)).resolve()
+    return directory if directory.is_dir() and directory.is_relative_to(source) else source
+
+
+def _remove(path: Path) -> None:
+    """rmtree does not follow links; a directory that its owner locked is opened first."""
+
+    def unlock(_: Any, name: str, __: BaseException | Any) -> None:
+        try:
+            Path(name).parent.chmod(0o700)
+            if Path(name).is_dir() and not Path(name).is_symlink():
+                shutil.rmtree(name, ignore_errors=True)
+            else:
+                Path(name).unlink()
+        except OSError:
+            pass
+
+    try:
+        if stat.S_ISDIR(os.lstat(path).st_mode):
+            shutil.rmtree(path, onerror=unlock)
+        else:
+            path.unlink()
+    except FileNotFoundError:
+        pass

@@ -1,0 +1,154 @@
+"""Which processes belong to a job, and ending them all.
+
+A process is a member when one of these holds: it descends from the keeper (which is a subreaper: what a job
+double-forks comes back to it) or from the runner; it is in the runner's session; its environment carries the job's
+marker; it has the job's liveness file or output open. A pid is never trusted by itself: it comes with the
+time its process started, and a signal goes through a pidfd opened before that was checked.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+_PR_SET_CHILD_SUBREAPER = 36
+_ROUNDS = 200
+
+
+@dataclass(frozen=True)
+class Process:
+    pid: int
+    parent: int
+    group: int
+    session: int
+    start_time: int
+    user: int
+
+
+@dataclass(frozen=True)
+class Kin:
+    """What makes a process a member of a job."""
+
+    marker: bytes  # GITOPS_JOB=<id>
+    files: tuple[str, ...]  # absolute paths only this job's processes have open
+    user: int
+
+
+def become_subreaper() -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def look(pid: int) -> Process | None:
+    """The living process `pid`; None when there is none, or only its zombie."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+        user = Path(f"/proc/{pid}").stat().st_uid
+    except (OSError, ValueError):
+        return None
+    # The name in parentheses may hold anything, a closing parenthesis included.
+    fields = stat[stat.rindex(b")") + 2 :].split()
+    if fields[0] in (b"Z", b"X"):
+        return None
+    return Process(pid, int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]), user)
+
+
+def everything() -> dict[int, Process]:
+    pids = (int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit())
+    return {process.pid: process for process in map(look, pids) if process is not None}
+
+
+def members(kin: Kin, roots: tuple[Process, ...] = ()) -> list[Process]:
+    """The job's living processes. `roots` are its runner, as far as known."""
+    here = os.getpid()
+    found = everything()
+    alive_roots = {root.pid for root in roots if (now := found.get(root.pid)) and now.start_time == root.start_time}
+    # A session outlives its leader; when another process has the leader's pid by now, it is another session.
+    sessions = {root.pid for root in roots if root.pid in alive_roots or root.pid not in found}
+    chosen = {
+        pid
+        for pid, process in found.items()
+        if pid in alive_roots or (process.session in sessions and process.user == kin.user) or _is_kin(process, kin)
+    }
+    children: dict[int, list[int]] = {}
+    for pid, process in found.items():
+        children.setdefault(process.parent, []).append(pid)
+    waiting = [*chosen, here]
+    while waiting:
+        for child in children.get(waiting.pop(), ()):
+            if child not in chosen:
+                chosen.add(child)
+                waiting.append(child)
+    chosen.discard(here)
+    return [found[pid] for pid in chosen]
+
+
+def _is_kin(process: Process, kin: Kin) -> bool:
+    if process.user != kin.user or process.pid == os.getpid():
+        return False
+    try:
+        proc = Path(f"/proc/{process.pid}")
+        if kin.marker in (proc / "environ").read_bytes().split(b"\0"):
+            return True
+        return any(_target(entry) in kin.files for entry in (proc / "fd").iterdir())
+    except OSError:
+        return False
+
+
+def _target(link: Path) -> str:
+    try:
+        return str(link.readlink())
+    except OSError:
+        return ""
+
+
+def send(process: Process, number: signal.Signals) -> None:
+    """Signal exactly this process, not one that got its pid later."""
+    try:
+        handle = os.pidfd_open(process.pid)
+    except OSError:
+        return
+    try:
+        now = look(process.pid)
+        if now is not None and now.start_time == process.start_time:
+            signal.pidfd_send_signal(handle, number)
+    except OSError:
+        pass
+    finally:
+        os.close(handle)
+
+
+def end_all(kin: Kin, roots: tuple[Process, ...] = (), *, keep: int | None = None) -> bool:
+    """SIGKILL every member until none is left; False when some would not go. The zombie `keep` is left.
+
+    Stopped first, killed second: a job that forks without end must not run away between two looks.
+    """
+    for _ in range(_ROUNDS):
+        reap(keep)
+        left = members(kin, roots)
+        if not left:
+            return True
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for process in left:
+                send(process, number)
+        time.sleep(0.005)
+    return False
+
+
+def reap(keep: int | None = None) -> dict[int, int]:
+    """Take the exit codes of children that ended, orphans of the job among them; `keep` is left for its owner."""
+    codes: dict[int, int] = {}
+    while True:
+        try:
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if ended is None or ended.si_pid == keep:
+                return codes
+            pid, status = os.waitpid(ended.si_pid, 0)
+        except ChildProcessError:
+            return codes
+        codes[pid] = os.waitstatus_to_exitcode(status)

@@ -1,0 +1,205 @@
+"""One job from its start to `ended`: output, deadline, cancellation, leftovers, exit code."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import signal
+import time
+from pathlib import Path
+
+from . import layout, processes
+from .output import Output, open_log, say
+from .start import Order, Runner, start_cold
+
+_LOOK_S = 0.1  # how soon a cancellation is seen
+
+
+class Keeper:
+    def __init__(self, job: Path) -> None:
+        self.job = job
+        self.folder = job / layout.FOLDER
+        self.order = Order.of(layout.read_document(job / layout.START) or {})
+        self.user = os.getuid() if self.order.user is None else self.order.user
+        self.kin = processes.Kin(
+            marker=f"{layout.MARKER}={self.order.id}".encode(),
+            files=(str(self.folder / layout.ALIVE), str(self.folder / layout.OUTPUT)),
+            user=self.user,
+        )
+        self.reason: str | None = None  # why we end it
+        self.deadline = 0.0
+        self.runner: Runner | None = None
+        self.roots: tuple[processes.Process, ...] = ()
+
+    def keep(self) -> None:
+        if (self.job / layout.ENDED).exists():
+            return
+        recorded = self.recorded()
+        found = processes.members(self.kin, (recorded,) if recorded else ())
+        if found or self.claimed():
+            self.adopt(recorded, found)
+        elif cancelled := self.cancelled():
+            self.end(cancelled, None)
+            return
+        elif not self.start():
+            self.end("exited", 127)
+            return
+        self.watch()
+
+    def start(self) -> bool:
+        self.mark_started()
+        try:
+            self.runner = start_cold(self.order, self.folder / layout.OUTPUT)
+        except (OSError, ValueError) as error:
+            self.say(f"could not be started: {error}")
+            return False
+        self.root(self.runner.process)
+        return True
+
+    def root(self, process: processes.Process) -> None:
+        self.roots = (process,)
+        layout.write_document(
+            self.job / layout.PROCESS, {"pid": process.pid, "start_time": process.start_time, "boot": _boot()}
+        )
+
+    def adopt(self, recorded: processes.Process | None, found: list[processes.Process]) -> None:
+        """A former keeper was killed; its deadline goes on."""
+        started = layout.read_document(self.job / layout.STARTED) or {}
+        begun = started["clock"] if started.get("boot") == _boot() else _clock()
+        self.deadline = begun + self.order.timeout_s
+        leaders = sorted((p for p in found if p.pid == p.session), key=lambda p: p.start_time)
+        root = recorded or next(iter(leaders or found), None)
+        self.roots = (root,) if root else ()
+
+    def recorded(self) -> processes.Process | None:
+        document = layout.read_document(self.job / layout.PROCESS)
+        if not document or document.get("boot") != _boot():
+            return None
+        process = processes.look(document["pid"])
+        return process if process and process.start_time == document["start_time"] else None
+
+    def mark_started(self) -> None:
+        now = _clock()
+        self.deadline = now + self.order.timeout_s
+        layout.write_document(self.job / layout.STARTED, {"clock": now, "boot": _boot(), "at": time.time()})
+
+    def watch(self) -> None:
+        try:
+            output = Output(self.folder / layout.OUTPUT, self.job / layout.LOG, self.order.log_bytes)
+        except OSError as error:
+            self.say(f"its output is lost: {error}")
+            output = None
+        handle = self.open_root()
+        poll = select.poll()
+        for fd in (output.fd if output else None, handle):
+            if fd is not None:
+                poll.register(fd, select.POLLIN)
+        term_at: float | None = None
+        while self.running(handle):
+            poll.poll(_LOOK_S * 1000)
+            if output:
+                output.pump()
+            processes.reap(self.child())
+            self.reason = self.reason or self.cancelled() or ("timed-out" if _clock() >= self.deadline else None)
+            if self.reason and term_at is None:
+                term_at = _clock()
+                self.terminate()
+            elif term_at is not None and _clock() >= term_at + self.order.grace_s:
+                break
+        code = self.finish()
+        if output:
+            output.drain()
+            output.close()
+        self.end(*self.verdict(code))
+
+    def open_root(self) -> int | None:
+        try:
+            return os.pidfd_open(self.roots[0].pid) if self.roots else None
+        except OSError:
+            return None
+
+    def running(self, handle: int | None) -> bool:
+        """The runner's process lives; where it can't be seen (another PID namespace), its liveness lock does."""
+        if handle is not None:
+            return not select.select([handle], [], [], 0)[0]
+        return self.claimed() and self.held()
+
+    def terminate(self) -> None:
+        """Ask: the runner and what shares its group. What does not listen is killed after the grace."""
+        for process in processes.members(self.kin, self.roots):
+            if process.group in {root.group for root in self.roots} or not self.roots:
+                processes.send(process, signal.SIGTERM)
+
+    def finish(self) -> int | None:
+        """The runner's exit code, after everything that the job started is gone."""
+        if not processes.end_all(self.kin, self.roots, keep=self.child()):
+            self.say("some of its processes could not be ended")
+        return self.runner.code() if self.runner else None
+
+    def child(self) -> int | None:
+        """The runner's pid where it is our child: its zombie keeps the pid, and so the session, ours to the end."""
+        return self.runner.process.pid if self.runner else None
+
+    def verdict(self, code: int | None) -> tuple[str | None, int | None]:
+        if self.reason:
+            return self.reason, code
+        if code is None:
+            return None, None
+        return ("killed" if code < 0 else "exited"), code
+
+    def end(self, reason: str | None, code: int | None) -> None:
+        """Say so, and when the disk is full say it again until it is written: the exit code is nowhere else."""
+        while True:
+            try:
+                layout.write_document(self.job / layout.ENDED, {"reason": reason, "exit_code": code, "at": time.time()})
+            except OSError:
+                time.sleep(1)
+            else:
+                return
+
+    def claimed(self) -> bool:
+        return (self.folder / layout.CLAIMED).exists()
+
+    def cancelled(self) -> str | None:
+        document = layout.read_document(self.job / layout.CANCELLED)
+        return None if document is None else str(document.get("reason", "cancelled"))
+
+    def held(self) -> bool:
+        """Asked only of a claimed job: before, our own look could make its runner think the lock is taken."""
+        try:
+            file = os.open(self.folder / layout.ALIVE, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(file)
+        return False
+
+    def say(self, text: str) -> None:
+        try:
+            log = open_log(self.job / layout.LOG)
+        except OSError:
+            return
+        say(log, text)
+        os.close(log)
+
+
+def _clock() -> float:
+    """Counts through suspension and is the same for every process until the machine boots again."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def main(job: str) -> None:
+    """`job` is the job's folder; its `lock` is open and locked among the descriptors we were given."""
+    os.chdir("/")
+    os.umask(0o077)
+    processes.become_subreaper()
+    Keeper(Path(job)).keep()

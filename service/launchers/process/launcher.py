@@ -1,0 +1,123 @@
+"""The process launcher's five verbs. Its whole memory is on disk, so a new service finds everything as it was."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from service import limits
+from service.errors import LaunchFailed, LoadFailed
+from service.launchers import EndReason, Job, Life, LogChunk, Observation
+from service.launchers.process import reading
+from service.launchers.process.folder import Folder, reap
+from service.launchers.process.keeper import layout
+from service.launchers.process.places import runner_user, runs_dir
+from service.launchers.process.supply import EnvironmentSupply, Supply
+from service.settings import Settings
+
+_LOOK_S = 0.04  # between two looks at the files of followed jobs: a few stat calls each
+_KEEPER_LOOK_S = 1.0  # between two looks whether a job lost its keeper
+
+
+class ProcessLauncher:
+    """Runs jobs as processes on this machine (service/launchers/process/keeper has the rest of their lives)."""
+
+    name = "process"
+
+    def __init__(self, settings: Settings, supply: Supply | None = None) -> None:
+        self._supply = supply or EnvironmentSupply(settings)
+        self._user = runner_user(settings)
+        self._runs = runs_dir(settings)
+
+    def place(self, job: str) -> Path:
+        """Where the source of a job is best checked out to: its own user can reach it there, `clean` removes it."""
+        folder = self._folder(job)
+        folder.make()
+        return folder.source
+
+    def ensure(self, job: Job) -> None:
+        folder = self._folder(job.id)
+        if folder.ended is not None:
+            return
+        if folder.cancelled and not folder.prepared:
+            folder.cancel(EndReason.CANCELLED)
+            return
+        if not folder.begun:
+            folder.prepare(job, self._supply(job), None)
+        if not folder.keep():
+            raise LaunchFailed(f"job {job.id} could not be started", detail=self.logs(job.id).text[-4000:])
+
+    def observe(self, positions: Mapping[str, int], timeout_s: float) -> list[Observation]:
+        """News are events and ends. With the time up and no news: every job as it stands."""
+        deadline = time.monotonic() + timeout_s
+        folders = {job: self._folder(job) for job in positions}
+        keepers_at = 0.0
+        while True:
+            if time.monotonic() >= keepers_at:
+                keepers_at = time.monotonic() + _KEEPER_LOOK_S
+                self._look_after(folders)
+            seen = [self._observe(folders[job], position) for job, position in positions.items()]
+            news = [one for one in seen if one.events or one.life is Life.GONE]
+            if news or time.monotonic() >= deadline:
+                return news or seen
+            time.sleep(min(_LOOK_S, max(0.0, deadline - time.monotonic())))
+
+    def result(self, job: str) -> dict[str, Any]:
+        folder = self._folder(job)
+        data = reading.read_whole(folder.inner / layout.RESULT, folder.owner, limits.LOAD_RESULT_BYTES)
+        if data is None:
+            raise LoadFailed(f"job {job} left no result")
+        if len(data) > limits.LOAD_RESULT_BYTES:
+            raise LoadFailed(f"the result of job {job} is larger than {limits.LOAD_RESULT_BYTES} bytes")
+        try:
+            document = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise LoadFailed(f"the result of job {job} is no JSON: {error}") from error
+        if not isinstance(document, dict):
+            raise LoadFailed(f"the result of job {job} is no object")
+        return document
+
+    def cancel(self, job: str, reason: EndReason = EndReason.CANCELLED) -> None:
+        self._folder(job).cancel(reason)
+
+    def logs(self, job: str, offset: int = 0) -> LogChunk:
+        folder = self._folder(job)
+        gone = folder.ended is not None
+        text, following, size = reading.read_text(folder.path / layout.LOG, offset, limits.LOG_CHUNK_BYTES)
+        return LogChunk(text, following, gone and following >= size)
+
+    def clean(self, job: str) -> None:
+        self._folder(job).clean()
+
+    def close(self) -> None:
+        reap()
+
+    def _folder(self, job: str) -> Folder:
+        return Folder(self._runs, job, self._user)
+
+    def _observe(self, folder: Folder, position: int) -> Observation:
+        ended = folder.ended  # before the events: what ended writes none after
+        events, following, more = reading.read_events(folder.inner / layout.EVENTS, folder.owner, position)
+        if ended is None or more:
+            life = folder.life()
+            if life is Life.GONE:  # since we looked, or with lines left to read
+                life = Life.ALIVE
+            return Observation(job=folder.job, life=life, position=following, events=events)
+        return Observation(
+            job=folder.job,
+            life=Life.GONE,
+            position=following,
+            events=events,
+            ended=EndReason(ended["reason"]) if ended.get("reason") in set(EndReason) else None,
+            exit_code=ended["exit_code"] if isinstance(ended.get("exit_code"), int) else None,
+        )
+
+    def _look_after(self, folders: Mapping[str, Folder]) -> None:
+        """A job that lost its keeper gets another: one that was never claimed is started then, at most once as ever."""
+        reap()
+        for folder in folders.values():
+            if folder.prepared and folder.begun and folder.ended is None and not folder.kept():
+                folder.keep()

@@ -1,0 +1,118 @@
+"""Reading what a job wrote. Its user can put anything there, so nothing is followed, waited for or believed."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from service import limits
+
+# One look at an event file; the rest comes with the next.
+_READ = 4 * limits.EVENT_BYTES
+
+
+def open_file(path: Path, user: int) -> int | None:
+    """A descriptor of the regular file `path` that `user` wrote; None where there is no such file.
+
+    A link would name a file of somebody else's, a FIFO would make us wait, and a file of another owner was linked
+    there so that we show it.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    status = os.fstat(handle)
+    if stat.S_ISREG(status.st_mode) and status.st_uid == user:
+        return handle
+    os.close(handle)
+    return None
+
+
+def read_events(path: Path, user: int, position: int) -> tuple[tuple[dict[str, Any], ...], int, bool]:
+    """Whole events from byte `position` on, where to go on, and whether whole lines are left beyond.
+
+    A line without its end is left for later: it is being written, or was torn by a kill.
+    """
+    handle = open_file(path, user)
+    if handle is None:
+        return (), position, False
+    try:
+        size = os.fstat(handle).st_size
+        if position >= limits.RUN_EVENTS_BYTES:
+            # Only the end of an endless file is of use: it may say how the job finished.
+            position = max(position, size - limits.EVENT_BYTES)
+        data = os.pread(handle, _READ, position)
+    finally:
+        os.close(handle)
+    whole = data.rfind(b"\n") + 1
+    if not whole:
+        if len(data) < limits.EVENT_BYTES:
+            return (), position, False
+        return (_warning(f"a line of over {limits.EVENT_BYTES} bytes was skipped"),), position + len(data), True
+    events = tuple(event for line in data[:whole].split(b"\n") if (event := _event(line)) is not None)
+    return events, position + whole, size > position + len(data)
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    if not line.strip():
+        return None
+    if len(line) > limits.EVENT_BYTES:
+        return _warning(f"an event of {len(line)} bytes was skipped")
+    try:
+        event = json.loads(line.decode("utf-8", "replace"), parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return _warning(f"a line that is no JSON was skipped: {line[:100].decode('utf-8', 'replace')!r}")
+    if not isinstance(event, dict) or not isinstance(event.get("event"), str) or not isinstance(event.get("at"), str):
+        return _warning(f"a line that is no event was skipped: {line[:100].decode('utf-8', 'replace')!r}")
+    return event
+
+
+def _no_constant(name: str) -> None:
+    """NaN and Infinity are no JSON, and no database takes them; a result that is one becomes null."""
+
+
+def _warning(text: str) -> dict[str, Any]:
+    return {"event": "warning", "at": now(), "text": text}
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+
+
+def read_whole(path: Path, user: int, cap: int) -> bytes | None:
+    """The file's bytes; None where there is none, and at most one more than `cap`."""
+    handle = open_file(path, user)
+    if handle is None:
+        return None
+    with os.fdopen(handle, "rb") as file:
+        return file.read(cap + 1)
+
+
+def read_text(path: Path, offset: int, cap: int) -> tuple[str, int, int]:
+    """At most `cap` bytes of UTF-8 from `offset` on, never cutting a character; where to go on; the size."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return "", offset, 0
+    try:
+        size = os.fstat(handle).st_size
+        data = os.pread(handle, cap, max(0, offset))
+    finally:
+        os.close(handle)
+    data = data[: len(data) - _torn(data)] or data
+    return data.decode("utf-8", "replace"), max(0, offset) + len(data), size
+
+
+def _torn(data: bytes) -> int:
+    """How many bytes at the end begin a character whose rest is not there yet."""
+    for back in range(1, min(4, len(data) + 1)):
+        byte = data[-back]
+        if byte & 0b1100_0000 == 0b1000_0000:
+            continue
+        length = 2 if byte >> 5 == 0b110 else 3 if byte >> 4 == 0b1110 else 4 if byte >> 3 == 0b11110 else 1
+        return back if length > back else 0
+    return 0
