@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 from service import limits
 from service.domain.states import DeliveryState, Outcome
 from service.store.models import deliveries as table
-from service.store.sql import Rows
+from service.store.sql import Rows, known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +48,16 @@ def add(connection: Connection, delivery: Delivery) -> bool:
     return _rows.add(connection, delivery)
 
 
-def get(connection: Connection, delivery_id: str) -> Delivery | None:
+def get(connection: Connection, delivery_id: str) -> Delivery:
+    """Raises NotFound."""
+    return known(find(connection, delivery_id), f"delivery {delivery_id}")
+
+
+def find(connection: Connection, delivery_id: str) -> Delivery | None:
     return _rows.first(connection, _rows.select(whole=True).where(table.c.id == delivery_id))
 
 
-def find(connection: Connection, hook: str, forge_id: str) -> Delivery | None:
+def by_forge_id(connection: Connection, hook: str, forge_id: str) -> Delivery | None:
     """The first delivery that the forge sent under this id; a later one is labelled `duplicate`."""
     same = (table.c.hook == hook, table.c.forge_id == _rows.value("forge_id", forge_id))
     return _rows.first(connection, _rows.select().where(*same).order_by(table.c.id))

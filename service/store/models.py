@@ -176,6 +176,7 @@ runs = Table(
     Column("repository", String(200), nullable=False),
     Column("workflow", String(200), nullable=False),
     Column("sync", String(26), ForeignKey("syncs.id")),  # planned by a sync ...
+    Column("declared_by", String(26)),  # the sync whose declaration holds
     Column("schedule", String(26)),  # ... or by a fire of this schedule ...
     Column("due", Float),
     Column("request", String(64)),  # ... or asked for by a person (an idempotency key)

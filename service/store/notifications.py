@@ -11,7 +11,7 @@ from service.domain.events import Topic
 from service.domain.projects import Json
 from service.domain.states import NotificationState
 from service.store.models import notifications as table
-from service.store.sql import Rows
+from service.store.sql import Rows, known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,12 @@ def add(connection: Connection, notification: Notification) -> Notification | No
     return notification if _rows.add(connection, notification) else None
 
 
-def get(connection: Connection, notification_id: str) -> Notification | None:
+def get(connection: Connection, notification_id: str) -> Notification:
+    """Raises NotFound."""
+    return known(find(connection, notification_id), f"notification {notification_id}")
+
+
+def find(connection: Connection, notification_id: str) -> Notification | None:
     return _rows.first(connection, _rows.select().where(table.c.id == notification_id))
 
 

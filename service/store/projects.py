@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from service import limits
 from service.errors import NameTaken, NotFound
 from service.store.models import projects as table
-from service.store.sql import Rows
+from service.store.models import syncs
+from service.store.sql import Rows, known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +34,13 @@ class Project:
 _rows = Rows(table, Project)
 
 
-def claim_name(connection: Connection, *, name: str, repository: str, path: str, ref: str, now: float) -> Project:
+def claim_name(connection: Connection, name: str, *, repository: str, path: str, ref: str, now: float) -> Project:
     """The project of this name if it is (repository, path, ref)'s, made when nobody has the name. Raises NameTaken."""
-    _rows.add(connection, Project(name=name, repository=repository, path=path, ref=ref, created_at=now))
-    owner = get(connection, name)
+    made = Project(
+        name=name, repository=repository, path=path, ref=ref, created_at=now, last_seq=_last_seq(connection, name)
+    )
+    _rows.add(connection, made)
+    owner = find(connection, name)
     if owner is None:
         other = by_binding(connection, repository, path, ref)
         had = f"{other.name!r}" if other else "another one"
@@ -53,7 +57,17 @@ def claim_name(connection: Connection, *, name: str, repository: str, path: str,
     return owner
 
 
-def get(connection: Connection, name: str) -> Project | None:
+def release(connection: Connection, name: str) -> None:
+    """The name is free for whoever claims it next; what happened under it stays to be read."""
+    connection.execute(delete(table).where(table.c.name == name))
+
+
+def get(connection: Connection, name: str) -> Project:
+    """Raises NotFound."""
+    return known(find(connection, name), f"project {name!r}")
+
+
+def find(connection: Connection, name: str) -> Project | None:
     return _rows.first(connection, _rows.select().where(table.c.name == name))
 
 
@@ -116,16 +130,15 @@ def pin(connection: Connection, name: str, revision: str | None) -> None:
 def next_seq(connection: Connection, name: str) -> int:
     """Count one sync more."""
     connection.execute(update(table).where(table.c.name == name).values(last_seq=table.c.last_seq + 1))
-    seq = connection.execute(select(table.c.last_seq).where(table.c.name == name)).scalar()
-    if seq is None:
-        raise _unknown(name)
-    return int(seq)
+    return get(connection, name).last_seq
 
 
 def _set(connection: Connection, name: str, **values: object) -> None:
     if not _rows.set(connection, [table.c.name == name], **values):
-        raise _unknown(name)
+        raise NotFound(f"there is no project {name!r}")
 
 
-def _unknown(name: str) -> NotFound:
-    return NotFound(f"there is no project {name!r}")
+def _last_seq(connection: Connection, name: str) -> int:
+    """How far the syncs counted of whoever had the name before."""
+    query = select(func.coalesce(func.max(syncs.c.seq), 0)).where(syncs.c.project == name)
+    return int(connection.execute(query).scalar_one())

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, func, update
 
 from service.store.models import refs as refs_table
 from service.store.models import repositories as table
-from service.store.sql import Rows, insert
+from service.store.sql import Rows, insert, known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,12 @@ _rows = Rows(table, Repository)
 _refs = Rows(refs_table, Ref)
 
 
-def get(connection: Connection, name: str) -> Repository | None:
+def get(connection: Connection, name: str) -> Repository:
+    """Raises NotFound."""
+    return known(find(connection, name), f"repository {name!r}")
+
+
+def find(connection: Connection, name: str) -> Repository | None:
     return _rows.first(connection, _rows.select().where(table.c.name == name))
 
 
@@ -51,8 +56,11 @@ def record_fetch(connection: Connection, name: str, *, url: str, default_branch:
     _put(connection, name, url=url, default_branch=default_branch, fetched_at=now, error=None, error_at=None)
 
 
-def record_error(connection: Connection, name: str, *, url: str, error: str, now: float) -> None:
+def record_error(connection: Connection, name: str, *, url: str, error: str, now: float) -> bool:
+    """The fetch failed; True when the one before had not."""
+    before = find(connection, name)
     _put(connection, name, url=url, error=error, error_at=now)
+    return before is None or before.error is None
 
 
 def record_delivery(connection: Connection, name: str, *, url: str, now: float) -> None:
@@ -86,12 +94,12 @@ def set_tip(connection: Connection, repository: str, ref: str, commit: str, *, n
     )
 
 
-def mark_missing(connection: Connection, repository: str, ref: str, *, now: float) -> float | None:
-    """A fetch did not see the ref. Returns since when it is missing; None when it was never known."""
+def mark_missing(connection: Connection, repository: str, ref: str, *, now: float) -> float:
+    """A fetch did not see the ref. Returns since when it is missing."""
     since = func.coalesce(refs_table.c.missing_since, now)
     connection.execute(update(refs_table).where(*_is(repository, ref)).values(missing_since=since))
     found = _refs.first(connection, _refs.select().where(*_is(repository, ref)))
-    return None if found is None else found.missing_since
+    return now if found is None or found.missing_since is None else found.missing_since
 
 
 def remove_tip(connection: Connection, repository: str, ref: str) -> None:

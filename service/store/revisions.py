@@ -9,7 +9,7 @@ from sqlalchemy import Connection, and_, or_
 from service import limits
 from service.domain.projects import Resolved
 from service.store.models import revisions as table
-from service.store.sql import Rows, number
+from service.store.sql import Rows, known, number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +35,19 @@ _rows = Rows(table, Revision, json=["resolved"])
 _entries = Rows(table, Entry)
 
 
-def put(connection: Connection, revision: Revision) -> bool:
+def put(connection: Connection, *, project: str, revision: str, commit: str, resolved: Resolved, now: float) -> bool:
     """False when it is known already; the one that was first stays."""
-    return _rows.add(connection, revision)
+    return _rows.add(
+        connection, Revision(project=project, id=revision, commit=commit, resolved=resolved, created_at=now)
+    )
 
 
-def get(connection: Connection, project: str, revision_id: str) -> Revision | None:
+def get(connection: Connection, project: str, revision_id: str) -> Revision:
+    """Raises NotFound."""
+    return known(find(connection, project, revision_id), f"revision {revision_id} of project {project!r}")
+
+
+def find(connection: Connection, project: str, revision_id: str) -> Revision | None:
     return _rows.first(connection, _rows.select().where(table.c.project == project, table.c.id == revision_id))
 
 

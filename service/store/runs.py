@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,12 +16,14 @@ from service.domain.states import ACTIVE_RUNS, ENDED_RUNS, OPEN_RUNS, RunState
 from service.launchers import EndReason
 from service.store.models import run_events as events_table
 from service.store.models import runs as table
-from service.store.sql import Rows
+from service.store.sql import Rows, known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """Planned by `sync`, or due by `schedule` at `due`, or asked for under the idempotency key `request`.
+
+    `declared_by` is the sync whose declaration holds; where it is not given, `sync`.
 
     `position` is how many bytes of its event file are in the store; `cancel` an end that somebody asked for.
     """
@@ -38,6 +40,7 @@ class Run:
     timeout_s: float
     created_at: float
     sync: str | None = None
+    declared_by: str | None = None
     schedule: str | None = None
     due: float | None = None
     request: str | None = None
@@ -68,10 +71,11 @@ _rows = Rows(table, Run, json=["arguments", "results", "error"])
 _events = Rows(events_table, RunEvent, json=["data"], clip=["event"])
 
 
-def add(connection: Connection, run: Run) -> Run:
-    """Add it, or return the one that is there for the same sync and workflow, fire, request or id."""
+def add(connection: Connection, run: Run) -> tuple[Run, bool]:
+    """Add it: (it, True). Or, when there is one for the same sync and workflow, fire, request or id: (that one, False)."""
+    run = replace(run, declared_by=run.declared_by or run.sync)
     if _rows.add(connection, run):
-        return run
+        return run, True
     c = table.c
     same = [
         c.id == run.id,
@@ -80,12 +84,15 @@ def add(connection: Connection, run: Run) -> Run:
         and_(c.project == run.project, c.request == run.request),
     ]
     there = _rows.first(connection, _rows.select().where(or_(*same)).order_by(c.id))
-    if there is None:
-        raise AssertionError(f"run {run.id} was neither added nor found")
-    return there
+    return known(there, f"run {run.id}, nor could it be added"), False
 
 
-def get(connection: Connection, run_id: str) -> Run | None:
+def get(connection: Connection, run_id: str) -> Run:
+    """Raises NotFound."""
+    return known(find(connection, run_id), f"run {run_id}")
+
+
+def find(connection: Connection, run_id: str) -> Run | None:
     return _rows.first(connection, _rows.select().where(table.c.id == run_id))
 
 
@@ -122,8 +129,7 @@ def page(
 
 def active(connection: Connection, launcher: str) -> list[Run]:
     """Starting or running, oldest first."""
-    where = (table.c.launcher == launcher, table.c.state.in_(sorted(ACTIVE_RUNS)))
-    return _rows.all(connection, _rows.select().where(*where).order_by(table.c.id))
+    return _in(ACTIVE_RUNS, connection, launcher=launcher)
 
 
 def count_active(connection: Connection, launcher: str) -> int:
@@ -131,31 +137,39 @@ def count_active(connection: Connection, launcher: str) -> int:
     return connection.execute(select(func.count()).select_from(table).where(*where)).scalar_one()
 
 
-def queued(connection: Connection, project: str, workflow: str) -> list[Run]:
-    """Those that wait for their turn, oldest first."""
-    return _in(connection, project, workflow, [RunState.QUEUED])
+def queued(connection: Connection, launcher: str) -> list[Run]:
+    """Those that wait for a place, oldest first."""
+    return _in([RunState.QUEUED], connection, launcher=launcher)
+
+
+def queued_of(connection: Connection, project: str, workflow: str) -> list[Run]:
+    """Those of one workflow that wait for their turn, oldest first."""
+    return _in([RunState.QUEUED], connection, project=project, workflow=workflow)
 
 
 def active_of(connection: Connection, project: str, workflow: str) -> list[Run]:
     """Starting or running runs of one workflow: at most one is wanted."""
-    return _in(connection, project, workflow, ACTIVE_RUNS)
+    return _in(ACTIVE_RUNS, connection, project=project, workflow=workflow)
 
 
-def open_of(connection: Connection, project: str) -> list[Run]:
-    """Everything of a project that has not ended, oldest first."""
-    return _rows.all(
-        connection,
-        _rows.select().where(table.c.project == project, table.c.state.in_(sorted(OPEN_RUNS))).order_by(table.c.id),
-    )
+def open_of(connection: Connection, project: str, workflow: str | None = None) -> list[Run]:
+    """Everything of a project or one of its workflows that has not ended, oldest first."""
+    return _in(OPEN_RUNS, connection, project=project, workflow=workflow)
 
 
 def transition(
-    connection: Connection, run_id: str, state: RunState, *, expected: Collection[RunState], now: float, **also: Any
+    connection: Connection,
+    run_id: str,
+    state: RunState,
+    *,
+    expected: Collection[RunState],
+    now: float | None = None,
+    **also: Any,
 ) -> Run | None:
     """Compare and set: from one of the `expected` states to `state`, with other columns in `also`.
 
-    None, and nothing changed, when the run is in another state: somebody was faster. `running` stamps started_at,
-    an end stamps ended_at, unless `also` has them.
+    None, and nothing changed, when the run is in another state: somebody was faster. `now` stamps started_at when it
+    is running and ended_at at its end, unless `also` has them.
     """
     if ENDED_RUNS & frozenset(expected):
         raise ValueError("an ended run has no next state")
@@ -169,14 +183,43 @@ def transition(
     return get(connection, run_id)
 
 
-def ask_cancel(connection: Connection, run_id: str, reason: EndReason = EndReason.CANCELLED) -> Run | None:
+def start(connection: Connection, run_id: str) -> Run | None:
+    """Its place is taken; None when it waits no more."""
+    return transition(connection, run_id, RunState.STARTING, expected=[RunState.QUEUED])
+
+
+def end(
+    connection: Connection,
+    run_id: str,
+    state: RunState,
+    *,
+    now: float,
+    reason: str = "",
+    results: Json | None = None,
+    error: Json | None = None,
+) -> Run | None:
+    """Its end; None when it had one: the first counts."""
+    if state not in ENDED_RUNS:
+        raise ValueError(f"{state} is no end")
+    return transition(
+        connection, run_id, state, expected=OPEN_RUNS, now=now, reason=reason, results=results, error=error
+    )
+
+
+def supersede(connection: Connection, run_id: str, *, by: str, now: float) -> Run | None:
+    """A queued run gives way to the run `by`; None when it waits no more."""
+    reason = f"run {by} came after it"
+    return transition(connection, run_id, RunState.SUPERSEDED, expected=[RunState.QUEUED], now=now, reason=reason)
+
+
+def request_cancel(connection: Connection, run_id: str, reason: EndReason = EndReason.CANCELLED) -> Run | None:
     """Note that the run is to end; None when it has ended. The first reason stays."""
     _rows.set(
         connection,
         [table.c.id == run_id, table.c.cancel.is_(None), table.c.state.in_(sorted(OPEN_RUNS))],
         cancel=reason,
     )
-    run = get(connection, run_id)
+    run = find(connection, run_id)
     return run if run is not None and run.state in OPEN_RUNS else None
 
 
@@ -206,9 +249,10 @@ def events(connection: Connection, run_id: str, *, after: int = -1, limit: int |
     return _events.all(connection, query.order_by(events_table.c.position).limit(limit))
 
 
-def _in(connection: Connection, project: str, workflow: str, states: Collection[RunState]) -> list[Run]:
-    where = (table.c.project == project, table.c.workflow == workflow, table.c.state.in_(sorted(states)))
-    return _rows.all(connection, _rows.select().where(*where).order_by(table.c.id))
+def _in(states: Collection[RunState], connection: Connection, **same: str | None) -> list[Run]:
+    where = [table.c[name] == value for name, value in same.items() if value is not None]
+    query = _rows.select().where(table.c.state.in_(sorted(states)), *where)
+    return _rows.all(connection, query.order_by(table.c.id))
 
 
 def _event(run: str, position: int, event: Mapping[str, Any], now: float) -> RunEvent:

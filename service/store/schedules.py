@@ -17,7 +17,7 @@ from service.domain.states import FireState
 from service.store.ids import new_id
 from service.store.models import fires as fires_table
 from service.store.models import schedules as table
-from service.store.sql import Rows
+from service.store.sql import Rows, known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,12 +71,14 @@ def put(
     project: str,
     spec: ScheduleSpec,
     *,
-    evaluated_until: float,
     next_due: float | None,
     now: float,
     sync: str | None = None,
 ) -> Schedule:
-    """Create the project's schedule of this name, or change the one in force."""
+    """Create the project's schedule of this name, or change the one in force.
+
+    One whose time did not change keeps its place in time: a fire that is due at this moment is not lost.
+    """
     there = by_name(connection, project, spec.name)
     if there is None:
         made = Schedule(
@@ -88,7 +90,7 @@ def put(
             timezone=spec.timezone,
             catch_up=spec.catch_up,
             arguments=spec.arguments,
-            evaluated_until=evaluated_until,
+            evaluated_until=now,
             next_due=next_due,
             created_at=now,
             changed_at=now,
@@ -96,6 +98,7 @@ def put(
         )
         _rows.add(connection, made)
         return made
+    same_time = (there.cron, there.timezone) == (spec.cron, spec.timezone)
     _rows.set(
         connection,
         [table.c.id == there.id],
@@ -104,26 +107,36 @@ def put(
         timezone=spec.timezone,
         catch_up=spec.catch_up,
         arguments=spec.arguments,
-        evaluated_until=evaluated_until,
-        next_due=next_due,
+        evaluated_until=there.evaluated_until if same_time else now,
+        next_due=there.next_due if same_time else next_due,
         changed_at=now,
         sync=sync,
     )
-    changed = get(connection, there.id)
-    assert changed is not None
-    return changed
-
-
-def remove(connection: Connection, project: str, name: str, *, now: float, sync: str | None = None) -> Schedule | None:
-    """No more fires; None when none of that name is in force."""
-    there = by_name(connection, project, name)
-    if there is None:
-        return None
-    _rows.set(connection, [table.c.id == there.id], removed_at=now, next_due=None, changed_at=now, sync=sync)
     return get(connection, there.id)
 
 
-def get(connection: Connection, schedule_id: str) -> Schedule | None:
+def remove(connection: Connection, schedule_id: str, *, now: float, sync: str | None = None) -> Schedule:
+    """No more fires. One that is removed already stays as it is."""
+    there = get(connection, schedule_id)
+    where = [table.c.id == schedule_id, table.c.removed_at.is_(None)]
+    _rows.set(connection, where, removed_at=now, next_due=None, changed_at=now, sync=sync or there.sync)
+    return get(connection, schedule_id)
+
+
+def remove_named(
+    connection: Connection, project: str, name: str, *, now: float, sync: str | None = None
+) -> Schedule | None:
+    """The same by name; None when none of that name is in force."""
+    there = by_name(connection, project, name)
+    return None if there is None else remove(connection, there.id, now=now, sync=sync)
+
+
+def get(connection: Connection, schedule_id: str) -> Schedule:
+    """Raises NotFound."""
+    return known(find(connection, schedule_id), f"schedule {schedule_id}")
+
+
+def find(connection: Connection, schedule_id: str) -> Schedule | None:
     return _rows.first(connection, _rows.select().where(table.c.id == schedule_id))
 
 

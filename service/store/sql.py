@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Float, Row, Select, String, Ta
 from sqlalchemy.dialects import postgresql, sqlite
 
 from service import limits
-from service.errors import Malformed
+from service.errors import Malformed, NotFound
 
 T = TypeVar("T")
 
@@ -119,6 +119,13 @@ class Rows(Generic[T]):
         limit = max(1, min(limit, limits.PAGE_MAX))
         rows = self.all(connection, query.limit(limit + 1))
         return rows[:limit], cursor(rows[limit - 1]) if len(rows) > limit else None
+
+
+def known(row: T | None, what: str) -> T:
+    """`row`, which has to be there. Raises NotFound."""
+    if row is None:
+        raise NotFound(f"there is no {what}")
+    return row
 
 
 def insert(connection: Connection, table: Table) -> sqlite.Insert:

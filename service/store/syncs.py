@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +14,7 @@ from service.domain.projects import Declaration, Json
 from service.domain.states import OPEN_SYNCS, SyncState
 from service.errors import GitopsError, TransitionRefused
 from service.store.models import syncs as table
-from service.store.sql import Rows
+from service.store.sql import Rows, known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,12 @@ def add(connection: Connection, sync: Sync) -> bool:
     return _rows.add(connection, sync)
 
 
-def get(connection: Connection, sync_id: str) -> Sync | None:
+def get(connection: Connection, sync_id: str) -> Sync:
+    """Raises NotFound."""
+    return known(find(connection, sync_id), f"sync {sync_id}")
+
+
+def find(connection: Connection, sync_id: str) -> Sync | None:
     return _rows.first(connection, _rows.select().where(table.c.id == sync_id))
 
 
@@ -86,35 +92,80 @@ def page(
     )
 
 
+def open_of(connection: Connection, project: str) -> list[Sync]:
+    """What is to be done, oldest first: queued, or left in `syncing` by a crash."""
+    query = _rows.select().where(table.c.project == project, table.c.state.in_(sorted(OPEN_SYNCS)))
+    return _rows.all(connection, query.order_by(table.c.seq))
+
+
 def newest_queued(connection: Connection, project: str) -> Sync | None:
     """The one to do: also one that a crash left in `syncing`."""
     query = _rows.select().where(table.c.project == project, table.c.state.in_(sorted(OPEN_SYNCS)))
     return _rows.first(connection, query.order_by(table.c.seq.desc()))
 
 
-def newest(connection: Connection, project: str) -> Sync | None:
-    return _rows.first(connection, _rows.select().where(table.c.project == project).order_by(table.c.seq.desc()))
+def newest(connection: Connection, project: str, ref: str | None = None) -> Sync | None:
+    """The last one of a project, or of one of its refs."""
+    query = _rows.select().where(table.c.project == project)
+    if ref is not None:
+        query = query.where(table.c.ref == ref)
+    return _rows.first(connection, query.order_by(table.c.seq.desc()))
+
+
+def of_commit(connection: Connection, project: str, ref: str, commit: str) -> list[Sync]:
+    """Every sync of a project to this commit, oldest first."""
+    where = (table.c.project == project, table.c.ref == ref, table.c.commit == commit)
+    return _rows.all(connection, _rows.select().where(*where).order_by(table.c.seq))
 
 
 def for_commit(connection: Connection, repository: str, ref: str, commit: str) -> list[Sync]:
-    """Every sync that a push of this commit led to, oldest first."""
+    """Every sync that a push of this commit led to, in all projects, oldest first."""
     where = (table.c.repository == repository, table.c.ref == ref, table.c.commit == commit)
     return _rows.all(connection, _rows.select().where(*where).order_by(table.c.id))
 
 
 def supersede_older(connection: Connection, project: str, *, than_seq: int, by: str, now: float) -> list[Sync]:
     """Syncs before `than_seq` that are still open give way to the sync `by`; returns them as they are now."""
-    older = _rows.all(
-        connection,
-        _rows.select()
-        .where(table.c.project == project, table.c.seq < than_seq, table.c.state.in_(sorted(OPEN_SYNCS)))
-        .order_by(table.c.seq)
-        .with_for_update(),
-    )
+    older = [sync for sync in open_of(connection, project) if sync.seq < than_seq]
+    return [supersede(connection, sync.id, by=by, now=now) for sync in older]
+
+
+def supersede_open(connection: Connection, project: str, *, reason: str, now: float) -> list[Sync]:
+    """Whatever is still to be done is pointless now, for this reason."""
     return [
-        transition(connection, s.id, SyncState.SUPERSEDED, now=now, superseded_by=by, reason="a newer commit came")
-        for s in older
+        transition(connection, sync.id, SyncState.SUPERSEDED, now=now, reason=reason)
+        for sync in open_of(connection, project)
     ]
+
+
+def supersede(connection: Connection, sync_id: str, *, by: str, now: float) -> Sync:
+    """It gives way to the newer sync `by`."""
+    reason = "a newer commit came"
+    return transition(connection, sync_id, SyncState.SUPERSEDED, now=now, superseded_by=by, reason=reason)
+
+
+def start(connection: Connection, sync_id: str, *, base: str | None, now: float) -> Sync:
+    """It is being done; `base` is the commit that it is compared with."""
+    return transition(connection, sync_id, SyncState.SYNCING, now=now, base=base)
+
+
+def succeed(
+    connection: Connection, sync_id: str, *, plan: Plan, now: float, timings: Mapping[str, float] | None = None
+) -> Sync:
+    return transition(
+        connection,
+        sync_id,
+        SyncState.SUCCEEDED,
+        now=now,
+        plan=plan,
+        revision=plan.revision,
+        error=None,
+        timings=dict(timings or {}),
+    )
+
+
+def fail(connection: Connection, sync_id: str, *, error: BaseException, now: float) -> Sync:
+    return transition(connection, sync_id, SyncState.FAILED, now=now, error=failure(error), reason=str(error))
 
 
 def transition(connection: Connection, sync_id: str, state: SyncState, *, now: float, **also: Any) -> Sync:
@@ -122,9 +173,7 @@ def transition(connection: Connection, sync_id: str, state: SyncState, *, now: f
 
     Raises TransitionRefused when it has ended or `state` cannot follow on the one it is in.
     """
-    sync = _rows.first(connection, _rows.select().where(table.c.id == sync_id).with_for_update())
-    if sync is None:
-        raise TransitionRefused(f"there is no sync {sync_id}")
+    sync = _locked(connection, sync_id)
     if state not in _LEADS_TO.get(sync.state, frozenset()):
         raise TransitionRefused(f"sync {sync_id} of {sync.project} is {sync.state} and cannot become {state}")
     if state is SyncState.SYNCING and sync.started_at is None:
@@ -137,17 +186,12 @@ def transition(connection: Connection, sync_id: str, state: SyncState, *, now: f
 def record(connection: Connection, sync_id: str, **values: Any) -> Sync:
     """Set columns that are no state: subject, author, base, plan, error ..."""
     _rows.set(connection, [table.c.id == sync_id], **values)
-    sync = get(connection, sync_id)
-    if sync is None:
-        raise TransitionRefused(f"there is no sync {sync_id}")
-    return sync
+    return get(connection, sync_id)
 
 
 def record_timings(connection: Connection, sync_id: str, timings: dict[str, float]) -> None:
     """Add stages, or write them anew."""
-    sync = _rows.first(connection, _rows.select().where(table.c.id == sync_id).with_for_update())
-    if sync is not None:
-        record(connection, sync_id, timings=sync.timings | timings)
+    record(connection, sync_id, timings=_locked(connection, sync_id).timings | timings)
 
 
 def failure(error: BaseException) -> Json:
@@ -155,3 +199,8 @@ def failure(error: BaseException) -> Json:
     if isinstance(error, GitopsError):
         return {"code": error.code, "what": error.what, "mend": error.mend, "detail": error.detail}
     return {"code": "internal", "what": f"{type(error).__name__}: {error}", "mend": "", "detail": ""}
+
+
+def _locked(connection: Connection, sync_id: str) -> Sync:
+    query = _rows.select().where(table.c.id == sync_id).with_for_update()
+    return known(_rows.first(connection, query), f"sync {sync_id}")

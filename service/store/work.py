@@ -125,10 +125,13 @@ def renew(connection: Connection, claim: Claim, *, now: float, lease_s: float) -
     _set(connection, claim, lease_until=now + lease_s)
 
 
-def check(connection: Connection, claim: Claim, *, now: float) -> None:
-    """Raise LeaseLost unless the lease is ours and lasts; asked just before something outside is written."""
+def check(connection: Connection, claim: Claim, *, now: float | None = None) -> None:
+    """Raise LeaseLost unless the lease is ours, and lasts beyond `now`.
+
+    Asked just before something outside is written; without `now`, inside a transaction that depends on the claim.
+    """
     held = _held(connection, claim)
-    if held.lease_until <= now:
+    if now is not None and held.lease_until <= now:
         raise LeaseLost(f"the lease on {claim.kind} {claim.key} ran out {now - held.lease_until:.1f} s ago")
 
 

@@ -221,6 +221,7 @@ def upgrade() -> None:
         sa.Column("repository", sa.String(length=200), nullable=False),
         sa.Column("workflow", sa.String(length=200), nullable=False),
         sa.Column("sync", sa.String(length=26), nullable=True),
+        sa.Column("declared_by", sa.String(length=26), nullable=True),
         sa.Column("schedule", sa.String(length=26), nullable=True),
         sa.Column("due", sa.Float(), nullable=True),
         sa.Column("request", sa.String(length=64), nullable=True),
