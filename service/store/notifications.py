@@ -81,6 +81,12 @@ def pending(connection: Connection) -> list[Notification]:
     return _rows.all(connection, query.order_by(table.c.id))
 
 
+def pending_of(connection: Connection, handler: str, *, limit: int) -> list[Notification]:
+    """What one handler has not sent: what was tried least first, then in order."""
+    query = _rows.select().where(table.c.state == NotificationState.PENDING, table.c.handler == handler)
+    return _rows.all(connection, query.order_by(table.c.attempts, table.c.id).limit(limit))
+
+
 def mark_sent(connection: Connection, notification_id: str, *, now: float) -> None:
     _rows.set(connection, [table.c.id == notification_id], state=NotificationState.SENT, sent_at=now, reason="")
 
