@@ -1,0 +1,187 @@
+"""Git: one bare mirror a repository, and what the service wants to know of it.
+
+`Source` is the front door. A fetch brings a mirror up to date; everything else reads the mirror and needs no network,
+except that a mirror found broken is cloned anew on the spot.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from service import limits
+from service.errors import CheckoutFailed, ProjectError, RefMissing, SourceError
+from service.settings import Repository, Settings
+from service.source import checkout as _checkout
+from service.source import history as _history
+from service.source import tree as _tree
+from service.source.checkout import Checkout
+from service.source.failures import looks_broken, no_git, words
+from service.source.git import Git, GitError, NoGitError
+from service.source.history import Commit
+from service.source.mirror import Mirror, Places
+from service.source.tips import Tips
+from service.source.tree import Entry, Kind
+
+T = TypeVar("T")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+class Source:
+    """Git for the service; thread-safe. Mirrors are `data_dir/mirrors/<repository>.git`.
+
+    Every method may raise SourceError (git is missing or failed in an unforeseen way); those that take a commit raise
+    RefMissing where the mirror does not have it.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        timeout_s: float = limits.GIT_TIMEOUT_S,
+        clone_timeout_s: float = limits.GIT_CLONE_TIMEOUT_S,
+    ) -> None:
+        self._places = Places(settings.data_dir.resolve() / "mirrors")
+        self._places.make()
+        self._timeout_s = timeout_s
+        self._clone_timeout_s = clone_timeout_s
+        self._repositories = {repository.name: repository for repository in settings.repositories}
+        self._mirrors: dict[str, Mirror] = {}
+        self._lock = threading.Lock()
+
+    def fetch(self, repository: Repository) -> Tips:
+        """One incremental fetch of all branches and tags; what is gone there is gone here.
+
+        Raises RepositoryUnreachable (each cause with its own sentence and mend), RepositoryEmpty.
+        """
+        with self._lock:
+            self._repositories[repository.name] = repository
+        try:
+            return self._mirror(repository.name).fetch(repository)
+        except NoGitError:
+            raise no_git() from None
+        except GitError as failed:
+            raise SourceError(f"The mirror of {repository.name} cannot be read", detail=words(failed)) from failed
+
+    def read_file(self, repository_name: str, commit: str, path: str) -> bytes | None:
+        """A file's content; None where there is none. Raises ProjectError beyond limits.REPOSITORY_FILE_BYTES."""
+        return self._read(repository_name, commit, lambda git: _tree.read_file(git, commit, path))
+
+    def list_dir(self, repository_name: str, commit: str, path: str = ".") -> tuple[Entry, ...] | None:
+        """What is in a folder; None where there is no such folder."""
+        return self._read(repository_name, commit, lambda git: _tree.list_dir(git, commit, path))
+
+    def tree(self, repository_name: str, commit: str, path: str = ".") -> str:
+        """The id of a folder's content, for caches. Raises ProjectError where there is no such folder."""
+        found = self._read(repository_name, commit, lambda git: _tree.tree(git, commit, path))
+        if found is None:
+            raise ProjectError(
+                f"Commit {commit[:12]} of {repository_name} has no folder {path!r}",
+                mend="Correct `path` in .gitops.yaml or push the folder",
+            )
+        return found
+
+    def checkout(self, repository_name: str, commit: str, into: Path, path: str = ".") -> Checkout:
+        """The files of `commit` at `into` (which must not exist, or be empty), without a `.git`.
+
+        `path` is the project's folder; the whole repository is written, for projects import from beside them.
+        Nothing is at `into` until everything is. Raises CheckoutFailed, ProjectError.
+        """
+        tree = self.tree(repository_name, commit, path)
+        into = into.parent.resolve() / into.name
+        if into.is_symlink() or (into.exists() and (not into.is_dir() or any(into.iterdir()))):
+            raise CheckoutFailed(f"{into} is not empty", mend="Check out into a folder of its own")
+        part = into.with_name(f".{into.name}.part")
+        _checkout.discard(part)
+        try:
+            into.parent.mkdir(parents=True, exist_ok=True)
+            self._read(repository_name, commit, lambda git: self._materialise(git, commit, part))
+            part.rename(into)
+        except OSError as error:
+            raise CheckoutFailed(f"Commit {commit[:12]} cannot be written to {into}", detail=str(error)) from error
+        finally:
+            _checkout.discard(part)
+        return Checkout(into, commit, tree)
+
+    def changed_paths(self, repository_name: str, base: str | None, commit: str) -> tuple[str, ...] | None:
+        """Paths that differ between the trees of `base` and `commit`; a rename counts both names.
+
+        None: unknown (no base, or one that was rewritten away), so everything may have changed. (): nothing did.
+        """
+        if base is not None:
+            _check_commit(base)
+        return self._read(repository_name, commit, lambda git: _history.changed_paths(git, base, commit))
+
+    def log(self, repository_name: str, base: str | None, commit: str, limit: int = 100) -> tuple[Commit, ...]:
+        """What `commit` has and `base` has not, newest first; without a usable base, its history."""
+        if base is not None:
+            _check_commit(base)
+        return self._read(repository_name, commit, lambda git: _history.log(git, base, commit, limit))
+
+    def contains(self, repository_name: str, ancestor: str, descendant: str) -> bool:
+        """Whether `ancestor` is `descendant` or in its history; False for a commit that nobody knows."""
+        _check_commit(ancestor)
+        return self._read(repository_name, descendant, lambda git: _history.contains(git, ancestor, descendant))
+
+    def _materialise(self, git: Git, commit: str, part: Path) -> None:
+        _checkout.discard(part)
+        part.mkdir()
+        manifest = _checkout.look_through(git, commit)
+        with tempfile.TemporaryDirectory(dir=self._places.work) as work:
+            _checkout.write(git, commit, part, Path(work) / "index")
+        _checkout.check_symlinks(commit, part, manifest)
+
+    def _mirror(self, name: str) -> Mirror:
+        with self._lock:
+            if name not in self._mirrors:
+                self._mirrors[name] = Mirror(
+                    name, self._places, timeout_s=self._timeout_s, clone_timeout_s=self._clone_timeout_s
+                )
+            return self._mirrors[name]
+
+    def _read(self, name: str, commit: str, action: Callable[[Git], T]) -> T:
+        """Read a mirror; if it turns out to be broken, clone it anew and read once more."""
+        _check_commit(commit)
+        mirror = self._mirror(name)
+        try:
+            try:
+                return action(mirror.git)
+            except GitError as failed:
+                repository = self._repositories.get(name)
+                if repository is None or not self._mends(mirror, commit, failed):
+                    raise
+                mirror.renew(repository)
+                return action(mirror.git)
+        except NoGitError:
+            raise no_git() from None
+        except GitError as failed:
+            raise self._failure(mirror, commit, failed) from failed
+
+    @staticmethod
+    def _mends(mirror: Mirror, commit: str, failed: GitError) -> bool:
+        """Whether a new clone is the answer: the mirror is broken, and not just asked for a commit it never had."""
+        if failed.timed_out is not None or failed.too_much:
+            return False
+        return not mirror.sound() or (mirror.has(commit) and looks_broken(failed))
+
+    @staticmethod
+    def _failure(mirror: Mirror, commit: str, failed: GitError) -> SourceError:
+        if failed.timed_out is not None:
+            return CheckoutFailed(f"git {failed.verb} on {mirror.name} was not through after {failed.timed_out:g} s")
+        if not mirror.has(commit):
+            return RefMissing(
+                f"Commit {commit[:12]} is not in {mirror.name}", mend="It may have been rewritten away; push again"
+            )
+        return CheckoutFailed(f"Commit {commit[:12]} of {mirror.name} cannot be read", detail=words(failed))
+
+
+def _check_commit(commit: str) -> None:
+    if not _COMMIT.fullmatch(commit):
+        raise RefMissing(f"{commit[:60]!r} is no full commit id")
+
+
+__all__ = ["Checkout", "Commit", "Entry", "Kind", "Source", "Tips"]

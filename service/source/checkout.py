@@ -1,0 +1,112 @@
+"""Exactly the files of one commit, in a folder of the caller's own, without a `.git`.
+
+Without `.git` because MLRun, loading a folder that is a clone, puts the clone's first remote (with a token, if one is in
+it) in the place of the project's `source`. git itself writes the files, with an index outside of the folder, after the
+whole tree was looked through: number, size, depth and names of what it holds are checked before the first byte is
+written, and where its symlinks lead before the caller gets it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from service import limits
+from service.errors import CheckoutFailed
+from service.source.git import Git
+from service.source.tree import Kind, kind_of
+
+# `.git` as the file systems of other machines would read it; a commit that holds it is an attack or an accident.
+_DOT_GIT = re.compile(r"(\.git|git~1)[. ]*(:.*)?", re.IGNORECASE)
+_IGNORED_BY_HFS = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """`path` is the folder with the repository's files; `tree` the id of the content of the project's folder in it."""
+
+    path: Path
+    commit: str
+    tree: str
+
+
+@dataclass(slots=True)
+class Manifest:
+    """What a commit would write."""
+
+    files: int = 0
+    size: int = 0
+    symlinks: list[str] = field(default_factory=list)
+
+
+def look_through(git: Git, commit: str) -> Manifest:
+    """Count and check everything a commit holds. Raises CheckoutFailed, not to be retried; GitError."""
+    output = git.run("ls-tree", "-r", "-z", "-l", "--full-tree", commit)
+    manifest = Manifest()
+    for kind, size, path in _entries(output.stdout):
+        manifest.files += 1
+        manifest.size += size
+        if manifest.files > limits.CHECKOUT_FILES:
+            raise refused(commit, f"it holds more than {limits.CHECKOUT_FILES:,} files")
+        if manifest.size > limits.CHECKOUT_BYTES:
+            raise refused(commit, f"its files are larger than {limits.CHECKOUT_BYTES // limits.MIB:,} MiB together")
+        _check_path(commit, path)
+        if kind is Kind.SYMLINK:
+            manifest.symlinks.append(path)
+    return manifest
+
+
+def write(git: Git, commit: str, into: Path, index: Path) -> None:
+    """The files of `commit` into the empty folder `into`. `index` is a path where git may put its index."""
+    git.run("read-tree", "--reset", "-u", commit, env=_places(into, index), guarded=True)
+
+
+def move_on(git: Git, before: str, commit: str, into: Path, index: Path) -> None:
+    """Change the folder `into`, untouched since `before` was written to it, to `commit`: at the cost of the difference."""
+    git.run("read-tree", "-m", "-u", before, commit, env=_places(into, index), guarded=True)
+
+
+def check_symlinks(commit: str, folder: Path, manifest: Manifest) -> None:
+    """Raises CheckoutFailed where one leads out of `folder`, by whatever way."""
+    root = folder.resolve()
+    for path in manifest.symlinks:
+        link = root / path
+        # realpath, for Path.resolve raises on loops, which are harmless.
+        if link.readlink().is_absolute() or not Path(os.path.realpath(link)).is_relative_to(root):
+            raise refused(commit, f"the symlink {path!r} leads out of the repository")
+
+
+def refused(commit: str, why: str) -> CheckoutFailed:
+    error = CheckoutFailed(
+        f"Commit {commit[:12]} is not checked out: {why}", mend="Correct it in the repository and push"
+    )
+    error.retry = False
+    return error
+
+
+def discard(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _places(into: Path, index: Path) -> dict[str, str]:
+    return {"GIT_WORK_TREE": str(into), "GIT_INDEX_FILE": str(index)}
+
+
+def _entries(listing: bytes) -> Iterator[tuple[Kind, int, str]]:
+    for line in listing.split(b"\0")[:-1]:
+        meta, _, path = line.partition(b"\t")
+        mode, _, _, size = meta.split()
+        yield kind_of(mode.decode()), 0 if size == b"-" else int(size), path.decode("utf-8", "surrogateescape")
+
+
+def _check_path(commit: str, path: str) -> None:
+    parts = path.split("/")
+    if len(parts) > limits.CHECKOUT_DEPTH:
+        raise refused(commit, f"{path[:80]!r}… lies more than {limits.CHECKOUT_DEPTH} folders deep")
+    for part in parts:
+        if part in ("", ".", "..") or _DOT_GIT.fullmatch(_IGNORED_BY_HFS.sub("", part)):
+            raise refused(commit, f"it holds the forbidden name {path[:200]!r}")

@@ -1,0 +1,269 @@
+"""One bare mirror a repository: fetched incrementally, under a lock, and able to heal itself.
+
+The lock is a `flock` on a file beside the mirror whose descriptor every writing git inherits. So as long as any of
+them lives, also one that a killed service left behind, nobody else writes; and whoever has the lock may remove stale
+`*.lock` files, for nobody can be at work behind them. A mirror holds nothing that can't be fetched again: one that is
+broken (a torn pack, an empty object after a power cut) is cloned anew beside and swapped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from service import limits
+from service.domain.refs import short
+from service.errors import RepositoryEmpty, RepositoryUnreachable
+from service.settings import Repository
+from service.source import tips
+from service.source.address import Address, parse_address
+from service.source.credentials import access
+from service.source.failures import looks_broken, redact, unreachable
+from service.source.git import Git, GitError, Output
+from service.source.tips import Tips
+
+_REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", "+HEA*:refs/gitops/HEA*")
+# No attribute of a repository changes what a checkout writes; info/attributes wins over every .gitattributes.
+_ATTRIBUTES = "* -text -eol -crlf -filter -ident -working-tree-encoding\n"
+_LOCK_POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The folders under `data_dir/mirrors`. Names of repositories never begin with a dot, so ours do."""
+
+    root: Path
+
+    @property
+    def home(self) -> Path:
+        return self.root / ".home"
+
+    @property
+    def ssh(self) -> Path:
+        return self.root / ".ssh"
+
+    @property
+    def work(self) -> Path:
+        return self.root / ".work"
+
+    def mirror(self, name: str) -> Path:
+        return self.root / f"{name}.git"
+
+    def lock(self, name: str) -> Path:
+        return self.root / ".locks" / name
+
+    def stage(self, name: str) -> Path:
+        return self.root / ".stage" / f"{name}.git"
+
+    def spare(self, name: str) -> Path:
+        return self.root / ".spare" / name
+
+    def make(self) -> None:
+        for folder in (
+            self.root,
+            self.home,
+            self.ssh,
+            self.work,
+            *(self.root / n for n in (".locks", ".stage", ".spare")),
+        ):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+class Mirror:
+    """The mirror of the repository `name`; thread-safe."""
+
+    def __init__(self, name: str, places: Places, *, timeout_s: float, clone_timeout_s: float) -> None:
+        self.name = name
+        self.places = places
+        self.git = Git(places.mirror(name), home=places.home, timeout_s=timeout_s)
+        self._clone_timeout_s = clone_timeout_s
+        self._thread_lock = threading.Lock()
+        # Whoever was here before may have been killed.
+        self._unclean = True
+
+    def fetch(self, repository: Repository) -> Tips:
+        """Bring branches and tags up to date. Raises RepositoryUnreachable, RepositoryEmpty."""
+        address = parse_address(self.name, repository.url)
+        with self._locked() as lock:
+            if not self.git.git_dir.is_dir():
+                self._clone(repository, address, lock)
+            else:
+                self._update(repository, address, lock)
+            try:
+                refs = tips.read_refs(self.git)
+            except GitError:
+                self._clone(repository, address, lock)
+                refs = tips.read_refs(self.git)
+            default = self._default_branch(repository, address, refs, lock)
+            self._tidy(lock)
+        refs.pop(tips.REMOTE_HEAD, None)
+        if not refs:
+            raise RepositoryEmpty(
+                f"Repository {self.name} is empty: it has neither branches nor tags", mend="Push to it"
+            )
+        return Tips(default, refs)
+
+    def renew(self, repository: Repository) -> None:
+        """Replace a broken (or missing) mirror by a new clone. Raises RepositoryUnreachable; the old one stays then."""
+        address = parse_address(self.name, repository.url)
+        with self._locked() as lock:
+            self._clone(repository, address, lock)
+
+    def has(self, commit: str) -> bool:
+        """Whether the commit can be read from the mirror."""
+        try:
+            output = self.git.run("cat-file", "--batch-check=%(objecttype)", stdin=f"{commit}^{{commit}}\n".encode())
+        except GitError:
+            return False
+        return output.stdout == b"commit\n"
+
+    def sound(self) -> bool:
+        """Whether every ref's commit can be read: cheap, and what a torn pack or an empty object fails."""
+        try:
+            tips.read_refs(self.git)
+        except GitError:
+            return False
+        return True
+
+    def _update(self, repository: Repository, address: Address, lock: int) -> None:
+        if self._unclean:
+            _remove_leftovers(self.git.git_dir)
+            self._unclean = False
+        try:
+            self._fetch_into(self.git, repository, address, lock)
+        except GitError as failed:
+            self._unclean = True
+            if failed.timed_out is None and (looks_broken(failed) or not self.sound()):
+                self._clone(repository, address, lock)
+            else:
+                raise unreachable(self.name, failed) from None
+
+    def _clone(self, repository: Repository, address: Address, lock: int) -> None:
+        """A new mirror, made beside and put in place when it is whole."""
+        stage = self.places.stage(self.name)
+        old = stage.with_suffix(".old")
+        for leftover in (stage, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+        git = Git(stage, home=self.places.home, timeout_s=self._clone_timeout_s)
+        try:
+            git.run("init", "--bare", "--quiet", "--template=", guarded=True, fds=(lock,))
+            (stage / "HEAD").write_text("ref: refs/gitops/unknown\n", encoding="ascii")
+            (stage / "info").mkdir(exist_ok=True)
+            (stage / "info" / "attributes").write_text(_ATTRIBUTES, encoding="ascii")
+            self._fetch_into(git, repository, address, lock)
+        except GitError as failed:
+            shutil.rmtree(stage, ignore_errors=True)
+            raise unreachable(self.name, failed) from None
+        if self.git.git_dir.exists():
+            self.git.git_dir.rename(old)
+        stage.rename(self.git.git_dir)
+        shutil.rmtree(old, ignore_errors=True)
+        self._unclean = False
+
+    def _fetch_into(self, git: Git, repository: Repository, address: Address, lock: int) -> None:
+        arguments = (
+            "fetch", "--prune", "--force", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
+            "--no-recurse-submodules", "--no-progress", "--end-of-options", address.url, *_REFSPECS,
+        )  # fmt: skip
+        try:
+            self._ask(git, repository, address, lock, *arguments)
+        except GitError as failed:
+            # A ref moved between the server's list and its pack.
+            if "not our ref" not in failed.stderr:
+                raise
+            self._ask(git, repository, address, lock, *arguments)
+
+    def _default_branch(self, repository: Repository, address: Address, refs: dict[str, str], lock: int) -> str | None:
+        default, certain = tips.settled_default(self.git, refs)
+        if certain:
+            return default
+        try:
+            output = self._ask(
+                self.git, repository, address, lock, "ls-remote", "--symref", "--end-of-options", address.url, "HEAD"
+            )
+        except GitError as failed:
+            raise unreachable(self.name, failed) from None
+        for line in output.stdout.decode("utf-8", "surrogateescape").splitlines():
+            target, _, name = line.partition("\t")
+            if name == "HEAD" and target.startswith("ref: refs/heads/"):
+                ref = target.removeprefix("ref: ")
+                tips.remember_default(self.git, ref)
+                return short(ref)
+        return None
+
+    def _ask(self, git: Git, repository: Repository, address: Address, lock: int, *arguments: str) -> Output:
+        """Run a git that speaks to the remote. What it says is redacted before anybody sees it."""
+        with access(repository, address, self.places.ssh) as given:
+            try:
+                return git.run(
+                    *arguments,
+                    config=given.config,
+                    env=given.env,
+                    scheme=address.scheme,
+                    fds=(lock, *given.fds),
+                    guarded=True,
+                )
+            except GitError as failed:
+                failed.stderr = redact(failed.stderr, given.secrets)
+                raise
+
+    def _tidy(self, lock: int) -> None:
+        """Few packs and few loose objects keep every later git fast. Nothing is ever dropped: a revision in force may
+        be of a commit that was rewritten away. Failing is no harm; the next fetch tries again."""
+        objects = self.git.git_dir / "objects"
+        packs = len(list(objects.glob("pack/*.pack")))
+        loose = 256 * len(list(objects.glob("17/*")))  # as git's own gc --auto estimates
+        with contextlib.suppress(GitError):
+            if packs > limits.MIRROR_PACKS or loose > limits.MIRROR_LOOSE_OBJECTS:
+                self.git.run("repack", "-d", "-l", "-q", "--geometric=2", guarded=True, fds=(lock,))
+                self.git.run("pack-refs", "--all", guarded=True, fds=(lock,))
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[int]:
+        """The only writer to this mirror, among threads and processes. Yields the lock's descriptor."""
+        deadline = time.monotonic() + self._clone_timeout_s
+        if not self._thread_lock.acquire(timeout=self._clone_timeout_s):
+            raise self._busy()
+        try:
+            descriptor = os.open(self.places.lock(self.name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                while not _flock(descriptor):
+                    if time.monotonic() > deadline:
+                        raise self._busy()
+                    time.sleep(_LOCK_POLL_S)
+                yield descriptor
+            finally:
+                os.close(descriptor)
+        finally:
+            self._thread_lock.release()
+
+    def _busy(self) -> RepositoryUnreachable:
+        return RepositoryUnreachable(
+            f"The mirror of {self.name} has been in use for {self._clone_timeout_s:g} s",
+            mend="Another process is fetching it; see who holds its file in mirrors/.locks",
+        )
+
+
+def _flock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _remove_leftovers(git_dir: Path) -> None:
+    """What a killed git leaves: lock files and unfinished packs. Only for the holder of the lock."""
+    for pattern in ("*.lock", "refs/**/*.lock", "objects/pack/tmp_*", "objects/*/tmp_obj_*", "objects/info/*.lock"):
+        for path in git_dir.glob(pattern):
+            path.unlink(missing_ok=True)
+    for pattern in ("objects/incoming-*", "objects/tmp_objdir-*"):
+        for path in git_dir.glob(pattern):
+            shutil.rmtree(path, ignore_errors=True)
