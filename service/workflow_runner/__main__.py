@@ -1,0 +1,31 @@
+"""`python runner.pyz JOB.json` runs one job; `python runner.pyz --warm SOCKET` is the parent of warm jobs."""
+
+import os
+import sys
+
+USAGE = "usage: runner.pyz JOB.json | runner.pyz --warm SOCKET\n"
+
+
+def main(arguments):
+    if len(arguments) == 2 and arguments[0] == "--warm":
+        from .warm import serve
+
+        return serve(arguments[1])
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        sys.stderr.write(USAGE)
+        return 2
+    from .job import BadJob, read
+
+    try:
+        job = read(arguments[0])
+    except BadJob as exc:
+        sys.stderr.write("{}: {}\n".format(arguments[0], exc))
+        return 2
+    from .execute import execute, leave
+
+    leave(execute(job, warm=False))
+    return os.EX_SOFTWARE  # not reached: leave() ends the process
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,213 @@
+"""`load`: project.yaml and project_setup.py become plain data that can be saved without anybody's code.
+
+MLRun itself loads the project, from a directory, without saving. Around it: the file is checked first, whatever the
+setup code writes to the database is captured, a project.yaml that `project.save()` rewrote is put back, and the
+result's source is the job's, never what a remote of a clone says.
+"""
+
+import glob
+import json
+import os
+import re
+
+from . import project_file
+from .check import check
+from .claim import sync_directory
+from .errors import ProjectError
+from .job import PROJECT_NAME
+from .plain import plain
+
+RESULT = "result.json"
+
+# The service reads at most so much (`LOAD_RESULT_BYTES`).
+RESULT_BYTES = 16 * 1024 * 1024
+
+
+def load(job, database, watcher):
+    """Write `result.json`. Raises what the project's code raises, and ProjectError."""
+    found = project_file.find(job.directory)
+    document, warnings = {}, []
+    if found:
+        document, warnings = project_file.check(os.path.join(job.directory, found), job.source)
+    if os.path.isfile(project_file.SETUP):
+        warnings += project_file.setup_warnings(project_file.SETUP)
+    name = _name(job, document, found)
+    project = _load(job, name)
+    _settle(job, project, name)
+    result = _resolve(project, database)
+    warnings += [
+        "{}: captured, not sent: only the project, its functions and workflows are saved from here".format(call)
+        for call in sorted(set(database.captured))
+    ]
+    result["checks"] = check(job, result, database)
+    result["warnings"] = warnings
+    for text in warnings:
+        watcher.warn(text)
+    _write(job.folder, result)
+    return result
+
+
+def _name(job, document, found):
+    """What the project is called: project.yaml's name, else what the repository declares, else the repository's."""
+    written = (document.get("metadata") or {}).get("name")
+    if written and job.project.name and written != job.project.name:
+        raise ProjectError(
+            "{} calls the project {!r}, .gitops.yaml calls it {!r}".format(found, written, job.project.name),
+            "Remove the name from one of them",
+        )
+    if written or job.project.name:
+        return written or job.project.name
+    name = re.sub(r"[^a-z0-9]+", "-", job.project.repository_name.lower()).strip("-")[:63].strip("-")
+    if not PROJECT_NAME.match(name):
+        raise ProjectError("the project has no name", "Set metadata.name in project.yaml")
+    return name
+
+
+def _load(job, name):
+    import mlrun
+
+    before = _project_files()
+    try:
+        return mlrun.load_project(
+            context="./", name=name, save=False, parameters=job.setup_parameters, allow_cross_project=False
+        )
+    except FileNotFoundError as exc:
+        raise ProjectError(
+            "{} is named, but there is no such file".format(exc.filename or exc), "Commit the file or mend its path"
+        ) from exc
+    finally:
+        _restore(before)
+
+
+def _project_files():
+    files = {}
+    for path in glob.glob(project_file.PATTERN):
+        with open(path, "rb") as file:
+            files[path] = file.read()
+    return files
+
+
+def _restore(before):
+    """Undo `project.save()` and `project.export()` of the setup code: what is in Git is what counts."""
+    for path in glob.glob(project_file.PATTERN):
+        if path not in before:
+            os.unlink(path)
+    for path, content in before.items():
+        with open(path, "wb") as file:
+            file.write(content)
+
+
+def _settle(job, project, name):
+    """Name, source and owner as they may be saved."""
+    if job.project.name and project.metadata.name != job.project.name:
+        raise ProjectError(
+            "project_setup.py calls the project {!r}, .gitops.yaml calls it {!r}".format(
+                project.metadata.name, job.project.name
+            )
+        )
+    project.metadata.name = project.metadata.name or name
+    project.spec.repo = None
+    project.spec.source = project.spec.origin_url = job.project.source
+    project.spec.owner = None
+
+
+def _resolve(project, database):
+    functions = {}
+    for key in list(project.spec._function_definitions):
+        functions[key] = _function(project, key, database)
+    workflows = [_workflow(project, spec) for spec in project.spec.workflows]
+    struct = plain(project.to_dict(), "project")
+    struct.pop("status", None)
+    return {
+        "name": project.metadata.name,
+        "project": struct,
+        "functions": functions,
+        "workflows": workflows,
+    }
+
+
+def _function(project, key, database):
+    """The function as MLRun's sync would save it; one that the setup code made keeps what was set on it since."""
+    import mlrun.errors
+    import mlrun.utils
+
+    objects = project.spec._function_objects
+    try:
+        if key not in objects:
+            project.sync_functions(names=[key])
+    except (mlrun.errors.MLRunMissingDependencyError, FileNotFoundError) as exc:
+        missing = exc if isinstance(exc, FileNotFoundError) else exc.__cause__
+        raise ProjectError(
+            "function {}: there is no file {!r}".format(key, getattr(missing, "filename", None) or str(exc)),
+            "Commit the file or mend the function's url",
+        ) from exc
+    function = objects[key if key in objects else mlrun.utils.normalize_name(key)]
+    if function.spec.command and function.spec.build.source in (".", "./"):
+        path = os.path.join(project.spec.get_code_path(), function.spec.command)
+        if "://" not in path and not os.path.isfile(path):
+            raise ProjectError(
+                "function {}: there is no file {!r}".format(key, os.path.normpath(path)),
+                "Commit the file or mend the function's url",
+            )
+    function.spec.build.code_origin = None
+    function.metadata.project = project.metadata.name
+    function.save(versioned=False)
+    tag = function.metadata.tag or "latest"
+    struct = database.functions[project.metadata.name, function.metadata.name, tag]
+    return plain(struct, "function {}".format(key))
+
+
+def _workflow(project, spec):
+    name = spec["name"]
+    schedule = spec.get("schedule")
+    if schedule is not None and not isinstance(schedule, str):
+        raise ProjectError(
+            "workflow {}: schedule is a {}".format(name, type(schedule).__name__),
+            "Write a crontab text of five fields, such as '0 2 * * 1-5'",
+        )
+    if schedule is not None and len(schedule.split()) != 5:
+        raise ProjectError(
+            "workflow {}: schedule {!r} has {} fields instead of five".format(name, schedule, len(schedule.split()))
+        )
+    path = spec.get("path") or ""
+    if not spec.get("code") and "://" not in path:
+        file = project.spec._workflows[name].get_source_file(project.spec.get_code_path())
+        if not os.path.isfile(file):
+            raise ProjectError(
+                "workflow {}: there is no file {!r}".format(name, path), "Commit the file or mend the workflow's path"
+            )
+    spec = plain(spec, "workflow {}".format(name))
+    return {
+        "name": name,
+        "engine": _engine(name, spec.get("engine")),
+        "schedule": schedule,
+        "args": spec.get("args") or {},
+        "image": spec.get("image"),
+        "spec": spec,
+    }
+
+
+def _engine(name, engine):
+    """The engine that runs the steps; `remote` is what this service is."""
+    inner = (engine or "kfp").partition(":")[2] if (engine or "").startswith("remote:") else engine or "kfp"
+    if inner == "remote":
+        inner = "kfp"
+    if inner not in ("kfp", "local"):
+        raise ProjectError("workflow {}: there is no engine {!r}".format(name, engine), "Use kfp or local")
+    return inner
+
+
+def _write(folder, result):
+    data = json.dumps(result, allow_nan=False, sort_keys=True).encode("ascii")
+    if len(data) > RESULT_BYTES:
+        raise ProjectError(
+            "the resolved project takes {} bytes, {} at most".format(len(data), RESULT_BYTES),
+            "Function code is embedded in it; use with_repo for large files",
+        )
+    path = os.path.join(folder, RESULT)
+    with open(path + ".new", "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(path + ".new", path)
+    sync_directory(folder)
