@@ -9,6 +9,12 @@ WEBHOOK_BODY_BYTES = 25 * MIB
 WEBHOOK_INLINE_PARSE_BYTES = 1 * MIB
 # Deeper payloads than any forge sends; msgspec itself guards recursion.
 WEBHOOK_JSON_DEPTH = 100
+# What all requests together may hold of their bodies beyond the first MiB each: five of the largest.
+WEBHOOK_LARGE_BODIES_BYTES = 128 * MIB
+# Bodies up to this are kept as they came; zlib would save little and cost the acknowledgement time.
+DELIVERY_PLAIN_BYTES = 16 * KIB
+# A stranger's deliveries are recorded at most this often for each hook; the rest are counted.
+REJECTION_RECORD_S = 1.0
 # API bodies are small objects written by people.
 API_BODY_BYTES = 1 * MIB
 
