@@ -4,6 +4,8 @@
 
 SHELL := /bin/bash
 PY := .venv/bin/python
+# What calls uv calls it with the package index that pip is configured with.
+WITH_REGISTRY := requirements/registry
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -16,14 +18,14 @@ environment: ## the service environment in .venv, from hashed requirements
 	@requirements/install
 
 runner: environment ## the Python 3.9 runner environment, in the launcher's cache
-	@$(PY) -m service.launchers.process.environment
+	@$(WITH_REGISTRY) $(PY) -m service.launchers.process.environment
 
 peers: environment ## the real peers that tests use: makes what can be made, says how to get the rest
-	@$(PY) -m tests.peers
+	@$(WITH_REGISTRY) $(PY) -m tests.peers
 
 test: environment ## every test this machine can run; REQUIRE_PEERS=all: a missing peer fails; FAULTS=N: kill loops of N
-	@$(PY) -m tests.peers --quiet
-	@$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(WITH_REGISTRY) $(PY) -m tests.peers --quiet
+	@$(WITH_REGISTRY) $(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
 unit: environment ## the tests that need no peer
 	@$(PY) -m pytest -n 2 --dist loadfile tests/unit $(ARGS)
@@ -40,7 +42,7 @@ format: environment ## put the code into its one format
 	@$(PY) -m ruff check --fix .
 
 serve: environment ## a service on loopback
-	@$(PY) -m service serve $(ARGS)
+	@$(WITH_REGISTRY) $(PY) -m service serve $(ARGS)
 
 lock: environment ## the hashed requirements anew, from requirements/*.in; ARGS=--upgrade takes the newest releases
 	@requirements/lock $(ARGS)

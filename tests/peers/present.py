@@ -4,57 +4,59 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from service.errors import RunnerEnvironmentError
+from service.launchers.process.environment import ensure_environment
+from service.settings import load_settings
+
+# The answer of a peer that is asked: None when it is here, else how to get it.
+Answer = str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """`missing` answers None when the peer is here, else how to get it; `prepare` makes it where that needs no system change."""
-
-    name: str
-    missing: Callable[[], str | None]
-    prepare: Callable[[], None] | None = None
-
-
-def _programs(*names: str, get: str) -> Callable[[], str | None]:
-    def missing() -> str | None:
-        absent = [name for name in names if not shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")]
-        return f"{', '.join(absent)} not found; {get}" if absent else None
-
-    return missing
+def _runner() -> Answer:
+    """Made here where a Python 3.9 is to be had; the first time that takes a minute."""
+    try:
+        ensure_environment(load_settings(environ={}), lambda line: print(line, file=sys.stderr, flush=True))
+    except RunnerEnvironmentError as error:
+        return f"{error} {error.detail}".strip()
+    return None
 
 
 def postgres_programs() -> Path | None:
     """The folder of `initdb` and `pg_ctl`; Debian keeps them off PATH."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
     if found:
         return found[-1].parent
     initdb = shutil.which("initdb")
     return Path(initdb).resolve().parent if initdb else None
 
 
-def _postgres_missing() -> str | None:
-    return None if postgres_programs() else "PostgreSQL's server programs not found; apt-get install postgresql"
+def _postgres() -> Answer:
+    return None if postgres_programs() else "initdb not found; apt-get install postgresql"
 
 
-PEERS: dict[str, Peer] = {
-    peer.name: peer
-    for peer in (
-        Peer("postgres", _postgres_missing),
-        Peer("container", _programs("podman", "runc", "debootstrap", get="apt-get install podman runc debootstrap")),
-    )
+def _container() -> Answer:
+    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+    absent = [name for name in ("debootstrap", "podman", "runc") if not shutil.which(name, path=path)]
+    return f"{', '.join(absent)} not found; apt-get install {' '.join(absent)}" if absent else None
+
+
+# By the name of their marker. A peer is listed when a test uses it.
+PEERS: dict[str, Callable[[], Answer]] = {
+    "runner": _runner,
+    "postgres": _postgres,
+    "container": _container,
 }
 
 
 @cache
-def missing(name: str) -> str | None:
+def missing(name: str) -> Answer:
     """How to get the peer `name`; None when it is here. Asked once a process."""
-    return PEERS[name].missing()
+    return PEERS[name]()
 
 
 def required(name: str, wish: str) -> bool:
