@@ -172,7 +172,9 @@ def _five_fields(expression: str) -> list[str]:
     for (name, values), field in zip(_FIELDS.values(), fields, strict=True):
         for item in field.split(","):
             if not _ITEM.fullmatch(item):
-                mend = f"it takes {values}, ranges, lists with commas, and steps after * or a range such as */5 or 8-18/2"
+                mend = (
+                    f"it takes {values}, ranges, lists with commas, and steps after * or a range such as */5 or 8-18/2"
+                )
                 raise CronError(f"cron {expression!r}: {item!r} is no {name}", mend=mend)
     return fields
 

@@ -1,0 +1,107 @@
+"""What a plan is made of: plain data that goes to the store, to the API and to people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from service.domain.projects import CatchUp, Concurrency, Json, Resolved
+
+
+class Cause(StrEnum):
+    """Why a sync happens."""
+
+    PUSH = "push"
+    FOUND = "found"  # polling found a ref that moved without a word
+    FIRST = "first"  # the first sync of a ref that was found without a push: saves and schedules, runs nothing
+    MANUAL = "manual"
+    RETRY = "retry"
+
+
+class Action(StrEnum):
+    CREATE = "create"
+    CHANGE = "change"
+    REMOVE = "remove"
+    KEEP = "keep"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleSpec:
+    """A schedule in force: `name` is unique in its project."""
+
+    name: str
+    workflow: str
+    cron: str
+    timezone: str = "UTC"
+    catch_up: CatchUp = CatchUp.LATEST
+    arguments: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRun:
+    workflow: str
+    reason: str
+    arguments: Json = field(default_factory=dict)
+    concurrency: Concurrency = Concurrency.SUPERSEDE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedSchedule:
+    action: Action
+    name: str
+    reason: str
+    before: ScheduleSpec | None = None
+    after: ScheduleSpec | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One difference of the configuration: `path` is dotted (`spec.params.rows`)."""
+
+    path: str
+    action: Action
+    before: Any = None
+    after: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    what: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """Everything `make_plan` looks at.
+
+    `changed_paths` None means unknown: then everything changed. `in_force` is the resolved project of the
+    revision in force, None at first. `messages` are the commit messages since the base, newest first.
+    """
+
+    cause: Cause
+    ref: str
+    commit: str
+    declaration: Any
+    resolved: Resolved
+    in_force: Resolved | None
+    schedules: tuple[ScheduleSpec, ...]
+    changed_paths: tuple[str, ...] | None
+    messages: tuple[str, ...] = ()
+    default_branch: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    project: str
+    ref: str
+    commit: str
+    cause: Cause
+    revision: str
+    save: bool
+    puts_in_force: bool
+    changes: tuple[Change, ...] = ()
+    runs: tuple[PlannedRun, ...] = ()
+    schedules: tuple[PlannedSchedule, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    warnings: tuple[str, ...] = ()

@@ -1,0 +1,173 @@
+"""What a run's news make of it, pure: events and life in; state, results, error and news for people out.
+
+States: queued → starting (the launcher was told) → running (the runner claimed the run) → an end. Claimed is the line
+that matters: before it no user code ran and the job may be started again; after it a job that is gone without
+`finished` is lost, because nobody can know what it did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Protocol
+
+from service.domain.events import Topic
+from service.domain.projects import Json
+from service.domain.states import ENDED_RUNS, RunState
+from service.limits import LAUNCH_STARTS
+
+_UNFINISHED_ENDS = {"cancelled": RunState.CANCELLED, "timed-out": RunState.TIMED_OUT}
+_TOPICS = {
+    RunState.RUNNING: Topic.RUN_STARTED,
+    RunState.SUCCEEDED: Topic.RUN_SUCCEEDED,
+    RunState.FAILED: Topic.RUN_FAILED,
+    RunState.TIMED_OUT: Topic.RUN_TIMED_OUT,
+    RunState.LOST: Topic.RUN_LOST,
+    RunState.CANCELLED: Topic.RUN_CANCELLED,
+    RunState.SUPERSEDED: Topic.RUN_CANCELLED,
+}
+# An exit code of the runner: it was given a job that it can't read. Starting it again would not help.
+_BAD_JOB = 2
+
+
+class Seen(Protocol):
+    """A launcher's Observation."""
+
+    @property
+    def life(self) -> str: ...
+    @property
+    def position(self) -> int: ...
+    @property
+    def events(self) -> Sequence[Mapping[str, Any]]: ...
+    @property
+    def ended(self) -> str | None: ...
+    @property
+    def exit_code(self) -> int | None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """A run as far as it is known. `cancel` is the end that was asked for (`cancelled`, `timed-out`, `superseded`).
+
+    `starts` counts how often the launcher was told to start it. Times are epoch seconds.
+    """
+
+    state: RunState
+    position: int = 0
+    cancel: str | None = None
+    starts: int = 1
+    reason: str = ""
+    results: Json = field(default_factory=dict)
+    error: Json | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Where an observation led. `start_again`: the launcher should be told once more. `topics` are news, in order."""
+
+    progress: Progress
+    start_again: bool = False
+    topics: tuple[Topic, ...] = ()
+
+
+def advance(before: Progress, seen: Seen, now: float) -> Step:
+    """`before`, moved on by an observation. An ended run moves no more, so that repeating is harmless."""
+    if before.state in ENDED_RUNS:
+        return Step(progress=before)
+    after = replace(before, position=max(before.position, seen.position))
+    for event in seen.events:
+        after = _apply(after, event, now)
+        if after.state in ENDED_RUNS:
+            break
+    again = False
+    if after.state not in ENDED_RUNS and seen.life in ("gone", "unknown"):
+        after, again = _gone(after, seen, now)
+    return Step(progress=after, start_again=again, topics=_news(before, after))
+
+
+def end_before_start(before: Progress, state: RunState, reason: str, now: float) -> Step:
+    """A run that was never told to a launcher ends: cancelled, superseded, or failed to be prepared."""
+    after = replace(before, state=state, reason=reason, ended_at=now)
+    return Step(progress=after, topics=_news(before, after))
+
+
+def _apply(run: Progress, event: Mapping[str, Any], now: float) -> Progress:
+    at = _at(event, now)
+    if run.state is not RunState.RUNNING:
+        # Whatever it says, the first word of a runner means that the run is claimed.
+        run = replace(run, state=RunState.RUNNING, started_at=at, reason="")
+    if event.get("event") != "finished":
+        return run
+    if event.get("state") == "succeeded":
+        results = event.get("results")
+        return replace(run, state=RunState.SUCCEEDED, results=results if isinstance(results, dict) else {}, ended_at=at)
+    error = _error(event.get("error"))
+    state = _asked(run.cancel) or RunState.FAILED
+    return replace(run, state=state, error=error, reason=error["message"], ended_at=at)
+
+
+def _gone(run: Progress, seen: Seen, now: float) -> tuple[Progress, bool]:
+    """The job is gone and has not said `finished`."""
+    ended = run.cancel if run.cancel is not None and seen.ended == "cancelled" else seen.ended
+    asked = _asked(ended) or (_asked(run.cancel) if seen.life == "gone" else None)
+    if asked is not None:
+        return replace(run, state=asked, reason=_REASONS[asked], ended_at=now), False
+    if run.state is RunState.RUNNING:
+        reason = _lost(seen)
+        error = {"type": "Lost", "message": reason}
+        return replace(run, state=RunState.LOST, reason=reason, error=error, ended_at=now), False
+    if seen.life == "gone" and (seen.exit_code == _BAD_JOB or run.starts >= LAUNCH_STARTS):
+        reason = f"the runner ended before it began the run, {run.starts} times{_with_code(seen)}; its log says why"
+        error = {"type": "NotStarted", "message": reason}
+        return replace(run, state=RunState.FAILED, reason=reason, error=error, ended_at=now), False
+    return replace(run, state=RunState.STARTING, reason="ended before it began; started again"), True
+
+
+_REASONS = {
+    RunState.CANCELLED: "cancelled",
+    RunState.TIMED_OUT: "it took longer than its timeout",
+    RunState.SUPERSEDED: "a newer run took its place",
+}
+
+
+def _asked(end: str | None) -> RunState | None:
+    return {**_UNFINISHED_ENDS, "superseded": RunState.SUPERSEDED}.get(end or "")
+
+
+def _lost(seen: Seen) -> str:
+    if seen.life == "unknown":
+        return "nothing of the run is left where it ran, and it had not finished"
+    how = "was killed" if seen.ended == "killed" else "ended"
+    return f"the runner {how} in the middle of the run{_with_code(seen)}; what the workflow did is not known"
+
+
+def _with_code(seen: Seen) -> str:
+    return f" (exit code {seen.exit_code})" if seen.exit_code is not None else ""
+
+
+def _error(said: Any) -> Json:
+    """The runner's error as type, message, traceback (text), and step where it has one."""
+    given = said if isinstance(said, dict) else {"message": said}
+    error = {key: str(given[key]) for key in ("type", "message", "traceback", "step") if given.get(key)}
+    return {"type": "Error", "message": "the workflow failed and gave no reason"} | error
+
+
+def _news(before: Progress, after: Progress) -> tuple[Topic, ...]:
+    """Of a run that began and ended in one observation both are news; one cancelled before it began only ends."""
+    if before.state is after.state:
+        return ()
+    began = before.started_at is None and after.started_at is not None
+    started = (Topic.RUN_STARTED,) if began else ()
+    return (*started, _TOPICS[after.state]) if after.state in ENDED_RUNS else started
+
+
+def _at(event: Mapping[str, Any], now: float) -> float:
+    """The event's own time; `now` where it has none that is one."""
+    try:
+        moment = datetime.fromisoformat(str(event.get("at")))
+        return moment.timestamp() if moment.tzinfo else now
+    except (ValueError, OverflowError):
+        return now

@@ -1,0 +1,199 @@
+"""YAML that somebody else wrote, read safely.
+
+Size, depth, nodes and aliases are counted on the parser's events, an alias at the size of what it stands for, so a
+bomb is refused before anything is built. What is built is plain JSON: strings, numbers, booleans, null, lists, and
+mappings whose keys are the text as written, each only once. The scalars are YAML 1.2's: `on` and `no` are words.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+from yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, Event, NodeEvent
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from service.errors import ProjectError
+from service.limits import KIB, REPOSITORY_FILE_BYTES, YAML_ALIASES, YAML_DEPTH, YAML_NODES
+
+Path = tuple[str | int, ...]
+
+_Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_CORE = "tag:yaml.org,2002:"
+_TAGS = frozenset(_CORE + kind for kind in "null bool int float str seq map merge timestamp value".split())
+_INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
+_INT_DIGITS = 18  # what 64 bits hold
+_FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?")
+_WORDS = {
+    "": None, "~": None, "null": None, "Null": None, "NULL": None,
+    "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a YAML text says, and on which line (from 1) each of its values stands."""
+
+    value: Any
+    lines: Mapping[Path, int]
+
+
+class _Refused(Exception):
+    def __init__(self, what: str, line: int | None = None, mend: str = "") -> None:
+        super().__init__(what)
+        self.what, self.line, self.mend = what, line, mend
+
+
+def read(text: str | bytes, *, name: str, error: type[ProjectError], foreign_tags: bool = False) -> Document:
+    """The one document of `text`. Raises `error`, which names the file, the line, the reason and the mend.
+
+    With `foreign_tags` a tag such as `!!python/tuple` is overlooked and its value read as plain YAML.
+    """
+    try:
+        plain = _decode(text)
+        _count(plain)
+        return _build(plain, foreign_tags=foreign_tags)
+    except _Refused as refused:
+        where = f"{name}, line {refused.line}" if refused.line else name
+        raise error(f"{where}: {refused.what}", mend=refused.mend) from None
+    except yaml.YAMLError as bad:
+        raise error(
+            f"{name}{_where(bad)}: not valid YAML: {_reason(bad)}", mend="check it with a YAML linter"
+        ) from None
+
+
+def _decode(text: str | bytes) -> str:
+    size = len(text)
+    if size > REPOSITORY_FILE_BYTES:
+        raise _Refused(f"larger than {REPOSITORY_FILE_BYTES // KIB} KiB", mend="make it smaller")
+    try:
+        plain = text.decode("utf-8-sig") if isinstance(text, bytes) else text.removeprefix("\ufeff")
+        plain.encode()
+    except UnicodeError:
+        raise _Refused("not UTF-8", mend="save it as UTF-8") from None
+    return plain
+
+
+def _count(text: str) -> None:
+    """Refuse a document that grows past the limits, before any of it is built."""
+    sizes: dict[str, int] = {}
+    open_nodes: list[tuple[str | None, int]] = []
+    nodes = aliases = 0
+    for event in _events(text):
+        line = event.start_mark.line + 1
+        if isinstance(event, AliasEvent):
+            aliases += 1
+            if event.anchor not in sizes:
+                raise _Refused(f"the alias *{event.anchor} stands for itself or for nothing", line)
+            nodes += sizes[event.anchor]
+        elif isinstance(event, NodeEvent):
+            nodes += 1
+            if isinstance(event, CollectionStartEvent):
+                open_nodes.append((event.anchor, nodes))
+            elif event.anchor is not None:
+                sizes[event.anchor] = 1
+        elif isinstance(event, CollectionEndEvent):
+            anchor, first = open_nodes.pop()
+            if anchor is not None:
+                sizes[anchor] = nodes - first + 1
+        if len(open_nodes) > YAML_DEPTH:
+            raise _Refused(f"nested deeper than {YAML_DEPTH}", line, "flatten it")
+        if aliases > YAML_ALIASES:
+            raise _Refused(f"more than {YAML_ALIASES} aliases", line, "write the values out")
+        if nodes > YAML_NODES:
+            raise _Refused(f"more than {YAML_NODES} values, aliases written out", line, "make it smaller")
+
+
+def _events(text: str) -> Iterator[Event]:
+    loader = _Loader(text)
+    try:
+        while loader.check_event():
+            yield loader.get_event()
+    finally:
+        loader.dispose()
+
+
+def _build(text: str, *, foreign_tags: bool) -> Document:
+    loader = _Loader(text)
+    try:
+        root = loader.get_single_node()
+    finally:
+        loader.dispose()
+    lines: dict[Path, int] = {}
+    return Document(None if root is None else _Builder(lines, foreign_tags).value(root, ()), lines)
+
+
+@dataclass(slots=True)
+class _Builder:
+    lines: dict[Path, int]
+    foreign_tags: bool
+
+    def value(self, node: Node, path: Path) -> Any:
+        self.lines[path] = node.start_mark.line + 1
+        if not self.foreign_tags and node.tag not in _TAGS:
+            raise _Refused(f"the tag {node.tag} is not taken", node.start_mark.line + 1, "write plain YAML")
+        if isinstance(node, ScalarNode):
+            return _scalar(node)
+        if isinstance(node, SequenceNode):
+            return [self.value(item, (*path, at)) for at, item in enumerate(node.value)]
+        assert isinstance(node, MappingNode)
+        return self.mapping(node, path)
+
+    def mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        merged: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, ScalarNode):
+                raise _Refused("a key is a list or a mapping", line, "use plain words as keys")
+            key = str(key_node.value)
+            if key == "<<" and not key_node.style:
+                merged |= self.merge(value_node, path)
+                continue
+            if key in found:
+                raise _Refused(f"the key {key!r} stands here twice", line, "keep one of them")
+            found[key] = self.value(value_node, (*path, key))
+            self.lines[(*path, key)] = line
+        return merged | found
+
+    def merge(self, node: Node, path: Path) -> dict[str, Any]:
+        """`<<: *defaults`: what is written in the mapping itself wins, then the first of several."""
+        merged: dict[str, Any] = {}
+        for part in reversed(node.value) if isinstance(node, SequenceNode) else [node]:
+            if not isinstance(part, MappingNode):
+                raise _Refused("<< takes mappings only", node.start_mark.line + 1)
+            merged |= self.mapping(part, path)
+        return merged
+
+
+def _scalar(node: ScalarNode) -> Any:
+    text = str(node.value)
+    meant_as_text = node.tag == _CORE + "str" and (text in _WORDS or _INT.fullmatch(text))  # `!!str 5`
+    if node.style or meant_as_text:  # a plain scalar has no style
+        return text
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INT.fullmatch(text):
+        if len(text) > _INT_DIGITS:
+            raise _Refused(f"the number {text[:40]} is too large", node.start_mark.line + 1, "write it in quotes")
+        return int(text)
+    if _FLOAT.fullmatch(text):
+        number = float(text)
+        if not math.isfinite(number):
+            raise _Refused(f"the number {text[:40]} is too large", node.start_mark.line + 1, "write it in quotes")
+        return number
+    return text
+
+
+def _where(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    return f", line {mark.line + 1}" if mark is not None else ""
+
+
+def _reason(error: yaml.YAMLError) -> str:
+    said = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error).splitlines()[0]
+    return str(said)[:200]
