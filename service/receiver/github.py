@@ -18,7 +18,7 @@ from service.domain.events import Event, Ignored, Ping, Push
 from service.domain.refs import HEADS, TAGS
 from service.errors import Malformed
 from service.receiver.forge import Forge, Headers, Identity
-from service.receiver.payload import FullName, Payload, Sha, checked_ref, commit, decode, json_body, person, shown
+from service.receiver.payload import FullName, Payload, Sha, checked_ref, commit, decode, json_body, printable, shown
 from service.receiver.signature import check_sha256
 
 _EVENT = re.compile(r"[a-z][a-z_]{0,63}")
@@ -119,7 +119,7 @@ class GitHub:
             ref=checked_ref(pushed.ref, _named("push")),
             before=commit(pushed.before),
             after=commit(pushed.after),
-            pusher=person(pushed.pusher.name if pushed.pusher else None),
+            pusher=printable(pushed.pusher.name if pushed.pusher else None),
         )
 
     def _ref_event(self, event: str, moved: _RefEvent) -> Event:
@@ -131,7 +131,7 @@ class GitHub:
             ref=checked_ref(prefix + moved.ref, _named(event)),
             before=None,
             after=None,
-            pusher=person(moved.sender.login if moved.sender else None),
+            pusher=printable(moved.sender.login if moved.sender else None),
         )
 
 

@@ -87,12 +87,11 @@ def commit(sha: str | None) -> str | None:
     return sha if sha is not None and sha.strip("0") else None
 
 
-def person(name: str | None) -> str | None:
-    """A name for people, on one line; anything that could do tricks in a terminal is left out."""
-    if name is None:
+def printable(text: str | None, length: int = 200) -> str | None:
+    """A stranger's text for people, on one line; what could do tricks in a terminal is left out. None when nothing is left."""
+    if text is None:
         return None
-    plain = "".join(c for c in name[:400] if c.isprintable()).strip()
-    return plain[:200] or None
+    return "".join(c for c in text[: 2 * length] if c.isprintable()).strip()[:length] or None
 
 
 def shown(text: str) -> str:
