@@ -7,7 +7,7 @@ is one reader; what a job printed is its log.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -23,14 +23,14 @@ class JobKind(StrEnum):
 class Job:
     """One execution of the workflow runner.
 
-    `id` names it everywhere and is safe as a file and pod name. `source` is a directory that holds exactly the files
-    of one commit and is the job's alone: the job may write into it. `payload` is the runner's job document
+    `id` names it everywhere and is safe as a file and pod name. `source` writes exactly the files of one commit to
+    the directory it is given (whole or not at all), which is then the job's own: the job may write into it. `payload` is the runner's job document
     (docs/reference/runner.md) without the paths, which the launcher adds. `timeout_s` counts from the start.
     """
 
     id: str
     kind: JobKind
-    source: Path
+    source: Callable[[Path], object]
     payload: dict[str, Any]
     timeout_s: float
     mlrun_version: str
@@ -83,6 +83,10 @@ class LogChunk:
 
 class Launcher(Protocol):
     name: str
+
+    @property
+    def fingerprint(self) -> str:
+        """Names what jobs run on: two loads of the same files and fingerprint have the same result."""
 
     def ensure(self, job: Job) -> None:
         """Start `job` unless it was started before. Raises LaunchFailed, RunnerEnvironmentError."""

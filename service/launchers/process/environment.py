@@ -89,7 +89,7 @@ def build_once(environment: RunnerEnvironment, progress: Progress, build: Callab
     ready = environment.root / ".ready"
     if _usable(environment, ready):
         return
-    with environment.root.with_suffix(".lock").open("w", encoding="ascii") as lock:
+    with environment.root.with_name(f"{environment.root.name}.lock").open("w", encoding="ascii") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from service.errors import LaunchFailed
 from service.faults import point
 from service.launchers import EndReason, Job, Life
 from service.launchers.process.keeper import layout
-from service.launchers.process.places import blocked_at, hand_over
+from service.launchers.process.places import hand_over
 from service.launchers.process.supply import Supplies
 
 _ID = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
@@ -96,17 +96,14 @@ class Folder:
 
     def prepare(self, job: Job, supplies: Supplies, warm: Mapping[str, Any] | None) -> None:
         """Everything that the start needs, durable. `start.json` is the last: with it, the job can be started."""
-        if self.prepared and self.begun:
-            return
-        self.make()
         self._make_inner()
-        self._take_source(job.source)
+        self._fetch_source(job)
         document = {
             **job.payload,
             "version": 1,
             "id": job.id,
             "kind": str(job.kind),
-            "source": str(job.source.resolve()),
+            "source": str(self.source),
             "folder": str(self.inner),
             "log_bytes": limits.RUN_LOG_BYTES,
         }
@@ -117,7 +114,7 @@ class Folder:
             "id": job.id,
             "command": [str(supplies.python), "-u", str(supplies.program), str(self.path / layout.JOB)],
             "environment": self.environment(job, supplies),
-            "directory": str(_directory(job)),
+            "directory": str(self._directory(job)),
             "user": self.user,
             "timeout_s": job.timeout_s,
             "grace_s": limits.CANCEL_GRACE_S,
@@ -155,24 +152,27 @@ class Folder:
         hand_over(self.inner, self.user)
         layout.sync_directory(self.path)
 
-    def _take_source(self, source: Path) -> None:
-        if not source.is_dir():
-            raise LaunchFailed(f"the source of job {self.job}, {source}, is not a directory")
-        if self.user is not None and (blocked := blocked_at(source.parent, self.user)):
-            raise LaunchFailed(
-                f"jobs run as user {self.user}, who cannot reach the source {source} because of {blocked}",
-                mend="Check the commit out to ProcessLauncher.place(job)",
-            )
-        hand_over(source, self.user)
+    def _fetch_source(self, job: Job) -> None:
+        if not self.source.is_dir():
+            job.source(self.source)
+        hand_over(self.source, self.user)
+
+    def _directory(self, job: Job) -> Path:
+        """Where the job begins: the project's directory. A wrong one is the runner's to complain about."""
+        project = job.payload.get("project")
+        path = project.get("path", ".") if isinstance(project, dict) else "."
+        directory = (self.source / str(path)).resolve()
+        return directory if directory.is_dir() and directory.is_relative_to(self.source) else self.source
 
     # Starting it.
 
-    def keep(self) -> bool:
+    def keep(self, prepare: Callable[[], None] = lambda: None) -> bool:
         """See that a keeper is there; it starts the job unless it was started, or adopts it. False: it does not begin.
 
-        Whoever gets the lock starts the keeper and hands the locked descriptor over, so there is no moment between
-        at which another one could do the same, nor one at which the lock is held by nobody that works.
+        Whoever gets the lock prepares the job unless it has begun, starts the keeper and hands the locked descriptor
+        over: at no moment could another one do the same, and the lock is never held by nobody that works.
         """
+        self.make()
         deadline = time.monotonic() + _KEEP_S
         keeper: subprocess.Popen[bytes] | None = None
         while time.monotonic() < deadline:
@@ -180,8 +180,11 @@ class Folder:
                 break
             if keeper is None and (lock := self._lock()) is not None:
                 try:
+                    if not self.begun:
+                        prepare()
                     point("launcher.before-start")
                     keeper = self._start_keeper(lock)
+                    deadline = time.monotonic() + _KEEP_S
                     point("launcher.after-start")
                 finally:
                     os.close(lock)
@@ -261,15 +264,6 @@ _children: list[subprocess.Popen[bytes]] = []
 def reap() -> None:
     """Keepers are children of the service that started them; take those that ended."""
     _children[:] = [keeper for keeper in _children if keeper.poll() is None]
-
-
-def _directory(job: Job) -> Path:
-    """Where the job begins: the project's directory. A wrong one is the runner's to complain about."""
-    source = job.source.resolve()
-    project = job.payload.get("project")
-    path = project.get("path", ".") if isinstance(project, dict) else "."
-    directory = (source / str(path)).resolve()
-    return directory if directory.is_dir() and directory.is_relative_to(source) else source
 
 
 def _remove(path: Path) -> None:

@@ -181,7 +181,7 @@ def for_runner(settings: Settings, interpreter: Interpreter) -> Interpreter:
     key = hashlib.sha256(f"{interpreter.path} {interpreter.path.stat().st_mtime_ns}".encode()).hexdigest()[:12]
     target = cache_dir(settings) / "pythons" / f"{interpreter.version}-{platform.machine()}-{key}"
     target.parent.mkdir(mode=0o755, exist_ok=True)
-    with target.with_suffix(".lock").open("w", encoding="ascii") as lock:
+    with target.with_name(f"{target.name}.lock").open("w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (target / ".ready").exists():
             _copy(interpreter, target, user)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from service import limits
@@ -32,11 +31,13 @@ class ProcessLauncher:
         self._user = runner_user(settings)
         self._runs = runs_dir(settings)
 
-    def place(self, job: str) -> Path:
-        """Where the source of a job is best checked out to: its own user can reach it there, `clean` removes it."""
-        folder = self._folder(job)
-        folder.make()
-        return folder.source
+    @property
+    def fingerprint(self) -> str:
+        return self._supply.fingerprint
+
+    def prepare(self) -> None:
+        """Install the runner environment now and not with the first job. Raises RunnerEnvironmentError."""
+        _ = self.fingerprint
 
     def ensure(self, job: Job) -> None:
         folder = self._folder(job.id)
@@ -45,9 +46,8 @@ class ProcessLauncher:
         if folder.cancelled and not folder.prepared:
             folder.cancel(EndReason.CANCELLED)
             return
-        if not folder.begun:
-            folder.prepare(job, self._supply(job), None)
-        if not folder.keep():
+        supplies = None if folder.begun else self._supply(job)
+        if not folder.keep(lambda: folder.prepare(job, supplies or self._supply(job), None)):
             raise LaunchFailed(f"job {job.id} could not be started", detail=self.logs(job.id).text[-4000:])
 
     def observe(self, positions: Mapping[str, int], timeout_s: float) -> list[Observation]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from service.launchers import Job
 from service.launchers.process.environment import Progress, RunnerEnvironment, ensure_environment
@@ -25,7 +25,12 @@ class Supplies:
     cold: str = ""
 
 
-Supply = Callable[[Job], Supplies]
+class Supply(Protocol):
+    @property
+    def fingerprint(self) -> str: ...
+
+    def __call__(self, job: Job) -> Supplies:
+        """Raises RunnerEnvironmentError."""
 
 
 class EnvironmentSupply:
@@ -38,10 +43,15 @@ class EnvironmentSupply:
         self._made: tuple[RunnerEnvironment, Path] | None = None
 
     def __call__(self, job: Job) -> Supplies:  # noqa: ARG002
-        environment, program = self.prepare()
-        return Supplies(python=environment.python, program=program, key=f"{environment.key}-{program.stem}")
+        environment, program = self._prepare()
+        return Supplies(python=environment.python, program=program, key=self.fingerprint)
 
-    def prepare(self) -> tuple[RunnerEnvironment, Path]:
+    @property
+    def fingerprint(self) -> str:
+        environment, program = self._prepare()
+        return f"{environment.key}-{program.stem}"
+
+    def _prepare(self) -> tuple[RunnerEnvironment, Path]:
         """Install what is missing; once it is there, this costs two looks at the disk."""
         from service.launchers.pack import pack
 
