@@ -188,3 +188,5 @@ class LaunchFailed(LauncherError):
 
 class DeliveryError(GitopsError):
     """A notification did not leave."""
+
+    status = HTTPStatus.BAD_GATEWAY

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from pydantic import ValidationError
+from sqlalchemy import Connection
 
 from handlers import KINDS, Handler, Message
+from service.domain.messages import Content
+from service.domain.projects import NotifyRule
 from service.errors import NotFound
+from service.notifier import outbox
 from service.notifier.deliver import Queue
 from service.settings import HandlerSettings, Settings
 from service.settings.problems import Problem, problems_of, settings_error
-from service.store import Store
+from service.store import Store, notifications, work
+from service.store.notifications import Notification
 
 
 class Notifier:
@@ -22,6 +27,37 @@ class Notifier:
         self._store = store
         self._handlers = make_handlers(settings.handlers)
         self._queues: dict[str, Queue] = {}
+
+    def announce(
+        self,
+        conn: Connection,
+        content: Content,
+        *,
+        rules: Iterable[NotifyRule] = (),
+        sync: str | None = None,
+        run: str | None = None,
+    ) -> list[Notification]:
+        """Write `content` into the outbox for everybody who hears it, in the caller's transaction.
+
+        `rules` are those of the project's declaration; `sync` and `run` what it tells about. What a handler was told
+        before (by the content's key) it is not told again.
+        """
+        return outbox.announce(
+            conn,
+            content,
+            subscriptions=self._settings.notify,
+            rules=rules,
+            known=self._handlers.keys(),
+            now=self._store.now(),
+            sync=sync,
+            run=run,
+        )
+
+    def resend(self, conn: Connection, notification: str) -> None:
+        """Let it wait to be sent (again), with all its attempts before it. Raises NotFound."""
+        row = notifications.get(conn, notification)
+        notifications.reset(conn, notification)
+        work.want(conn, "notify", row.handler, now=self._store.now())
 
     def deliver(self, handler: str, check: Callable[[], None] = lambda: None) -> float | None:
         """The step of `notify` work, whose key is a handler's name; when to be called again, or None.

@@ -1,0 +1,1 @@
+"""The routes, a noun a module; each module's `add` puts its routes on the blueprint."""
