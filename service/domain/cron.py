@@ -91,7 +91,7 @@ class Cron:
     def _next_wildcard(self, after: datetime, zone: ZoneInfo) -> datetime | None:
         """While the offset stays, time on the wall is a straight line: walk from one change to the next."""
         offset = _offset(after, zone)
-        for wall in iter(lambda: next(self._walls(after + offset), None), None):
+        while (wall := next(self._walls(after + offset), None)) is not None:
             fire = wall.replace(tzinfo=UTC) - offset
             change = _next_change(after, fire, offset, zone)
             if change is None:

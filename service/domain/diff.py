@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -36,7 +37,7 @@ def diff(before: Resolved | None, after: Resolved | None) -> tuple[Change, ...]:
 def looks_secret(key: str) -> bool:
     """Whether a value under this key is better not shown: `db_password`, `AWS_SECRET_ACCESS_KEY`, not `max_tokens`."""
     words = [word.lower() for word in _WORD.findall(key)]
-    return not _SECRET_WORDS.isdisjoint(words) or not _SECRET_PAIRS.isdisjoint(zip(words, words[1:], strict=False))
+    return not _SECRET_WORDS.isdisjoint(words) or not _SECRET_PAIRS.isdisjoint(pairwise(words))
 
 
 def masked(value: Any, key: str = "") -> Any:

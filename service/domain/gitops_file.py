@@ -252,9 +252,9 @@ class _At:
     def choice(self, kind: type[Choice], default: Choice) -> Choice:
         if self.missing:
             return default
-        if isinstance(self.value, str) and self.value in list(kind):
-            return kind(self.value)
-        self.wrong("is not one of the choices", mend=f"write {', '.join(kind)}")
+        if not isinstance(self.value, str) or self.value not in list(kind):
+            self.wrong("is not one of the choices", mend=f"write {', '.join(kind)}")
+        return kind(self.value)
 
     def seconds(self) -> float:
         found = _DURATION.fullmatch(str(self.value)) if not isinstance(self.value, bool) else None

@@ -122,17 +122,30 @@ class Resolved:
     warnings: tuple[str, ...] = ()
 
 
-# Fields that say when or where something was resolved, not what it is.
+# Fields of MLRun's that say when or where something was resolved, not what it is.
 _NOT_CONTENT = frozenset({"created", "updated", "hash", "code_origin", "status", "origin_url", "owner"})
+
+
+# Under these the keys are the user's own words: a parameter may be called `status`, a function `owner`.
+_USERS_WORDS = frozenset({"params", "parameters", "args", "arguments", "labels", "annotations"})
+_BY_NAME = frozenset({"functions", "workflows"})
 
 
 def content(value: Any) -> Any:
     """`value` without the fields that change with every commit or clock (see DESIGN, "Saving and drift")."""
     if isinstance(value, dict):
-        return {k: content(v) for k, v in sorted(value.items()) if k not in _NOT_CONTENT and v is not None}
+        return {k: _content_of(k, v) for k, v in sorted(value.items()) if k not in _NOT_CONTENT and v is not None}
     if isinstance(value, (list, tuple)):
         return [content(v) for v in value]
     return value
+
+
+def _content_of(key: str, value: Any) -> Any:
+    if key in _USERS_WORDS:
+        return value
+    if key in _BY_NAME and isinstance(value, dict):
+        return {name: content(one) for name, one in sorted(value.items())}
+    return content(value)
 
 
 def revision_id(resolved: Resolved) -> str:

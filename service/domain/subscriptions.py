@@ -79,9 +79,11 @@ def handlers_of(
     `policy.check` has told its author.
     """
     names = [subscription.to for subscription in subscriptions if hears(subscription, event)]
-    for rule in rules:
-        if (known is None or rule.to in known) and any(event.topic in topics(pattern) for pattern in rule.on):
-            names.append(rule.to)
+    names += [
+        rule.to
+        for rule in rules
+        if (known is None or rule.to in known) and any(event.topic in topics(pattern) for pattern in rule.on)
+    ]
     return tuple(dict.fromkeys(names))
 
 

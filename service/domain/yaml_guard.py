@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -24,7 +24,9 @@ Path = tuple[str | int, ...]
 
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CORE = "tag:yaml.org,2002:"
-_TAGS = frozenset(_CORE + kind for kind in "null bool int float str seq map merge timestamp value".split())
+_TAGS = frozenset(
+    _CORE + kind for kind in ("null", "bool", "int", "float", "str", "seq", "map", "merge", "timestamp", "value")
+)
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 _INT_DIGITS = 18  # what 64 bits hold
 _FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?")
@@ -42,7 +44,7 @@ class Document:
     lines: Mapping[Path, int]
 
 
-class _Refused(Exception):
+class _Refused(Exception):  # noqa: N818  # a step on the way to the caller's error
     def __init__(self, what: str, line: int | None = None, mend: str = "") -> None:
         super().__init__(what)
         self.what, self.line, self.mend = what, line, mend
@@ -78,34 +80,45 @@ def _decode(text: str | bytes) -> str:
     return plain
 
 
-def _count(text: str) -> None:
-    """Refuse a document that grows past the limits, before any of it is built."""
-    sizes: dict[str, int] = {}
-    open_nodes: list[tuple[str | None, int]] = []
-    nodes = aliases = 0
-    for event in _events(text):
-        line = event.start_mark.line + 1
+@dataclass(slots=True)
+class _Count:
+    """Adds up a document event by event, and refuses it when it grows past the limits."""
+
+    nodes: int = 0
+    aliases: int = 0
+    sizes: dict[str, int] = field(default_factory=dict)  # anchor → nodes, aliases written out
+    begun: list[tuple[str | None, int]] = field(default_factory=list)  # open collections: anchor, nodes before it
+
+    def add(self, event: Event) -> None:
         if isinstance(event, AliasEvent):
-            aliases += 1
-            if event.anchor not in sizes:
-                raise _Refused(f"the alias *{event.anchor} stands for itself or for nothing", line)
-            nodes += sizes[event.anchor]
-        elif isinstance(event, NodeEvent):
-            nodes += 1
-            if isinstance(event, CollectionStartEvent):
-                open_nodes.append((event.anchor, nodes))
-            elif event.anchor is not None:
-                sizes[event.anchor] = 1
+            if event.anchor not in self.sizes:
+                raise _Refused(f"the alias *{event.anchor} stands for itself or for nothing", _line(event))
+            self.aliases += 1
+            self.nodes += self.sizes[event.anchor]
+        elif isinstance(event, CollectionStartEvent):
+            self.begun.append((event.anchor, self.nodes))
+            self.nodes += 1
         elif isinstance(event, CollectionEndEvent):
-            anchor, first = open_nodes.pop()
-            if anchor is not None:
-                sizes[anchor] = nodes - first + 1
-        if len(open_nodes) > YAML_DEPTH:
-            raise _Refused(f"nested deeper than {YAML_DEPTH}", line, "flatten it")
-        if aliases > YAML_ALIASES:
-            raise _Refused(f"more than {YAML_ALIASES} aliases", line, "write the values out")
-        if nodes > YAML_NODES:
-            raise _Refused(f"more than {YAML_NODES} values, aliases written out", line, "make it smaller")
+            anchor, before = self.begun.pop()
+            self.sizes |= {anchor: self.nodes - before} if anchor is not None else {}
+        elif isinstance(event, NodeEvent):
+            self.nodes += 1
+            self.sizes |= {event.anchor: 1} if event.anchor is not None else {}
+
+    def check(self, event: Event) -> None:
+        if len(self.begun) > YAML_DEPTH:
+            raise _Refused(f"nested deeper than {YAML_DEPTH}", _line(event), "flatten it")
+        if self.aliases > YAML_ALIASES:
+            raise _Refused(f"more than {YAML_ALIASES} aliases", _line(event), "write the values out")
+        if self.nodes > YAML_NODES:
+            raise _Refused(f"more than {YAML_NODES} values, aliases written out", _line(event), "make it smaller")
+
+
+def _count(text: str) -> None:
+    count = _Count()
+    for event in _events(text):
+        count.add(event)
+        count.check(event)
 
 
 def _events(text: str) -> Iterator[Event]:
@@ -133,9 +146,9 @@ class _Builder:
     foreign_tags: bool
 
     def value(self, node: Node, path: Path) -> Any:
-        self.lines[path] = node.start_mark.line + 1
+        self.lines[path] = _line(node)
         if not self.foreign_tags and node.tag not in _TAGS:
-            raise _Refused(f"the tag {node.tag} is not taken", node.start_mark.line + 1, "write plain YAML")
+            raise _Refused(f"the tag {node.tag} is not taken", _line(node), "write plain YAML")
         if isinstance(node, ScalarNode):
             return _scalar(node)
         if isinstance(node, SequenceNode):
@@ -147,17 +160,16 @@ class _Builder:
         found: dict[str, Any] = {}
         merged: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            line = key_node.start_mark.line + 1
             if not isinstance(key_node, ScalarNode):
-                raise _Refused("a key is a list or a mapping", line, "use plain words as keys")
+                raise _Refused("a key is a list or a mapping", _line(key_node), "use plain words as keys")
             key = str(key_node.value)
             if key == "<<" and not key_node.style:
                 merged |= self.merge(value_node, path)
                 continue
             if key in found:
-                raise _Refused(f"the key {key!r} stands here twice", line, "keep one of them")
+                raise _Refused(f"the key {key!r} stands here twice", _line(key_node), "keep one of them")
             found[key] = self.value(value_node, (*path, key))
-            self.lines[(*path, key)] = line
+            self.lines[(*path, key)] = _line(key_node)
         return merged | found
 
     def merge(self, node: Node, path: Path) -> dict[str, Any]:
@@ -165,7 +177,7 @@ class _Builder:
         merged: dict[str, Any] = {}
         for part in reversed(node.value) if isinstance(node, SequenceNode) else [node]:
             if not isinstance(part, MappingNode):
-                raise _Refused("<< takes mappings only", node.start_mark.line + 1)
+                raise _Refused("<< takes mappings only", _line(node))
             merged |= self.mapping(part, path)
         return merged
 
@@ -179,14 +191,18 @@ def _scalar(node: ScalarNode) -> Any:
         return _WORDS[text]
     if _INT.fullmatch(text):
         if len(text) > _INT_DIGITS:
-            raise _Refused(f"the number {text[:40]} is too large", node.start_mark.line + 1, "write it in quotes")
+            raise _Refused(f"the number {text[:40]} is too large", _line(node), "write it in quotes")
         return int(text)
     if _FLOAT.fullmatch(text):
         number = float(text)
         if not math.isfinite(number):
-            raise _Refused(f"the number {text[:40]} is too large", node.start_mark.line + 1, "write it in quotes")
+            raise _Refused(f"the number {text[:40]} is too large", _line(node), "write it in quotes")
         return number
     return text
+
+
+def _line(place: Event | Node) -> int:
+    return int(place.start_mark.line) + 1 if place.start_mark is not None else 1
 
 
 def _where(error: yaml.YAMLError) -> str:
