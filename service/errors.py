@@ -29,7 +29,8 @@ GitopsError
 │   ├── RunnerEnvironmentError  no Python 3.9, or its packages did not install
 │   ├── LoadFailed           project.yaml or project_setup.py did not load
 │   └── LaunchFailed
-└── DeliveryError            a notification did not leave
+├── DeliveryError            a notification did not leave
+└── Stopping                 the service is stopping; the step is done again by the next one
 """
 
 from __future__ import annotations
@@ -190,3 +191,9 @@ class DeliveryError(GitopsError):
     """A notification did not leave."""
 
     status = HTTPStatus.BAD_GATEWAY
+
+
+class Stopping(GitopsError):
+    """The service is stopping."""
+
+    retry = True

@@ -19,6 +19,7 @@ class Outcome(StrEnum):
     NO_PROJECT = "no-project"  # nothing in the repository is bound to this ref
     DELETED = "deleted"  # the ref is gone
     FAILED = "failed"  # the repository could not be fetched or understood
+    IGNORED = "ignored"  # the operator took the repository out of the settings
 
 
 class SyncState(StrEnum):

@@ -80,14 +80,14 @@ def page(
 
 
 def open_for(connection: Connection, repository: str) -> list[Delivery]:
-    """Accepted and still without an outcome, oldest first."""
+    """Acknowledged (a duplicate is only a label) and still without an outcome, oldest first."""
     return _rows.all(
         connection,
         _rows.select()
         .where(
             table.c.repository == repository,
             table.c.outcome.is_(None),
-            table.c.state == DeliveryState.ACCEPTED,
+            table.c.state.in_([DeliveryState.ACCEPTED, DeliveryState.DUPLICATE]),
         )
         .order_by(table.c.id),
     )

@@ -146,6 +146,12 @@ def get(connection: Connection, kind: str, key: str) -> Work | None:
     return None if found is None else Work(*found)
 
 
+def is_open(connection: Connection, kind: str, key: str) -> bool:
+    """Whether it is wanted and not done: waiting or being worked on."""
+    there = get(connection, kind, key)
+    return there is not None and there.wanted > there.done
+
+
 def waiting(connection: Connection, kinds: Collection[str] | None = None) -> list[Work]:
     """What is not done, the longest due first."""
     query = _select().where(_open).order_by(_row.not_before, _row.kind, _row.key)
@@ -156,8 +162,8 @@ def waiting(connection: Connection, kinds: Collection[str] | None = None) -> lis
 
 def backlog(connection: Connection) -> dict[str, int]:
     """How much is wanted, by kind."""
-    query = select(_row.kind, func.count()).where(_open).group_by(_row.kind)
-    return dict(connection.execute(query).tuples().all())
+    query = select(_row.kind, func.count().label("wanted")).where(_open).group_by(_row.kind)
+    return {row.kind: row.wanted for row in connection.execute(query)}
 
 
 def release_dead(connection: Connection, *, now: float) -> None:
@@ -188,9 +194,11 @@ _FREE: dict[str, Any] = {"owner": None, "lease_until": None}
 
 
 def _held(connection: Connection, claim: Claim) -> Any:
-    """The claim's row, locked to the end of the transaction."""
+    """The claim's row, locked to the end of the transaction (a reader has nothing to lock for)."""
     query = select(_row.wanted, _row.fence, _row.owner, _row.lease_until).where(_is(claim.kind, claim.key))
-    held = connection.execute(query.with_for_update()).first()
+    if not connection.get_execution_options().get("postgresql_readonly"):
+        query = query.with_for_update()
+    held = connection.execute(query).first()
     if held is None or (held.fence, held.owner) != (claim.fence, claim.owner):
         now = "nobody" if held is None or held.owner is None else held.owner
         raise LeaseLost(f"{claim.kind} {claim.key} is leased to {now}, no longer to {claim.owner}")

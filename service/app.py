@@ -1,0 +1,86 @@
+"""Wires the rooms together; the only place that does. `serve` is a whole service, `Service` the same in a test's process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flask import Flask
+
+from service.launchers import Launcher
+from service.launchers.process import ProcessLauncher
+from service.log import configure_log
+from service.notifier import Notifier
+from service.receiver import Intake
+from service.receiver.spool import Spool
+from service.reconciler import Reconciler, Rooms
+from service.reconciler.actions import Actions
+from service.reconciler.news import of_rejection
+from service.settings import Settings
+from service.source import Source
+from service.store import Store, open_store
+from service.web import api, health, server, webhooks
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Everything of one process. `stop` lets runs run on; the next service adopts them."""
+
+    app: Flask
+    store: Store
+    reconciler: Reconciler
+    intake: Intake
+
+    def stop(self) -> None:
+        self.reconciler.stop()
+        self.intake.close()
+        self.store.close()
+
+
+def make_service(settings: Settings, *, launcher: Launcher | None = None) -> Service:
+    """A service at work. Raises SettingsError, StoreUnavailable."""
+    store = open_store(settings)
+    notifier = Notifier(settings, store)
+    intake = Intake(
+        settings,
+        store,
+        Spool(settings.data_dir / "spool"),
+        on_rejected=lambda conn, delivery: of_rejection(notifier, conn, delivery),
+    )
+    rooms = Rooms(
+        settings=settings,
+        store=store,
+        source=Source(settings),
+        launcher=launcher or ProcessLauncher(settings),
+        notifier=notifier,
+        intake=intake,
+    )
+    reconciler = Reconciler(rooms)
+    app = _make_app(rooms)
+    reconciler.start()
+    return Service(app, store, reconciler, intake)
+
+
+def _make_app(rooms: Rooms) -> Flask:
+    app = api.make_app("mlrun-gitops")
+    metrics = health.Metrics()
+    app.register_blueprint(webhooks.blueprint(rooms.intake, metrics))
+    app.register_blueprint(health.blueprint({"store": lambda: _readable(rooms.store)}, metrics))
+    api.register(app, rooms.settings, rooms.store, Actions(rooms))
+    return app
+
+
+def _readable(store: Store) -> None:
+    with store.read():
+        pass
+
+
+def serve(settings: Settings, announce: Callable[[str], None] = lambda _: None) -> None:
+    """Serve until SIGTERM or SIGINT. `announce` hears the URL once the port is ours."""
+    server.serve(settings, _serve_in_worker, announce)
+
+
+def _serve_in_worker(settings: Settings) -> server.Served:
+    configure_log()
+    service = make_service(settings)
+    return server.Served(service.app, service.stop)

@@ -1,0 +1,233 @@
+"""What a ref's new tip means: which projects are bound to it, and a queued sync for each.
+
+A delivery only said where to look. What is synced is the tip; a pushed commit that is no longer the tip is recorded
+as superseded by the newer one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from sqlalchemy import Connection
+
+from service.domain import hints
+from service.domain.events import Topic
+from service.domain.plan import Cause
+from service.domain.projects import Declaration
+from service.domain.states import SyncState
+from service.domain.triggers import is_tag
+from service.errors import GitopsError, NameTaken, ProjectError, RefMissing
+from service.reconciler import news
+from service.reconciler.discover import Declared, declared
+from service.reconciler.rooms import Rooms
+from service.settings import Repository
+from service.source import Commit, Tips
+from service.store import deliveries, new_id, projects, repositories, schedules, syncs, work
+from service.store.deliveries import Delivery
+from service.store.projects import Project
+from service.store.syncs import Sync
+
+# Deliveries that a person made by the API: their sync happens even when nothing moved.
+ASKED = "api"
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A ref that was found somewhere new or hinted at."""
+
+    ref: str
+    tip: str
+    hints: tuple[Delivery, ...]
+
+    @property
+    def asked(self) -> bool:
+        return any(hint.forge == ASKED for hint in self.hints)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ref:
+    """One ref on its way into the store."""
+
+    rooms: Rooms
+    conn: Connection
+    repository: Repository
+    moved: Moved
+    commits: dict[str, Commit]
+    now: float
+
+
+def take_in(rooms: Rooms, repository: Repository, tips: Tips, moved: Moved) -> None:
+    """Queue the syncs of one ref, answer its deliveries and remember its tip, in one transaction."""
+    failure: ProjectError | None = None
+    found: tuple[Declared, ...] = ()
+    try:
+        found = declared(rooms.source, repository, ref=moved.ref, commit=moved.tip, default_branch=tips.default_branch)
+    except ProjectError as error:
+        failure = error
+    wanted = {moved.tip} | {hint.after for hint in moved.hints if hint.after}
+    commits = {sha: commit for sha in wanted if (commit := _commit(rooms, repository.name, sha))}
+
+    def change(conn: Connection) -> None:
+        ref = _Ref(rooms, conn, repository, moved, commits, rooms.store.now())
+        made = _fail_bound(ref, failure) if failure else _queue(ref, found)
+        _answer(ref, made=made, failure=failure, concerned=bool(found))
+        repositories.set_tip(conn, repository.name, moved.ref, moved.tip, now=ref.now)
+
+    rooms.store.write(change)
+
+
+def _commit(rooms: Rooms, repository: str, sha: str) -> Commit | None:
+    try:
+        return rooms.source.log(repository, None, sha, 1)[0]
+    except RefMissing:
+        return None
+
+
+def unbind_ref(rooms: Rooms, conn: Connection, repository: str, ref: str) -> None:
+    """The ref is gone: so is what was bound to it, and nothing else."""
+    for project in projects.for_ref(conn, repository, ref):
+        _unbind(rooms, conn, project, reason=f"{ref} was deleted")
+
+
+def _unbind(rooms: Rooms, conn: Connection, project: Project, *, reason: str) -> None:
+    """Give the name free and take its schedules out; revisions and runs stay to be read."""
+    now = rooms.store.now()
+    for schedule in schedules.in_force(conn, project.name):
+        schedules.remove(conn, schedule.id, now=now)
+        news.of_schedule(
+            rooms, conn, Topic.SCHEDULE_REMOVED, project, schedule.name, before=schedule.spec, reason=reason
+        )
+    syncs.supersede_open(conn, project.name, reason=reason, now=now)
+    projects.release(conn, project.name)
+
+
+def _queue(ref: _Ref, found: tuple[Declared, ...]) -> bool:
+    """A sync for each project that has news; says whether any had."""
+    moved = ref.moved
+    if not is_tag(moved.ref):
+        names = {one.name for one in found}
+        for project in projects.for_ref(ref.conn, ref.repository.name, moved.ref):
+            if project.name not in names:
+                _unbind(ref.rooms, ref.conn, project, reason=f"{moved.ref} no longer declares it")
+    queued = [_queue_one(ref, one) for one in found]
+    return any(queued)
+
+
+def _queue_one(ref: _Ref, one: Declared) -> bool:
+    conn, moved = ref.conn, ref.moved
+    try:
+        project = _own(ref, one)
+    except NameTaken as error:
+        return _fail(ref, one.name, one.declaration, error)
+    newest = syncs.newest(conn, project.name, moved.ref)
+    last = hints.Last(newest.commit, newest.state) if newest else None
+    cause = hints.cause(moved.tip, last, hinted=bool(moved.hints), asked=moved.asked)
+    if cause is None:
+        return False
+    tip_sync = new_id()
+    for sha in sorted(ref.commits.keys() - {moved.tip}):
+        if not syncs.of_commit(conn, project.name, moved.ref, sha):
+            passed = _add(ref, project.name, one.declaration, sha, cause)
+            _give_way(ref, passed, tip_sync)
+    sync = _add(ref, project.name, one.declaration, moved.tip, cause, sync_id=tip_sync)
+    if not is_tag(moved.ref):
+        for older in syncs.open_of(conn, project.name):
+            if older.state == SyncState.QUEUED and older.ref == sync.ref and older.id != sync.id:
+                _give_way(ref, older, sync.id)
+    work.want(conn, "sync", project.name, now=ref.now)
+    return True
+
+
+def _own(ref: _Ref, one: Declared) -> Project:
+    """The project's row, made at its first sight. Raises NameTaken."""
+    repository, path = ref.repository, one.declaration.path
+    if not any(fnmatchcase(one.name, pattern) for pattern in repository.projects):
+        raise NameTaken(
+            f"{repository.name} may not own a project named {one.name}",
+            mend=f"allow it in repositories[{repository.name}].projects, or rename the project",
+        )
+    there = projects.find(ref.conn, one.name)
+    if is_tag(ref.moved.ref) and there and (there.repository, there.path) == (repository.name, path):
+        return there
+    bound = projects.by_binding(ref.conn, repository.name, path, ref.moved.ref)
+    if bound and bound.name != one.name:
+        _unbind(ref.rooms, ref.conn, bound, reason=f"the project is named {one.name} now")
+    return projects.claim_name(
+        ref.conn, one.name, repository=repository.name, path=path, ref=ref.moved.ref, now=ref.now
+    )
+
+
+def _add(
+    ref: _Ref, project: str, declaration: Declaration, sha: str, cause: Cause, *, sync_id: str | None = None
+) -> Sync:
+    """A queued sync of `project` to `sha`."""
+    commit = ref.commits[sha]
+    sync = Sync(
+        id=sync_id or new_id(),
+        project=project,
+        repository=ref.repository.name,
+        ref=ref.moved.ref,
+        commit=sha,
+        seq=projects.next_seq(ref.conn, project),
+        cause=cause,
+        declaration=declaration,
+        subject=commit.subject,
+        author=commit.author,
+        created_at=ref.now,
+    )
+    syncs.add(ref.conn, sync)
+    return sync
+
+
+def _give_way(ref: _Ref, sync: Sync, to: str) -> None:
+    ended = syncs.supersede(ref.conn, sync.id, by=to, now=ref.now)
+    news.of_sync(ref.rooms, ref.conn, Topic.SYNC_SUPERSEDED, ended)
+
+
+def _fail(ref: _Ref, project: str, declaration: Declaration, error: GitopsError) -> bool:
+    """A sync that ended before it began: what the repository says at its tip can't be understood or allowed."""
+    owned = projects.find(ref.conn, project)
+    mine = owned is not None and owned.repository == ref.repository.name
+    if not mine:
+        repositories.record_error(ref.conn, ref.repository.name, url=ref.repository.url, error=str(error), now=ref.now)
+        news.of_repository(
+            ref.rooms,
+            ref.conn,
+            Topic.SYNC_FAILED,
+            ref.repository.name,
+            error,
+            occurrence=f"{ref.moved.ref}/{ref.moved.tip}",
+        )
+        return True
+    sync = _add(ref, project, declaration, ref.moved.tip, Cause.PUSH)
+    failed = syncs.fail(ref.conn, sync.id, error=error, now=ref.now)
+    projects.record_error(ref.conn, project, str(error))
+    news.of_sync(ref.rooms, ref.conn, Topic.SYNC_FAILED, failed)
+    return True
+
+
+def _fail_bound(ref: _Ref, error: GitopsError) -> bool:
+    """The tip declares nothing readable: every project bound to the ref hears of it, or the repository does."""
+    bound = projects.for_ref(ref.conn, ref.repository.name, ref.moved.ref)
+    for project in bound:
+        newest = syncs.newest(ref.conn, project.name, ref.moved.ref)
+        if newest is None or newest.commit != ref.moved.tip or ref.moved.hints:
+            _fail(ref, project.name, newest.declaration if newest else Declaration(), error)
+    if not bound:
+        _fail(ref, "", Declaration(), error)
+    return bool(bound)
+
+
+def _answer(ref: _Ref, *, made: bool, failure: GitopsError | None, concerned: bool) -> None:
+    for hint in ref.moved.hints:
+        outcome, reason = hints.answer(
+            hint.after,
+            ref.moved.tip,
+            made=made,
+            concerned=concerned,
+            failure=str(failure) if failure else None,
+            known=hint.after in ref.commits,
+            asked=hint.forge == ASKED,
+        )
+        deliveries.set_outcome(ref.conn, hint.id, outcome, reason, now=ref.now)

@@ -1,0 +1,171 @@
+"""Who does the work: threads that claim it, renew their leases, and put it back when it fails.
+
+A step is a function of (rooms, held). It may return a time at which it wants to be called again; returning None means done;
+raising means: again, later and later. Every step can be killed at any line and called again: restart
+recovery is this loop and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from service import limits
+from service.errors import GitopsError, LeaseLost, StoreUnavailable
+from service.reconciler.rooms import Rooms
+from service.store import Store, work
+
+log = structlog.get_logger(__name__)
+
+
+class Held:
+    """A claim while a step works on it. Ask `check` just before every write outside the store."""
+
+    def __init__(self, store: Store, claim: work.Claim) -> None:
+        self.claim = claim
+        self.lost = threading.Event()
+        self._store = store
+        self._until = store.now() + limits.LEASE_S
+
+    @property
+    def key(self) -> str:
+        return self.claim.key
+
+    def check(self) -> None:
+        """Raises LeaseLost unless the lease is ours for another third of its length."""
+        if self.lost.is_set():
+            raise LeaseLost(f"the lease on {self.claim.kind} {self.claim.key} is lost")
+        if self._until - self._store.now() < limits.LEASE_S / 3:
+            self.renew()
+
+    def renew(self) -> None:
+        now = self._store.now()
+        try:
+            self._store.write(lambda conn: work.renew(conn, self.claim, now=now, lease_s=limits.LEASE_S))
+        except LeaseLost:
+            self.lost.set()
+            raise
+        self._until = now + limits.LEASE_S
+
+
+Step = Callable[[Rooms, Held], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """Threads that share kinds of work, so that a slow kind never keeps another waiting."""
+
+    kinds: tuple[str, ...]
+    threads: int = 1
+
+
+class Dispatcher:
+    def __init__(self, rooms: Rooms, steps: Mapping[str, Step], crews: tuple[Crew, ...]) -> None:
+        self._rooms = rooms
+        self._steps = steps
+        self._crews = crews
+        self._owner = f"{socket.gethostname()[:32]}-{os.getpid()}"
+        self._held: set[Held] = set()
+        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        for crew in self._crews:
+            for number in range(crew.threads):
+                self.spawn(f"{crew.kinds[0]}-{number}", lambda crew=crew: self._labour(crew))  # type: ignore[misc]  # mypy: lambda default
+        self.spawn("leases", self._keep_leases)
+
+    def stop(self, timeout_s: float) -> None:
+        """Ask every step to end at its next pause and wait for them."""
+        self._rooms.stopping.set()
+        self._rooms.store.wake()
+        for thread in self._threads:
+            thread.join(timeout_s)
+
+    def spawn(self, name: str, target: Callable[[], None]) -> None:
+        """A thread that ends when `stopping` is set."""
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def _labour(self, crew: Crew) -> None:
+        store = self._rooms.store
+        while not self._rooms.stopping.is_set():
+            try:
+                held = self._claim(crew.kinds)
+                if held is None:
+                    store.wait_for_work(self._pause(crew.kinds))
+                else:
+                    self._do(held)
+            except StoreUnavailable as error:
+                log.warning("store unavailable", error=str(error))
+                self._rooms.stopping.wait(1.0)
+            except Exception:
+                log.exception("a worker met an error outside of a step")
+                self._rooms.stopping.wait(1.0)
+
+    def _pause(self, kinds: tuple[str, ...]) -> float:
+        with self._rooms.store.read() as conn:
+            due = work.next_due(conn, kinds)
+        return 5.0 if due is None else max(0.0, min(5.0, due - self._rooms.store.now()))
+
+    def _claim(self, kinds: tuple[str, ...]) -> Held | None:
+        store = self._rooms.store
+        with store.read() as conn:
+            due = work.next_due(conn, kinds)
+        if due is None or due > store.now():
+            return None
+        now = store.now()
+        claim = store.write(lambda conn: work.claim(conn, kinds, owner=self._owner, now=now, lease_s=limits.LEASE_S))
+        return Held(store, claim) if claim else None
+
+    def _do(self, held: Held) -> None:
+        claim = held.claim
+        with self._lock:
+            self._held.add(held)
+        try:
+            with structlog.contextvars.bound_contextvars(work=claim.kind, key=claim.key):
+                at, error = self._step(held)
+        finally:
+            with self._lock:
+                self._held.discard(held)
+        if held.lost.is_set():
+            return
+        try:
+            if at is None:
+                self._rooms.store.write(lambda conn: work.finish(conn, claim))
+            else:
+                self._rooms.store.write(lambda conn: work.again(conn, claim, at=at, error=error))
+        except LeaseLost:
+            log.warning("lease lost at the end", work=claim.kind, key=claim.key)
+
+    def _step(self, held: Held) -> tuple[float | None, str | None]:
+        """When to do it again (None: done), and the error that is the reason."""
+        claim = held.claim
+        retry_at = self._rooms.store.now() + work.backoff(claim.attempts + 1)
+        try:
+            return self._steps[claim.kind](self._rooms, held), None
+        except LeaseLost:
+            held.lost.set()
+            return None, None
+        except GitopsError as error:
+            log.warning("step failed", error=str(error), detail=error.detail[-2000:], attempt=claim.attempts + 1)
+            return retry_at, str(error)
+        except Exception as error:
+            log.exception("step met a bug", attempt=claim.attempts + 1)
+            return retry_at, f"{type(error).__name__}: {error}"
+
+    def _keep_leases(self) -> None:
+        while not self._rooms.stopping.wait(limits.LEASE_S / 4):
+            with self._lock:
+                held = list(self._held)
+            for one in held:
+                try:
+                    one.renew()
+                except (LeaseLost, StoreUnavailable) as error:
+                    log.warning("lease not renewed", work=one.claim.kind, key=one.key, error=str(error))

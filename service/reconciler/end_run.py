@@ -1,0 +1,43 @@
+"""The end of a run: its state for good, its news, and the call to whoever waited for its place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection
+
+from service.domain.events import Topic
+from service.domain.states import RunState
+from service.reconciler import news
+from service.reconciler.rooms import Rooms
+from service.store import runs, work
+from service.store.runs import Run
+
+_TOPICS = {
+    RunState.SUCCEEDED: Topic.RUN_SUCCEEDED,
+    RunState.FAILED: Topic.RUN_FAILED,
+    RunState.TIMED_OUT: Topic.RUN_TIMED_OUT,
+    RunState.LOST: Topic.RUN_LOST,
+    RunState.CANCELLED: Topic.RUN_CANCELLED,
+}
+
+
+def end_run(
+    rooms: Rooms,
+    conn: Connection,
+    run: Run,
+    state: RunState,
+    *,
+    reason: str,
+    results: dict[str, Any] | None = None,
+    error: dict[str, Any] | None = None,
+) -> None:
+    """Does nothing to a run that has ended: the first end counts."""
+    now = rooms.store.now()
+    ended = runs.end(conn, run.id, state, reason=reason, results=results, error=error, now=now)
+    if ended is None:
+        return
+    if state in _TOPICS:
+        news.of_run(rooms, conn, _TOPICS[state], ended)
+    for waiting in runs.queued(conn, run.launcher):
+        work.want(conn, "launch", waiting.id, now=now)

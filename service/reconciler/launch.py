@@ -1,0 +1,99 @@
+"""Start a queued run when there is room for it. May be repeated: the launcher starts a job once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection
+
+from service.domain.projects import Declaration
+from service.domain.states import RunState
+from service.errors import GitopsError, LaunchFailed
+from service.faults import point
+from service.launchers import Job, JobKind
+from service.reconciler.dispatcher import Held
+from service.reconciler.end_run import end_run
+from service.reconciler.load import project_document
+from service.reconciler.rooms import Rooms
+from service.store import projects, revisions, runs, syncs, work
+from service.store.runs import Run
+
+# Without room a run is looked at again this much later; the end of another run calls it at once.
+_NO_ROOM_S = 5.0
+LAUNCH_ATTEMPTS = 6
+
+
+def step(rooms: Rooms, held: Held) -> float | None:
+    run = rooms.store.write(lambda conn: _take_slot(rooms, conn, held.key))
+    if run is None:
+        return None
+    if run.state == RunState.QUEUED:
+        return rooms.store.now() + _NO_ROOM_S
+    try:
+        job = _job(rooms, run)
+        held.check()
+        point("launch.before-ensure")
+        rooms.launcher.ensure(job)
+        point("launch.after-ensure")
+    except GitopsError as error:
+        if error.retry and held.claim.attempts + 1 < LAUNCH_ATTEMPTS:
+            raise
+        _fail(rooms, run, error)
+    return None
+
+
+def _take_slot(rooms: Rooms, conn: Connection, run_id: str) -> Run | None:
+    """The run, starting if there is room for it and still queued if not; None when there is nothing to launch."""
+    run = runs.get(conn, run_id)
+    if run.state == RunState.STARTING:
+        return run
+    if run.state != RunState.QUEUED:
+        return None
+    if run.cancel:
+        end_run(rooms, conn, run, RunState.CANCELLED, reason="cancelled before it started")
+        return None
+    launcher = rooms.launcher.name
+    if runs.count_active(conn, launcher) >= rooms.settings.launcher.concurrency:
+        return run
+    if runs.active_of(conn, run.project, run.workflow):
+        return run
+    work.want(conn, "watch", launcher, now=rooms.store.now())
+    return runs.start(conn, run.id)
+
+
+def declaration_of(conn: Connection, run: Run) -> Declaration:
+    """What the repository declared where the run's configuration was resolved."""
+    planned = run.sync or projects.get(conn, run.project).in_force_sync
+    return syncs.get(conn, planned).declaration if planned else Declaration()
+
+
+def _job(rooms: Rooms, run: Run) -> Job:
+    with rooms.store.read() as conn:
+        revision = revisions.get(conn, run.project, run.revision)
+        declaration = declaration_of(conn, run)
+    workflow = revision.resolved.workflows.get(run.workflow)
+    if workflow is None:
+        raise LaunchFailed(f"revision {run.revision} of {run.project} has no workflow {run.workflow}")
+    payload: dict[str, Any] = {
+        "project": project_document(rooms, run.project, run.repository, run.ref, declaration),
+        "resolved": {"project": revision.resolved.project, "functions": revision.resolved.functions},
+        "workflow": workflow.spec,
+        "arguments": run.arguments,
+        "engine": "local" if workflow.engine == "local" else "kfp",
+    }
+    return Job(
+        id=run.id,
+        kind=JobKind.RUN,
+        source=lambda into: rooms.source.checkout(run.repository, run.commit, into),
+        payload=payload,
+        timeout_s=run.timeout_s,
+        mlrun_version=run.mlrun_version,
+        requirements_file=declaration.runner.requirements_file,
+    )
+
+
+def _fail(rooms: Rooms, run: Run, error: GitopsError) -> None:
+    document = {"type": error.code, "message": str(error), "traceback": error.detail}
+    rooms.store.write(
+        lambda conn: end_run(rooms, conn, run, RunState.FAILED, reason="could not be started", error=document)
+    )

@@ -1,0 +1,119 @@
+"""News for people, from rows to messages. Written in the caller's transaction: what happened and its news are one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection
+
+from service.domain import messages
+from service.domain.events import Topic
+from service.domain.messages import CommitFacts, RunFacts, Where
+from service.domain.planned import ScheduleSpec
+from service.domain.projects import NotifyRule
+from service.domain.states import DeliveryState
+from service.errors import GitopsError
+from service.notifier import Notifier
+from service.reconciler.rooms import Rooms
+from service.store import deliveries, projects, syncs
+from service.store.deliveries import Delivery
+from service.store.projects import Project
+from service.store.runs import Run
+from service.store.schedules import Schedule
+from service.store.syncs import Sync
+
+
+def of_sync(rooms: Rooms, conn: Connection, topic: Topic, sync: Sync) -> None:
+    content = messages.of_sync(
+        topic, _where_of(sync), sync=sync.id, reason=sync.reason, revision=sync.revision, error=sync.error
+    )
+    rooms.notifier.announce(conn, content, rules=sync.declaration.notify, sync=sync.id)
+
+
+def of_repository(
+    rooms: Rooms, conn: Connection, topic: Topic, repository: str, error: GitopsError, *, occurrence: str
+) -> None:
+    """A repository that can't be fetched or understood, before any project of it is known."""
+    content = messages.of_sync(
+        topic, Where(repository=repository), sync=f"{repository}/{occurrence}", error=syncs.failure(error)
+    )
+    rooms.notifier.announce(conn, content)
+
+
+def of_run(rooms: Rooms, conn: Connection, topic: Topic, run: Run) -> None:
+    facts = RunFacts(
+        id=run.id,
+        workflow=run.workflow,
+        state=run.state,
+        reason=run.reason,
+        started_at=run.started_at,
+        ended_at=run.ended_at,
+        results=run.results,
+        error=run.error,
+    )
+    sync = _sync_of(conn, run)
+    commit = CommitFacts(sha=run.commit, author=sync.author if sync else None, subject=sync.subject if sync else None)
+    where = Where(project=run.project, repository=run.repository, ref=run.ref, commit=commit)
+    rules = sync.declaration.notify if sync else ()
+    rooms.notifier.announce(conn, messages.of_run(topic, where, facts), rules=rules, run=run.id)
+
+
+def of_schedule(
+    rooms: Rooms,
+    conn: Connection,
+    topic: Topic,
+    project: Project,
+    name: str,
+    *,
+    before: ScheduleSpec | None = None,
+    after: ScheduleSpec | None = None,
+    reason: str = "",
+    sync: Sync | None = None,
+) -> None:
+    where = _where_of(sync) if sync else Where(project=project.name, repository=project.repository, ref=project.ref)
+    occurrence = sync.id if sync else f"{project.ref}/{int(rooms.store.now())}"
+    content = messages.of_schedule(
+        topic, where, name=name, occurrence=occurrence, before=before, after=after, reason=reason
+    )
+    rooms.notifier.announce(conn, content, rules=_rules(conn, project))
+
+
+def of_missed(rooms: Rooms, conn: Connection, project: Project, schedule: Schedule, due: list[float]) -> None:
+    where = Where(project=project.name, repository=project.repository, ref=project.ref)
+    times = [datetime.fromtimestamp(one, UTC).isoformat(timespec="seconds") for one in due]
+    content = messages.of_missed(where, name=schedule.name, schedule=schedule.id, due=times)
+    rooms.notifier.announce(conn, content, rules=_rules(conn, project))
+
+
+def _where_of(sync: Sync) -> Where:
+    return Where(
+        project=sync.project,
+        repository=sync.repository,
+        ref=sync.ref,
+        commit=CommitFacts(sha=sync.commit, author=sync.author, subject=sync.subject),
+    )
+
+
+def _sync_of(conn: Connection, run: Run) -> Sync | None:
+    """The sync that planned the run, or whose configuration is in force."""
+    if run.sync:
+        return syncs.find(conn, run.sync)
+    project = projects.find(conn, run.project)
+    return syncs.find(conn, project.in_force_sync) if project and project.in_force_sync else None
+
+
+def _rules(conn: Connection, project: Project) -> tuple[NotifyRule, ...]:
+    sync = syncs.find(conn, project.in_force_sync) if project.in_force_sync else None
+    return sync.declaration.notify if sync else ()
+
+
+def of_rejection(notifier: Notifier, conn: Connection, delivery: Delivery) -> None:
+    """A delivery that was refused; the same trouble is told once between two accepted deliveries of the hook."""
+    accepted, _ = deliveries.page(conn, hook=delivery.hook, state=DeliveryState.ACCEPTED, limit=1)
+    content = messages.of_delivery(
+        Where(repository=delivery.repository),
+        hook=delivery.hook,
+        reason=delivery.reason,
+        episode=accepted[0].id if accepted else "",
+    )
+    notifier.announce(conn, content)

@@ -1,0 +1,83 @@
+"""Starts and stops everything that works in the background."""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+from sqlalchemy import Connection
+
+from service.reconciler import fetch, fire, launch, rounds, sync, watch
+from service.reconciler.dispatcher import Crew, Dispatcher, Step
+from service.reconciler.rooms import Rooms
+from service.scheduler import Clock, Due
+from service.store import runs, schedules, work
+
+log = structlog.get_logger(__name__)
+
+STEPS: dict[str, Step] = {
+    "fetch": fetch.step,
+    "sync": sync.step,
+    "launch": launch.step,
+    "watch": watch.step,
+    "fire": fire.step,
+    "notify": rounds.notify,
+    "poll": rounds.poll,
+    "parse": rounds.parse,
+}
+CREWS = (
+    Crew(("fetch",), 2),
+    Crew(("sync",), 2),
+    Crew(("launch",), 2),
+    Crew(("watch",), 1),
+    Crew(("fire", "poll", "parse"), 1),
+    Crew(("notify",), 2),
+)
+# How often the schedules in the store are compared with the clock on the wall and with APScheduler's view.
+_RESYNC_S = 5.0
+
+
+class Reconciler:
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._dispatcher = Dispatcher(rooms, STEPS, CREWS)
+        self._clock = Clock(self._on_due)
+
+    def start(self) -> None:
+        """Ask for everything that a crash may have cut off, then work."""
+        self._rooms.store.write(self._pick_up)
+        self._clock.start()
+        self._dispatcher.spawn("schedules", self._keep_schedules)
+        self._dispatcher.start()
+
+    def stop(self, timeout_s: float = 10.0) -> None:
+        self._clock.stop()
+        self._dispatcher.stop(timeout_s)
+        self._rooms.launcher.close()
+
+    def _pick_up(self, conn: Connection) -> None:
+        rooms, now = self._rooms, self._rooms.store.now()
+        for repository in rooms.settings.repositories:
+            if repository.poll:
+                work.want(conn, "poll", repository.name, now=now)
+        if runs.count_active(conn, rooms.launcher.name):
+            work.want(conn, "watch", rooms.launcher.name, now=now)
+
+    def _on_due(self, schedule: str) -> None:
+        now = self._rooms.store.now()
+        self._rooms.store.write(lambda conn: work.want(conn, "fire", schedule, now=now))
+
+    def _keep_schedules(self) -> None:
+        """APScheduler sees what the store has; due times it slept through are fired all the same."""
+        while not self._rooms.stopping.is_set():
+            try:
+                with self._rooms.store.read() as conn:
+                    active = schedules.all_active(conn)
+                    overdue = schedules.due(conn, now=time.time())
+                self._clock.show(Due(one.id, one.cron, one.timezone) for one in active)
+                for schedule in overdue:
+                    self._on_due(schedule.id)
+            except Exception:
+                log.exception("the schedules could not be looked at")
+            self._rooms.schedules_changed.wait(_RESYNC_S)
+            self._rooms.schedules_changed.clear()

@@ -1,0 +1,28 @@
+"""The small steps: looking at a repository from time to time, parsing large bodies, emptying the outbox."""
+
+from __future__ import annotations
+
+from service.reconciler.dispatcher import Held
+from service.reconciler.rooms import Rooms
+from service.store import work
+
+
+def poll(rooms: Rooms, held: Held) -> float | None:
+    """Find what no webhook told; the poll's own work is never done while the repository wants polling."""
+    repository = rooms.repository(held.key)
+    if repository is None or not repository.poll:
+        return None
+    now = rooms.store.now()
+    rooms.store.write(lambda conn: work.want(conn, "fetch", repository.name, now=now))
+    return now + repository.poll
+
+
+def parse(rooms: Rooms, held: Held) -> float | None:
+    """A body that was too large to be parsed while the forge waited."""
+    rooms.intake.parse_spooled(held.key)
+    return None
+
+
+def notify(rooms: Rooms, held: Held) -> float | None:
+    """One handler's queue."""
+    return rooms.notifier.deliver(held.key, held.check)

@@ -1,0 +1,145 @@
+"""One sync: a project is brought to a commit. Checkout, load, plan, apply; each repeatable, the last one a transaction."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+from sqlalchemy import Connection
+
+from service.domain.events import Topic
+from service.domain.plan import Inputs, Plan, make_plan
+from service.domain.projects import Resolved
+from service.domain.states import SyncState
+from service.domain.triggers import is_tag
+from service.errors import GitopsError, LeaseLost, StoreUnavailable
+from service.faults import point
+from service.reconciler import news
+from service.reconciler.apply import apply
+from service.reconciler.dispatcher import Held
+from service.reconciler.load import load
+from service.reconciler.rooms import Rooms
+from service.store import projects, revisions, schedules, syncs, work
+from service.store.projects import Project
+from service.store.syncs import Sync
+
+log = structlog.get_logger(__name__)
+
+# A step that fails for reasons of ours (not the repository's) is repeated this often before the sync fails.
+SYNC_ATTEMPTS = 6
+# Commit messages that are looked at for a skip token.
+MESSAGES = 200
+
+
+def step(rooms: Rooms, held: Held) -> float | None:
+    """Every open sync of the project: of a branch the newest, of tags each."""
+    while (begun := _begin(rooms, held.key)) is not None:
+        project, sync = begun
+        try:
+            _bring(rooms, held, project, sync)
+        except (LeaseLost, StoreUnavailable):
+            raise
+        except GitopsError as error:
+            if error.retry and held.claim.attempts + 1 < SYNC_ATTEMPTS:
+                raise
+            _fail(rooms, project, sync, error)
+        except Exception as error:
+            if held.claim.attempts + 1 < SYNC_ATTEMPTS:
+                raise
+            log.exception("sync failed by a bug", sync=sync.id)
+            _fail(rooms, project, sync, GitopsError(f"internal error: {type(error).__name__}", mend="see the log"))
+    return None
+
+
+def _begin(rooms: Rooms, name: str) -> tuple[Project, Sync] | None:
+    """Choose the next sync; older ones of the same branch give way to it."""
+
+    def change(conn: Connection) -> tuple[Project, Sync] | None:
+        project = projects.find(conn, name)
+        waiting = syncs.open_of(conn, name)
+        if project is None or project.suspended or not waiting:
+            return None
+        branch = [sync for sync in waiting if not is_tag(sync.ref)]
+        for older in branch[:-1]:
+            ended = syncs.supersede(conn, older.id, by=branch[-1].id, now=rooms.store.now())
+            news.of_sync(rooms, conn, Topic.SYNC_SUPERSEDED, ended)
+        chosen = min(branch[-1:] + [sync for sync in waiting if is_tag(sync.ref)], key=lambda sync: sync.seq)
+        if chosen.state == SyncState.QUEUED:
+            chosen = syncs.start(conn, chosen.id, base=project.synced_commit, now=rooms.store.now())
+            news.of_sync(rooms, conn, Topic.SYNC_STARTED, chosen)
+        return project, chosen
+
+    return rooms.store.write(change)
+
+
+def _bring(rooms: Rooms, held: Held, project: Project, sync: Sync) -> None:
+    timings: dict[str, float] = {}
+    with _timed(timings, "diff"):
+        changed = rooms.source.changed_paths(sync.repository, sync.base, sync.commit)
+        commits = rooms.source.log(sync.repository, sync.base, sync.commit, MESSAGES)
+    with _timed(timings, "load"):
+        resolved = load(rooms, held, sync)
+    with rooms.store.read() as conn:
+        in_force = _in_force(conn, project)
+        present = tuple(schedule.spec for schedule in schedules.in_force(conn, project.name))
+    inputs = Inputs(
+        cause=sync.cause,
+        ref=sync.ref,
+        commit=sync.commit,
+        declaration=sync.declaration,
+        resolved=resolved,
+        in_force=in_force,
+        schedules=present,
+        changed_paths=changed,
+        messages=tuple(commit.message for commit in commits),
+    )
+    with _timed(timings, "plan"):
+        plan = make_plan(inputs)
+    point("sync.planned")
+    held.check()
+    _apply(rooms, held, project, sync, plan, resolved, timings)
+    point("sync.applied")
+
+
+def _in_force(conn: Connection, project: Project) -> Resolved | None:
+    if project.in_force is None:
+        return None
+    revision = revisions.find(conn, project.name, project.in_force)
+    return revision.resolved if revision else None
+
+
+def _apply(
+    rooms: Rooms, held: Held, project: Project, sync: Sync, plan: Plan, resolved: Resolved, timings: dict[str, float]
+) -> None:
+    began = time.monotonic()
+
+    def change(conn: Connection) -> None:
+        work.check(conn, held.claim, now=rooms.store.now())
+        apply(rooms, conn, project, sync, plan, resolved)
+        timings["apply"] = round(time.monotonic() - began, 4)
+        ended = syncs.succeed(conn, sync.id, plan=plan, timings=timings, now=rooms.store.now())
+        news.of_sync(rooms, conn, Topic.SYNC_SUCCEEDED, ended)
+
+    rooms.store.write(change)
+
+
+def _fail(rooms: Rooms, project: Project, sync: Sync, error: GitopsError) -> None:
+    """The last good revision and its schedules stay in force."""
+
+    def change(conn: Connection) -> None:
+        failed = syncs.fail(conn, sync.id, error=error, now=rooms.store.now())
+        projects.record_error(conn, project.name, str(error))
+        news.of_sync(rooms, conn, Topic.SYNC_FAILED, failed)
+
+    rooms.store.write(change)
+
+
+@contextmanager
+def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        timings[stage] = round(time.monotonic() - began, 4)

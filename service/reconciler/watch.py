@@ -1,0 +1,101 @@
+"""Follow all active runs of a launcher: one loop, however many there are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from service.domain import runs as lives
+from service.domain.events import Topic
+from service.domain.states import ENDED_RUNS, RunState
+from service.faults import point
+from service.launchers import Life, Observation
+from service.reconciler import news
+from service.reconciler.dispatcher import Held
+from service.reconciler.end_run import end_run
+from service.reconciler.rooms import Rooms
+from service.store import runs, work
+from service.store.runs import Run
+
+# The longest wait for news; a cancellation that somebody asked for is noticed at least this often.
+_LOOK_S = 0.5
+
+
+def step(rooms: Rooms, held: Held) -> float | None:
+    """Until no run is active. A run that starts meanwhile wants this step again, so none is overlooked."""
+    asked: set[str] = set()
+    while not rooms.stopping.is_set():
+        with rooms.store.read() as conn:
+            active = {run.id: run for run in runs.active(conn, rooms.launcher.name)}
+            launching = {run for run in active if work.is_open(conn, "launch", run)}
+        if not active:
+            return None
+        held.check()
+        for run in active.values():
+            if run.cancel and run.id not in asked:
+                rooms.launcher.cancel(run.id, run.cancel)
+                asked.add(run.id)
+        for seen in rooms.launcher.observe({run.id: run.position for run in active.values()}, _LOOK_S):
+            if seen.life == Life.UNKNOWN and seen.job in launching:
+                continue  # the launcher is being told of it at this moment
+            if _is_news(active[seen.job], seen):
+                point("watch.before-record")
+                _record(rooms, held, active[seen.job], seen)
+                point("watch.after-record")
+    return rooms.store.now()
+
+
+def _is_news(run: Run, seen: Observation) -> bool:
+    return bool(seen.events) or seen.position != run.position or seen.life in (Life.GONE, Life.UNKNOWN)
+
+
+def _record(rooms: Rooms, held: Held, run: Run, seen: Observation) -> None:
+    """The events and what they make of the run, in one transaction."""
+
+    def change(conn: Connection) -> None:
+        now = rooms.store.now()
+        work.check(conn, held.claim, now=now)
+        runs.add_events(conn, run.id, seen.events, since=run.position, position=seen.position, now=now)
+        moved = lives.advance(_progress(run), seen, now)
+        after = moved.progress
+        if after.state in ENDED_RUNS:
+            if run.started_at is None and after.started_at is not None:
+                started = _started(conn, run, after)
+                news.of_run(rooms, conn, Topic.RUN_STARTED, started)
+            end_run(
+                rooms, conn, run, after.state, reason=after.reason, results=after.results or None, error=after.error
+            )
+        elif after.state == RunState.RUNNING and run.state == RunState.STARTING:
+            news.of_run(rooms, conn, Topic.RUN_STARTED, _started(conn, run, after))
+        elif moved.start_again:
+            work.want(conn, "launch", run.id, now=now)
+
+    rooms.store.write(change)
+    with rooms.store.read() as conn:
+        if runs.get(conn, run.id).state in ENDED_RUNS:
+            rooms.launcher.clean(run.id)
+
+
+def _started(conn: Connection, run: Run, after: lives.Progress) -> Run:
+    started = runs.transition(
+        conn,
+        run.id,
+        RunState.RUNNING,
+        expected=[RunState.STARTING, RunState.RUNNING],
+        now=after.started_at or run.created_at,
+        started_at=after.started_at,
+        reason="",
+    )
+    return started or replace(run, state=RunState.RUNNING, started_at=after.started_at)
+
+
+def _progress(run: Run) -> lives.Progress:
+    return lives.Progress(
+        state=run.state,
+        position=run.position,
+        cancel=run.cancel,
+        reason=run.reason,
+        started_at=run.started_at,
+        ended_at=run.ended_at,
+    )
