@@ -5,7 +5,6 @@ import os
 import random
 import sys
 import tempfile
-import threading
 import time
 
 from . import claim
@@ -25,8 +24,8 @@ def execute(job, warm):
         "claimed",
         pid=os.getpid(),
         python=".".join(map(str, sys.version_info[:3])),
-        mlrun=_version("mlrun"),
-        kfp=_version("kfp"),
+        mlrun=version("mlrun"),
+        kfp=version("kfp"),
         warm=warm,
     )
     results, error = {}, None
@@ -56,13 +55,15 @@ def leave(code):
 
 
 def _work(job, events):
-    settle(job)
     url = os.environ.pop("MLRUN_DBPATH", "")  # importing mlrun with it set would connect at once
-    from .run import run as run_workflow  # while the archive is still on the path
-    from .load import load as load_project
-    from . import database as databases, steps
-
+    preload()  # before the project's directory is on the path, whose modules may be called like MLRun's
+    settle(job)
     import mlrun
+
+    from . import database as databases
+    from . import steps
+    from .load import load as load_project
+    from .run import run as run_workflow
 
     mlrun.mlconf.reload()
     mlrun.utils.logger.set_logger_level(str(mlrun.mlconf.log_level).upper())
@@ -77,6 +78,21 @@ def _work(job, events):
         load_project(job, database, watcher)
         return {}
     return run_workflow(job, database, watcher)
+
+
+def preload():
+    """Import what every job needs and none of the user's; a warm parent does it once for all."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the packages that MLRun brings, about Python's version
+        import kfp.compiler
+        import mlrun
+        import mlrun.launcher.factory
+        import mlrun.launcher.local
+    from . import check, database, load, project_file, resolved, run, steps
+
+    return mlrun, kfp, check, database, load, project_file, resolved, run, steps
 
 
 def settle(job):
@@ -120,18 +136,10 @@ def _error(exc, job):
     return told
 
 
-def _version(package):
+def version(package):
     from importlib import metadata
 
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-def threads():
-    """How many threads the kernel knows of; Python does not see those that libraries start."""
-    try:
-        return len(os.listdir("/proc/self/task"))
-    except OSError:
-        return threading.active_count()

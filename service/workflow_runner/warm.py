@@ -1,0 +1,279 @@
+"""The warm parent: MLRun and kfp imported once, a child forked for each job.
+
+A child does what a cold start does from its claim on; what differs between the two, the process around it, is put
+right in `_become`. The parent imports no user code and opens no connection. It forks only while it is single-threaded
+(a lock that another thread holds at the fork stays held in the child for ever), and says `cold` with the reason
+otherwise.
+
+One parent owns a socket: it holds the lock file beside it. It knows nothing of who asks, so it outlives the service
+and serves the next one; alone for a minute, it ends.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import gc
+import hashlib
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import struct
+import sys
+import time
+from typing import Any, Optional
+
+VERSION = 1
+IDLE_S = 60.0
+# A client that connects sends its line at once.
+REQUEST_S = 5.0
+REQUEST_BYTES = 1024 * 1024
+
+# Libraries start their threads when they are imported: BLAS its pool, Arrow's allocator its sweeper.
+SINGLE_THREADED = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+}
+
+
+def serve(path: str) -> int:
+    """Serve the socket `path` until nobody wants it any more. Returns 0 also when another parent has it."""
+    lock = os.open(path + ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as exc:
+        if exc.errno not in (errno.EAGAIN, errno.EACCES):
+            raise
+        return 0
+    os.environ.update(SINGLE_THREADED)
+    from .execute import preload
+
+    preload()
+    gc.collect()
+    gc.freeze()
+    os.umask(0o077)
+    if os.path.lexists(path):
+        os.unlink(path)  # a parent that was killed left it
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(path)
+    listener.listen(64)
+    parent = _Parent(listener, lock)
+    print(json.dumps(parent.ping()), flush=True)
+    try:
+        parent.loop()
+    finally:
+        os.unlink(path)
+    return 0
+
+
+class _Parent:
+    def __init__(self, listener: socket.socket, lock: int) -> None:
+        self.listener = listener
+        self.lock = lock
+        self.children: dict[int, socket.socket] = {}  # pid → the connection that waits for its exit code
+        self.wake, self.woken = os.pipe()
+        os.set_blocking(self.woken, False)
+        os.set_blocking(self.wake, False)
+        self.about = _about()
+        self.busy_at = time.monotonic()
+
+    def loop(self) -> None:
+        signal.set_wakeup_fd(self.woken, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        while True:
+            wait = None if self.children else max(0.0, self.busy_at + IDLE_S - time.monotonic())
+            ready = select.select([self.listener, self.wake], [], [], wait)[0]
+            if not ready and not self.children:
+                return
+            if self.wake in ready:
+                os.read(self.wake, 4096)
+            self.reap()
+            if self.listener in ready:
+                self.busy_at = time.monotonic()
+                self.serve_one()
+
+    def reap(self) -> None:
+        while self.children:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            self.busy_at = time.monotonic()
+            code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+            _answer(self.children.pop(pid), {"exit": code})
+
+    def serve_one(self) -> None:
+        connection, _ = self.listener.accept()
+        try:
+            connection.settimeout(REQUEST_S)
+            request = _request(connection)
+            if request.get("ping"):
+                _answer(connection, self.ping())
+            else:
+                self.start(connection, request)
+        except (OSError, ValueError) as exc:
+            _answer(connection, {"error": str(exc)})
+
+    def start(self, connection: socket.socket, request: dict[str, Any]) -> None:
+        _check(request)
+        names = thread_names()
+        if len(names) > 1:
+            _answer(connection, {"cold": "the warm parent has {} threads: {}".format(len(names), ", ".join(names))})
+            return
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid == 0:
+            _child(request, [self.listener, connection, *self.children.values()], [self.lock, self.wake, self.woken])
+        self.children[pid] = connection
+        _send(connection, {"pid": pid})
+
+    def ping(self) -> dict[str, Any]:
+        return dict(self.about, ready=True, threads=len(thread_names()), jobs=len(self.children))
+
+
+def _about() -> dict[str, Any]:
+    from .execute import version
+
+    return {
+        "version": VERSION,
+        "pid": os.getpid(),
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "mlrun": version("mlrun"),
+        "kfp": version("kfp"),
+        "pyz": _digest(sys.argv[0]),
+    }
+
+
+def _digest(path: str) -> Optional[str]:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.sha256(file.read()).hexdigest()
+    except OSError:
+        return None
+
+
+def thread_names() -> list[str]:
+    """The names of all threads the kernel knows; Python does not see those that libraries start."""
+    names = []
+    for task in os.listdir("/proc/self/task"):
+        try:
+            with open("/proc/self/task/{}/comm".format(task), encoding="utf-8", errors="replace") as file:
+                names.append(file.read().strip())
+        except OSError:
+            continue  # it ended meanwhile
+    return names
+
+
+def _request(connection: socket.socket) -> dict[str, Any]:
+    """The one line of a connection, from our own user or root only."""
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    if struct.unpack("3i", credentials)[1] not in (0, os.geteuid()):
+        raise ValueError("only the user of this parent may ask it")
+    data = b""
+    while not data.endswith(b"\n"):
+        more = connection.recv(65536)
+        if not more:
+            break
+        data += more
+        if len(data) > REQUEST_BYTES:
+            raise ValueError("the request is larger than {} bytes".format(REQUEST_BYTES))
+    request = json.loads(data)
+    if not isinstance(request, dict):
+        raise ValueError("the request must be an object")
+    return request
+
+
+def _check(request: dict[str, Any]) -> None:
+    for field in ("job", "log", "cwd"):
+        if not isinstance(request.get(field), str) or not os.path.isabs(request[field]):
+            raise ValueError("{}: {!r} is not an absolute path".format(field, request.get(field)))
+    environment = request.get("env")
+    if not isinstance(environment, dict) or not all(isinstance(value, str) for value in environment.values()):
+        raise ValueError("env: must be an object of texts")
+    for field in ("uid", "processes"):
+        if not isinstance(request.get(field), (int, type(None))):
+            raise ValueError("{}: {!r} is not a number".format(field, request[field]))
+
+
+def _answer(connection: socket.socket, reply: dict[str, Any]) -> None:
+    _send(connection, reply)
+    connection.close()
+
+
+def _send(connection: socket.socket, reply: dict[str, Any]) -> None:
+    try:
+        connection.sendall(json.dumps(reply).encode() + b"\n")
+    except OSError:
+        pass  # whoever asked is gone; the job's folder tells the next one
+
+
+def _child(request: dict[str, Any], sockets: list[socket.socket], files: list[int]) -> None:
+    """Never returns."""
+    code = 2
+    try:
+        for one in sockets:
+            one.close()
+        signal.set_wakeup_fd(-1)
+        for file in files:
+            os.close(file)
+        _become(request)
+        code = _job(request["job"])
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        from .execute import leave
+
+        leave(code)
+
+
+def _job(path: str) -> int:
+    from .execute import execute
+    from .job import BadJob, read
+
+    try:
+        job = read(path)
+    except BadJob as exc:
+        sys.stderr.write("{}: {}\n".format(path, exc))
+        return 2
+    return execute(job, warm=True)
+
+
+def _become(request: dict[str, Any]) -> None:
+    """Make this forked child the process that a cold start would have been."""
+    os.setsid()
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    _redirect(request["log"])
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if request.get("processes"):
+        hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+        most = request["processes"] if hard == resource.RLIM_INFINITY else min(request["processes"], hard)
+        resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
+    uid = request.get("uid")
+    if uid is not None and uid != os.geteuid():
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+    os.environ.clear()
+    os.environ.update(request["env"])
+    os.chdir(request["cwd"])
+    sys.argv[1:] = [request["job"]]
+    gc.enable()
+
+
+def _redirect(log: str) -> None:
+    """Standard output and error to `log`. A FIFO is opened at both ends, so that no reader's end is this one's."""
+    fifo = os.path.exists(log) and not os.path.isfile(log)
+    output = os.open(log, os.O_RDWR if fifo else os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    for file in {output, nothing} - {0, 1, 2}:
+        os.close(file)
