@@ -10,7 +10,7 @@ import pytest
 
 from service.launchers import EndReason, Life
 from service.launchers.process import ProcessLauncher
-from tests.integration.launcher.conftest import Bench, settings_on, wait_for
+from tests.integration.launcher.conftest import Bench, wait_for
 
 STEP = """
 with open(folder + "/steps", "a") as file:
@@ -136,7 +136,7 @@ def test_a_service_killed_around_the_start_leaves_a_job_that_runs_once(bench: Be
             *(sys.executable, "-c", SERVICE, str(ground), str(bench.supply.python), str(bench.supply.program)),
             *(str(user), STEP),
         ],
-        env={**os.environ, "GITOPS_CRASH_AT": at, "PYTHONPATH": os.getcwd()},
+        env={**os.environ, "GITOPS_CRASH_AT": at, "PYTHONPATH": str(Path.cwd())},
         check=False,
     )
     assert done.returncode == -9

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PR_SET_CHILD_SUBREAPER = 36
-_ROUNDS = 200
+_END_S = 20.0
+_QUIET_LOOKS = 3
 
 
 @dataclass(frozen=True)
@@ -123,21 +124,31 @@ def send(process: Process, number: signal.Signals) -> None:
         os.close(handle)
 
 
-def end_all(kin: Kin, roots: tuple[Process, ...] = (), *, keep: int | None = None) -> bool:
-    """SIGKILL every member until none is left; False when some would not go. The zombie `keep` is left.
+def end_all(kin: Kin, roots: tuple[Process, ...] = ()) -> bool:
+    """SIGKILL every member until none is left; False when some would not go.
 
-    Stopped first, killed second: a job that forks without end must not run away between two looks.
+    Stopped first, killed second, and looked for again: a job that forks without end must not run away between two
+    looks. Those that descend from us can't: whatever their parents do, in the end they are our children.
     """
-    for _ in range(_ROUNDS):
-        reap(keep)
+    deadline = time.monotonic() + _END_S
+    quiet = 0
+    while quiet < _QUIET_LOOKS and time.monotonic() < deadline:
+        reap()
         left = members(kin, roots)
-        if not left:
-            return True
+        quiet = 0 if left or has_children() else quiet + 1
         for number in (signal.SIGSTOP, signal.SIGKILL):
             for process in left:
                 send(process, number)
         time.sleep(0.005)
-    return False
+    return quiet == _QUIET_LOOKS
+
+
+def has_children() -> bool:
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def reap(keep: int | None = None) -> dict[int, int]:

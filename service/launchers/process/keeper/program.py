@@ -133,12 +133,15 @@ class Keeper:
 
     def finish(self) -> int | None:
         """The runner's exit code, after everything that the job started is gone."""
-        if not processes.end_all(self.kin, self.roots, keep=self.child()):
+        if self.runner and self.reason:
+            processes.send(self.runner.process, signal.SIGKILL)
+        code = self.runner.code() if self.runner else None
+        if not processes.end_all(self.kin, self.roots):
             self.say("some of its processes could not be ended")
-        return self.runner.code() if self.runner else None
+        return code
 
     def child(self) -> int | None:
-        """The runner's pid where it is our child: its zombie keeps the pid, and so the session, ours to the end."""
+        """The runner's pid where it is our child, whose exit code is not `reap`'s to take."""
         return self.runner.process.pid if self.runner else None
 
     def verdict(self, code: int | None) -> tuple[str | None, int | None]:
