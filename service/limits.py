@@ -68,8 +68,9 @@ YAML_NODES = 50_000
 
 # A cron expression: what its column holds.
 CRON_BYTES = 200
-# Fires that a schedule catches up on are counted up to here; a minutely schedule that slept a day has 1,440.
-CATCH_UP_FIRES = 10_000
+# Missed fires of a schedule that are told one by one, the latest: they are rows of one transaction. A minutely schedule
+# that slept a day has 1,440.
+CATCH_UP_FIRES = 2_000
 # A fire is on time when it is looked at within this; a schedule that does not catch up lets go of later ones.
 FIRE_ON_TIME_S = 60.0
 # How often a job is started that dies before it claims itself, before it is called failed.

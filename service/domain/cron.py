@@ -42,7 +42,10 @@ _FIELDS = {
 }
 _VALUE = "[0-9]{1,2}|[A-Z]{3}"
 _ITEM = re.compile(rf"(?:(?:\*|(?:{_VALUE})-(?:{_VALUE}))(?:/[0-9]{{1,3}})?|{_VALUE})")
-_ONE_LONG = re.compile(r"\b(\w+)-\1/[0-9]+\b")
+_NUMBERS = {name: number for number, name in enumerate("SUN MON TUE WED THU FRI SAT".split())} | {
+    name: number
+    for number, name in enumerate("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split(), 1)
+}
 _NICKNAMES = {
     "@YEARLY": "0 0 1 1 *",
     "@ANNUALLY": "0 0 1 1 *",
@@ -109,8 +112,7 @@ def parse(expression: str, timezone: str = "UTC") -> Cron:
     fields = _five_fields(expression)
     if not _known_zone(timezone):
         raise CronError(f"time zone {timezone!r} is unknown", mend="use an IANA name such as UTC or Europe/Berlin")
-    # cronsim reads `5-5/2` as "from 5"; cron means 5.
-    plain = _ONE_LONG.sub(r"\1", " ".join(fields))
+    plain = " ".join(",".join(_without_one_long_step(item) for item in field.split(",")) for field in fields)
     try:
         fires = next(CronSim(plain, _SOMETIME), None) is not None
     except CronSimError as error:
@@ -142,7 +144,7 @@ def catch_up(
     start, end = _utc(evaluated_until), _utc(now)
     due = due_between(cron, start, end, CATCH_UP_FIRES + 1)
     while len(due) > CATCH_UP_FIRES:
-        start += (end - start) / 2
+        start = max(start + (end - start) / 2, end - (due[-1] - due[0]))  # as dense as the first ones, or half
         due = due_between(cron, start, end, CATCH_UP_FIRES + 1)
     if not due:
         return (), ()
@@ -177,6 +179,17 @@ def _five_fields(expression: str) -> list[str]:
                 )
                 raise CronError(f"cron {expression!r}: {item!r} is no {name}", mend=mend)
     return fields
+
+
+def _without_one_long_step(item: str) -> str:
+    """`5-5/2` → `5`: cronsim reads a range of one with a step as "from there on", cron as one."""
+    first, dash, rest = item.partition("-")
+    last, slash, _ = rest.partition("/")
+    return first if dash and slash and _number(first) == _number(last) else item
+
+
+def _number(text: str) -> int:
+    return _NUMBERS[text] if text in _NUMBERS else int(text) if text.isdigit() else -1
 
 
 def _in_range(field: str, low: int, high: int) -> bool:
