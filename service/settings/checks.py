@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from service.domain.subscriptions import examples, topics
 from service.settings.model import Settings
 from service.settings.problems import Problem
 
 
 def contradictions(settings: Settings, *, root: bool) -> Iterator[Problem]:
     yield from _names_are_distinct(settings)
-    yield from _handlers_exist(settings)
+    yield from _subscriptions_make_sense(settings)
     yield from _strangers_are_kept_out(settings, root=root)
 
 
@@ -25,11 +26,14 @@ def _names_are_distinct(settings: Settings) -> Iterator[Problem]:
             seen.setdefault(hook.name, here)
 
 
-def _handlers_exist(settings: Settings) -> Iterator[Problem]:
+def _subscriptions_make_sense(settings: Settings) -> Iterator[Problem]:
     for i, subscription in enumerate(settings.notify):
         if subscription.to not in settings.handlers:
             known = ", ".join(sorted(settings.handlers))
             yield Problem(f"notify[{i}].to", "is no handler", f"handlers has: {known}", repr(subscription.to))
+        for pattern in subscription.on:
+            if not topics(pattern):
+                yield Problem(f"notify[{i}].on", "means no event", f"write for example {examples()}", repr(pattern))
 
 
 def _strangers_are_kept_out(settings: Settings, *, root: bool) -> Iterator[Problem]:

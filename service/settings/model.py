@@ -66,6 +66,7 @@ def _http_url(value: str) -> str:
 Duration = Annotated[float, BeforeValidator(seconds), Field(ge=0)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 Name = Annotated[str, Field(max_length=100), BeforeValidator(lambda v: _name(v) if isinstance(v, str) else v)]
+HandlerName = Annotated[str, Field(max_length=64), BeforeValidator(lambda v: _name(v) if isinstance(v, str) else v)]
 HttpUrl = Annotated[str, BeforeValidator(lambda v: _http_url(v) if isinstance(v, str) else v)]
 # `insecure` is the only way to have none.
 Secrets = Annotated[tuple[SecretStr, ...] | Literal["insecure"], BeforeValidator(_lines)]
@@ -400,7 +401,7 @@ class Settings(Section):
     policy: Policy = Field(default=Policy(), description="What `.gitops.yaml` may pick from.")
     repositories: tuple[Repository, ...] = Field(default=(), description="The repositories whose pushes are acted on.")
     hooks: tuple[Hook, ...] = Field(default=(), description="Webhooks that speak for several repositories.")
-    handlers: dict[str, HandlerSettings] = Field(
+    handlers: dict[HandlerName, HandlerSettings] = Field(
         default={"console": CONSOLE}, description="Where notifications go, by name; `console` is always there."
     )
     notify: tuple[Subscription, ...] = Field(

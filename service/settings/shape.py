@@ -73,6 +73,8 @@ def place(model: type[BaseModel], loc: tuple[int | str, ...]) -> Place:
     kept: list[int | str] = []
     siblings: frozenset[str] = frozenset()
     for part in loc:
+        if part == "[key]":  # pydantic's name for a mapping's key itself
+            continue
         here, inner = section(annotation), entry(annotation)
         if here is not None and isinstance(part, str):
             kept.append(part)
