@@ -42,7 +42,8 @@ def _faults(ref: str) -> Iterator[str]:
     """What is wrong with `ref`, the plainest first."""
     if not ref.startswith((HEADS, TAGS)):
         yield "is no branch and no tag (refs/heads/... or refs/tags/...)"
-    yield from (f"has {_named(sign)} in it" for sign in ref if _is_forbidden(sign))
+    if not (ref.isascii() and ref.isprintable() and _FORBIDDEN.isdisjoint(ref)):
+        yield from (f"has {_named(sign)} in it" for sign in ref if _is_forbidden(sign))
     if len(ref.encode()) > limits.REF_NAME_BYTES:
         yield f"is longer than {limits.REF_NAME_BYTES} bytes"
     if short(ref).startswith("-"):

@@ -42,8 +42,9 @@ def decide(
     forge = forges[target.forge]
     if not forge.detect(headers):
         raise Malformed(f"This is no delivery of {target.forge}: its headers are missing", mend=_hint(forges, headers))
-    if len(body) > inline_bytes:
-        identity = forge.identify(headers, None)
+    inline = len(body) <= inline_bytes
+    identity = forge.identify(headers, body if inline else None)
+    if not inline:
         return Decision(
             state=DeliveryState.ACCEPTED,
             reason=f"its {len(body)} bytes are parsed after they were acknowledged",
@@ -51,9 +52,8 @@ def decide(
             forge_id=identity.forge_id,
             parsed=False,
         )
-    identity = forge.identify(headers, body)
     event = forge.parse(headers, body)
-    state, reason, fetch = _judge(event, target, identity.repository)
+    state, reason, fetch = _judge(event, target)
     return Decision(
         state=state,
         reason=reason,
@@ -65,14 +65,14 @@ def decide(
     )
 
 
-def _judge(event: Event, target: Target, full_name: str | None) -> tuple[DeliveryState, str, Iterable[Repository]]:
+def _judge(event: Event, target: Target) -> tuple[DeliveryState, str, Iterable[Repository]]:
     match event:
         case Ping():
             return DeliveryState.IGNORED, "a ping; the webhook works", ()
         case Ignored(reason=reason):
             return DeliveryState.IGNORED, reason, ()
         case Push():
-            fetch = _meant(target, full_name or event.repository)
+            fetch = _meant(target, event.repository)
             return DeliveryState.ACCEPTED, _because(event, target, fetch), fetch
 
 

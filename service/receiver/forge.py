@@ -18,11 +18,10 @@ Headers = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a delivery is, before what it says: the forge's own id of it, the event, the forge's full name of the repository."""
+    """What a delivery is, before what it says: the forge's own id of it, and the forge's name of the event."""
 
     forge_id: str | None
     event: str
-    repository: str | None = None
 
 
 class Forge(Protocol):
@@ -37,7 +36,7 @@ class Forge(Protocol):
         """Raise Unauthorized unless `body` is signed with one of `secrets`; takes equally long whichever it is."""
 
     def identify(self, headers: Headers, body: bytes | None) -> Identity:
-        """Raises Malformed. Without a body (too large to be parsed while the forge waits) the repository stays unknown."""
+        """Raises Malformed. `body` is None when it is too large to be looked into while the forge waits."""
 
     def parse(self, headers: Headers, body: bytes) -> Event:
         """Raises Malformed, which says where in the payload and how to mend it."""

@@ -37,10 +37,6 @@ class _Sender(Payload, frozen=True):
     login: str | None = None
 
 
-class _Named(Payload, frozen=True):
-    repository: _Repository
-
-
 class _Pinged(Payload, frozen=True):
     """An organisation's hook has no repository."""
 
@@ -64,7 +60,7 @@ class _RefEvent(Payload, frozen=True):
     sender: _Sender | None = None
 
 
-_NAMED, _PINGED, _PUSHED, _REF_EVENT = Decoder(_Named), Decoder(_Pinged), Decoder(_Pushed), Decoder(_RefEvent)
+_PINGED, _PUSHED, _REF_EVENT = Decoder(_Pinged), Decoder(_Pushed), Decoder(_RefEvent)
 
 
 class GitHub:
@@ -85,7 +81,7 @@ class GitHub:
     def verify(self, headers: Headers, body: bytes, secrets: Sequence[bytes]) -> None:
         check_sha256(headers.get("x-hub-signature-256"), "X-Hub-Signature-256", body, secrets)
 
-    def identify(self, headers: Headers, body: bytes | None) -> Identity:
+    def identify(self, headers: Headers, body: bytes | None) -> Identity:  # noqa: ARG002 - all is in the headers
         event = headers.get("x-github-event", "")
         if not _EVENT.fullmatch(event):
             raise Malformed(
@@ -94,7 +90,7 @@ class GitHub:
         forge_id = headers.get("x-github-delivery")
         if forge_id is not None and not _ID.fullmatch(forge_id):
             raise Malformed(f"X-GitHub-Delivery is {shown(forge_id)}, which is no id", mend="Send GitHub's own headers")
-        return Identity(forge_id, event, self._repository(event, headers, body))
+        return Identity(forge_id, event)
 
     def parse(self, headers: Headers, body: bytes) -> Event:
         match event := headers.get("x-github-event", ""):
@@ -107,11 +103,6 @@ class GitHub:
                 return Ping(pinged.repository.full_name if pinged.repository else None)
             case _:
                 return Ignored(f"GitHub's {event} is not acted on; push, create and delete are")
-
-    def _repository(self, event: str, headers: Headers, body: bytes | None) -> str | None:
-        if body is None or event not in ("push", "create", "delete"):
-            return None
-        return decode(json_body(headers, body), _NAMED, _named(event)).repository.full_name
 
     def _push(self, pushed: _Pushed) -> Push:
         return Push(

@@ -84,13 +84,14 @@ class Intake:
 
     def receive(self, forge: str, hook: str, headers: Headers, body: bytes) -> Answer:
         """Decide about one request and make the decision durable. Raises nothing for what a stranger sent."""
-        target = self._hooks.find(forge, hook)
-        row = self._new(forge, hook, headers, body)
+        found = self._hooks.find(forge, hook)
         try:
-            target = self._authenticated(target, headers, body)
+            target = self._authenticated(found, headers, body)
         except Unauthorized as error:
-            self._rejections.note(replace(row, reason=error.what), known=target is not None)
+            reason = error.what
+            self._rejections.note(found.hook if found else None, lambda: self._new(forge, hook, headers, body, reason))
             return Answer(status=HTTPStatus.UNAUTHORIZED, reason=UNAUTHORIZED, mend=UNAUTHORIZED_MEND)
+        row = self._new(forge, hook, headers, body)
         try:
             try:
                 decision = decide(self._forges, target, headers, body)
@@ -134,7 +135,7 @@ class Intake:
             self._forges[target.forge].verify(headers, body, target.secrets)
         return target
 
-    def _new(self, forge: str, hook: str, headers: Headers, body: bytes) -> Delivery:
+    def _new(self, forge: str, hook: str, headers: Headers, body: bytes, reason: str = "") -> Delivery:
         """The row as far as it is known before anything is believed."""
         known = self._forges.get(forge)
         kept = _KEPT_HEADERS | (known.kept_headers if known else frozenset())
@@ -144,7 +145,8 @@ class Intake:
             forge=printable(forge, 32) or "?",
             received_at=self._store.now(),
             state=DeliveryState.REJECTED,
-            headers={name: printable(headers[name]) or "" for name in sorted(kept & headers.keys())},
+            reason=reason,
+            headers={name: printable(headers[name]) or "" for name in kept & headers.keys()},
             size=len(body),
         )
 
@@ -167,7 +169,7 @@ class Intake:
         row = replace(row, reason=str(error))
         answer = Answer(status=HTTPStatus(error.status), reason=error.what, mend=error.mend, state=row.state)
         if target.secrets is None:
-            self._rejections.note(row, known=True)
+            self._rejections.note(target.hook, lambda: row)
             return answer
         if len(body) <= limits.WEBHOOK_INLINE_PARSE_BYTES:
             row = replace(row, body=pack(body))

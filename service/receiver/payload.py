@@ -91,7 +91,9 @@ def printable(text: str | None, length: int = 200) -> str | None:
     """A stranger's text for people, on one line; what could do tricks in a terminal is left out. None when nothing is left."""
     if text is None:
         return None
-    return "".join(c for c in text[: 2 * length] if c.isprintable()).strip()[:length] or None
+    if not text.isprintable():
+        text = "".join(c for c in text[: 2 * length] if c.isprintable())
+    return text.strip()[:length] or None
 
 
 def shown(text: str) -> str:

@@ -42,14 +42,15 @@ class Rejections:
         self._queue: queue.Queue[Delivery | None] = queue.Queue(_WAITING)
         self._thread: threading.Thread | None = None
 
-    def note(self, rejected: Delivery, *, known: bool) -> None:
-        """Hooks that we don't know share one budget: their names are the sender's invention."""
-        if (missed := self._due(rejected.hook if known else None)) is None:
+    def note(self, hook: str | None, rejected: Callable[[], Delivery]) -> None:
+        """Hooks that we don't know (None) share one budget: their names are the sender's invention."""
+        if (missed := self._due(hook)) is None:
             return
+        row = rejected()
         if missed:
-            rejected = replace(rejected, reason=f"{rejected.reason} ({missed} more went unrecorded before this one)")
+            row = replace(row, reason=f"{row.reason} ({missed} more went unrecorded before this one)")
         try:
-            self._queue.put_nowait(rejected)
+            self._queue.put_nowait(row)
         except queue.Full:
             log.warning("rejected deliveries come faster than they are recorded")
 
@@ -80,6 +81,8 @@ class Rejections:
                 self._store.write(partial(self.record, rejected=rejected))
             except StoreUnavailable as error:
                 log.warning("a rejected delivery was not recorded: %s", error)
+            except Exception:
+                log.exception("a rejected delivery was not recorded")
 
     def record(self, connection: Connection, rejected: Delivery) -> None:
         """In the caller's transaction."""

@@ -9,7 +9,8 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, json
+import msgspec
+from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 from werkzeug.sansio.response import Response as WSGIResponse
 
@@ -38,7 +39,7 @@ def problem(status: int, detail: str, *, code: str = "", **more: Any) -> Respons
         "detail": detail,
         **{name: value for name, value in more.items() if value},
     }
-    response = Response(json.dumps(told), status=int(status), content_type=MEDIA_TYPE)
+    response = Response(msgspec.json.encode(told), status=int(status), content_type=MEDIA_TYPE)
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["Retry-After"] = str(more.get("retry_after") or RETRY_AFTER_S)
     if status == HTTPStatus.UNAUTHORIZED:

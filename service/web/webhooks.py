@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 
-from flask import Blueprint, Request, Response, jsonify, request
+import msgspec
+from flask import Blueprint, Request, Response, request
 
 from service import limits
 from service.errors import GitopsError, Malformed, PayloadTooLarge, StoreUnavailable
@@ -91,9 +92,8 @@ def _response(answer: Answer) -> Response:
         if answer.status is HTTPStatus.UNAUTHORIZED:
             refusal.headers["WWW-Authenticate"] = "HMAC-SHA256"
         return refusal
-    response = jsonify(delivery=answer.delivery, status=answer.state, reason=answer.reason)
-    response.status_code = answer.status
-    return response
+    told = msgspec.json.encode({"delivery": answer.delivery, "status": answer.state, "reason": answer.reason})
+    return Response(told, status=answer.status, content_type="application/json")
 
 
 def _too_large() -> PayloadTooLarge:
