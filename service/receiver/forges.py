@@ -7,7 +7,10 @@ from importlib import import_module
 from service.receiver.forge import Forge
 
 # A new forge is one module beside this one, which ends with `FORGE: Forge = ...`, and one line here.
-_MODULES = ("github",)
+_MODULES = (
+    "github",
+    "generic",
+)
 
 
 def _load(module: str) -> Forge:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
 
+from service.errors import SettingsError
 from service.settings import Hook, Repository, Settings
 
 
@@ -36,9 +37,10 @@ class Target:
 
 
 class Hooks:
-    """The addresses that these settings open."""
+    """The addresses that these settings open. Raises SettingsError for a forge that is not among `forges`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, forges: Iterable[str]) -> None:
+        _check_forges(settings, sorted(forges))
         hooks = [self._hook(hook, settings.repositories) for hook in settings.hooks]
         self._targets = {(t.forge, t.hook): t for t in [*hooks, *map(self._own, settings.repositories)]}
 
@@ -53,6 +55,16 @@ class Hooks:
             r for r in repositories if r.forge == hook.forge and any(fnmatchcase(r.name, p) for p in hook.repositories)
         )
         return Target(hook.name, hook.forge, _secrets(hook), None, meant)
+
+
+def _check_forges(settings: Settings, forges: Sequence[str]) -> None:
+    for key, entries in (("repositories", settings.repositories), ("hooks", settings.hooks)):
+        for i, hook in enumerate(entries):
+            if hook.forge not in forges:
+                raise SettingsError(
+                    f"{key}[{i}].forge {hook.forge!r} is not understood yet",
+                    mend=f"This version understands {', '.join(forges)}; generic takes anything that signs with HMAC-SHA256",
+                )
 
 
 def path_of(url: str) -> str:

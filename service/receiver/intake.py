@@ -73,7 +73,7 @@ class Intake:
         self._store = store
         self._spool = spool
         self._forges = forges
-        self._hooks = Hooks(settings)
+        self._hooks = Hooks(settings, forges)
         self._on_rejected = on_rejected
         self._rejections = Rejections(store, on_rejected)
         self._seen: dict[str, float] = {}
