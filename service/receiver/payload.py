@@ -119,7 +119,8 @@ def _check_depth(json: bytes) -> None:
     bare = _STRINGS.sub(b"", bare.replace(b'""', b"")).translate(_BRACKETS)
     for _ in range(limits.WEBHOOK_JSON_DEPTH):
         if b"[]" not in bare:
-            return
+            break
         bare = bare.replace(b"[]", b"")
-    if b"[]" in bare:
+    # What is left was never closed, or is deeper still.
+    if b"[]" in bare or bare.count(b"[") > limits.WEBHOOK_JSON_DEPTH:
         raise RecursionError
