@@ -17,7 +17,7 @@ from pathlib import Path
 
 from service import limits
 from service.errors import CheckoutFailed
-from service.source.git import Git
+from service.source.git import Git, GitError
 from service.source.tree import Kind, kind_of
 
 # `.git` as the file systems of other machines would read it; a commit that holds it is an attack or an accident.
@@ -45,7 +45,12 @@ class Manifest:
 
 def look_through(git: Git, commit: str) -> Manifest:
     """Count and check everything a commit holds. Raises CheckoutFailed, not to be retried; GitError."""
-    output = git.run("ls-tree", "-r", "-z", "-l", "--full-tree", commit)
+    try:
+        output = git.run("ls-tree", "-r", "-z", "-l", "--full-tree", commit)
+    except GitError as failed:
+        if failed.too_much:
+            raise refused(commit, f"it holds more than {limits.CHECKOUT_FILES:,} files or very long names") from None
+        raise
     manifest = Manifest()
     for kind, size, path in _entries(output.stdout):
         manifest.files += 1

@@ -29,6 +29,11 @@ def _kind(words: str, what: str, mend: str, *, retry: bool = True) -> _Kind:
     return _Kind(re.compile(words, re.IGNORECASE), what, mend, retry)
 
 
+_NO_REPOSITORY = _kind(
+    r"not valid: is this a git repository|does not appear to be a git repository|invalid server response",
+    "is not a Git repository",
+    "Check repositories[].url: it answers, but not as a Git server does",
+)
 _KINDS = (
     _kind(
         r"No space left on device|Disk quota exceeded",
@@ -104,11 +109,7 @@ _KINDS = (
     ),
     _kind(r"error: 429", "has had too many requests from here", "Raise repositories[].poll"),
     _kind(r"error: 5\d\d", "has a server in trouble", "Look at the Git server's own log"),
-    _kind(
-        r"not valid: is this a git repository|does not appear to be a git repository|invalid server response",
-        "is not a Git repository",
-        "Check repositories[].url: it answers, but not as a Git server does",
-    ),
+    _NO_REPOSITORY,
     _kind(
         r"transport '.*' not allowed|protocol '.*' is not supported",
         "would need a transport that is not allowed",
@@ -141,6 +142,14 @@ def unreachable(name: str, failed: GitError, secrets: Iterable[str] = ()) -> Rep
         f"Repository {name} could not be fetched",
         mend="See git's own words in the detail",
         detail=words(failed, secrets),
+    )
+
+
+def not_a_repository(name: str) -> RepositoryUnreachable:
+    return RepositoryUnreachable(
+        f"Repository {name} {_NO_REPOSITORY.what}",
+        mend=_NO_REPOSITORY.mend,
+        detail="The answer held no packet of Git's protocol.",
     )
 
 

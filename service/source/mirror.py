@@ -14,18 +14,19 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from service import limits
 from service.domain.refs import short
-from service.errors import RepositoryEmpty, RepositoryUnreachable
+from service.errors import RepositoryEmpty, RepositoryUnreachable, SourceError
 from service.settings import Repository
 from service.source import tips
 from service.source.address import Address, parse_address
 from service.source.credentials import access
-from service.source.failures import looks_broken, redact, unreachable
+from service.source.failures import looks_broken, not_a_repository, redact, unreachable
 from service.source.git import Git, GitError, Output
 from service.source.tips import Tips
 
@@ -102,12 +103,10 @@ class Mirror:
                 self._clone(repository, address, lock)
                 refs = tips.read_refs(self.git)
             default = self._default_branch(repository, address, refs, lock)
+            refs.pop(tips.REMOTE_HEAD, None)
+            if not refs:
+                raise self._empty(repository, address, lock)
             self._tidy(lock)
-        refs.pop(tips.REMOTE_HEAD, None)
-        if not refs:
-            raise RepositoryEmpty(
-                f"Repository {self.name} is empty: it has neither branches nor tags", mend="Push to it"
-            )
         return Tips(default, refs)
 
     def renew(self, repository: Repository) -> None:
@@ -198,14 +197,37 @@ class Mirror:
                 return short(ref)
         return None
 
-    def _ask(self, git: Git, repository: Repository, address: Address, lock: int, *arguments: str) -> Output:
+    def _empty(self, repository: Repository, address: Address, lock: int) -> SourceError:
+        """No refs: an empty repository, if it was a Git server that said so.
+
+        To git a web page that answers 200 (a login, a proxy's "back soon") can look like an old file server's list of
+        no refs. A real server speaks in packets, which git traces on request.
+        """
+        arguments = ("ls-remote", "--end-of-options", address.url)
+        try:
+            said = self._ask(self.git, repository, address, lock, *arguments, env={"GIT_TRACE_PACKET": "1"}).stderr
+        except GitError as failed:
+            return unreachable(self.name, failed)
+        if "packet:" not in said:
+            return not_a_repository(self.name)
+        return RepositoryEmpty(f"Repository {self.name} is empty: it has neither branches nor tags", mend="Push to it")
+
+    def _ask(
+        self,
+        git: Git,
+        repository: Repository,
+        address: Address,
+        lock: int,
+        *arguments: str,
+        env: Mapping[str, str] = MappingProxyType({}),
+    ) -> Output:
         """Run a git that speaks to the remote. What it says is redacted before anybody sees it."""
         with access(repository, address, self.places.ssh) as given:
             try:
                 return git.run(
                     *arguments,
                     config=given.config,
-                    env=given.env,
+                    env={**given.env, **env},
                     scheme=address.scheme,
                     fds=(lock, *given.fds),
                     guarded=True,

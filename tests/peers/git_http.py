@@ -48,6 +48,7 @@ class Mode(Enum):
     BROKEN = "broken"  # 500
     MOVED = "moved"  # 302 to `moved_to`
     PAGE = "page"  # 200 and a web page
+    DROP = "drop"  # closes the connection without a word
     HANG = "hang"  # takes the request and says nothing, until the server stops or the mode changes
     STALL = "stall"  # sends `stall_after` bytes of a pack, then hangs
 
@@ -232,7 +233,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._answer()
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name is http.server's
         """Tests read `server.requests`."""
 
     def _answer(self) -> None:
@@ -254,6 +255,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._run_backend(address.path, address.query, request, repository, cut=request.method == "POST")
         elif repository.mode is Mode.HANG:
             repository.changed.wait()
+            self.close_connection = True
+        elif repository.mode is Mode.DROP:
             self.close_connection = True
         elif repository.mode is Mode.MOVED:
             self._refuse(302, {"Location": f"{repository.moved_to}{rest and '/' + rest}?{address.query}"})

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from service.settings import Credentials, Repository, Settings
 from service.source import Source, Tips
@@ -18,6 +19,10 @@ from tests.peers.git_http import GitRepository, GitServer, WorkingCopy
 def forge(tmp_path: Path) -> Iterator[GitServer]:
     with GitServer(tmp_path / "forge") as server:
         yield server
+
+
+def let_in(username: str | None, token: str) -> Credentials:
+    return Credentials(username=username, token=SecretStr(token))
 
 
 @dataclass
@@ -53,8 +58,10 @@ class Place:
 
 @pytest.fixture
 def place_for(tmp_path: Path) -> Callable[[GitRepository], Place]:
-    def make(repository: GitRepository, credentials: Credentials = Credentials()) -> Place:
-        setting = Repository(name="fraud", url=repository.url, webhook_secrets="insecure", credentials=credentials)
+    def make(repository: GitRepository, credentials: Credentials | None = None) -> Place:
+        setting = Repository(
+            name="fraud", url=repository.url, webhook_secrets="insecure", credentials=credentials or Credentials()
+        )
         data = tmp_path / "data"
         source = Source(Settings(data_dir=data, repositories=(setting,)), timeout_s=20, clone_timeout_s=20)
         out = (tmp_path / "out" / str(n) for n in itertools.count())
