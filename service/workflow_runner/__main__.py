@@ -1,12 +1,14 @@
 """`python runner.pyz JOB.json` runs one job; `python runner.pyz --warm SOCKET` is the parent of warm jobs."""
 
+from __future__ import annotations
+
 import os
 import sys
 
 USAGE = "usage: runner.pyz JOB.json | runner.pyz --warm SOCKET\n"
 
 
-def main(arguments):
+def main(arguments: list[str]) -> int:
     if len(arguments) == 2 and arguments[0] == "--warm":
         from .warm import serve
 
@@ -14,12 +16,12 @@ def main(arguments):
     if len(arguments) != 1 or arguments[0].startswith("-"):
         sys.stderr.write(USAGE)
         return 2
-    from .job import BadJob, read
+    from .job import BadJobError, read
 
     try:
         job = read(arguments[0])
-    except BadJob as exc:
-        sys.stderr.write("{}: {}\n".format(arguments[0], exc))
+    except BadJobError as exc:
+        sys.stderr.write(f"{arguments[0]}: {exc}\n")
         return 2
     from .execute import execute, leave
 

@@ -4,12 +4,18 @@ A `kfp` workflow is compiled, for which Kubeflow calls it with placeholders: its
 `local` one would do its work when called, so that it is only imported and its arguments bound.
 """
 
+from __future__ import annotations
+
 import copy
 import inspect
 import os
 import tempfile
+from typing import Any
 
-from .errors import ProjectError
+from .database import RunnerDB
+from .errors import CheckFailedError, ProjectError
+from .job import Job
+from .plain import Json
 from .resolved import build, make_current
 
 COMPILED = "compiled"
@@ -17,9 +23,10 @@ BOUND = "bound"
 RUN = "run"
 
 
-def check(job, result, database):
+def check(job: Job, result: Json, database: RunnerDB) -> dict[str, str]:
     """How each workflow was checked. Raises what its code raises, with a note which workflow it was."""
     checks = {}
+    database.project = lambda asked: build(result) if asked == result["name"] else None
     for workflow in result["workflows"]:
         name, spec = workflow["name"], workflow["spec"]
         wanted = job.check is None or name in job.check
@@ -28,17 +35,15 @@ def check(job, result, database):
             continue
         project = build(result)
         make_current(project)
-        database.project = lambda asked, own=project: build(result) if asked == own.metadata.name else None
         try:
             checks[name] = _check(project, workflow)
         except BaseException as exc:
-            exc.workflow = name
-            raise
+            raise CheckFailedError(name) from exc
     return checks
 
 
-def _check(project, workflow):
-    import mlrun.projects.pipelines as pipelines
+def _check(project: Any, workflow: Json) -> str:
+    from mlrun.projects import pipelines
 
     spec = project.spec._workflows[workflow["name"]].copy()
     spec.engine = workflow["engine"]  # with any other, calling the workflow would run its steps
@@ -60,7 +65,7 @@ def _check(project, workflow):
         pipelines.pipeline_context.clear()
 
 
-def _bind(handler, spec):
+def _bind(handler: Any, spec: Any) -> None:
     """The workflow's arguments must be ones that it takes; those still missing may come with the run."""
     arguments = copy.copy(spec.args or {})
     for parameter in spec.args_schema or []:
@@ -69,11 +74,11 @@ def _bind(handler, spec):
         inspect.signature(handler).bind_partial(**arguments)
     except TypeError as exc:
         raise ProjectError(
-            "workflow {}: {}".format(spec.name, exc), "Its args and args_schema must be parameters of its function"
+            f"workflow {spec.name}: {exc}", "Its args and args_schema must be parameters of its function"
         ) from exc
 
 
-def _compile(handler, spec, project):
+def _compile(handler: Any, spec: Any, project: Any) -> None:
     import mlrun_pipelines.utils
 
     with tempfile.TemporaryDirectory() as folder:

@@ -4,6 +4,8 @@ The lock says whether the process lives, whatever became of its pid. It belongs 
 the user's code forks let go of it, and what it starts by exec never gets it.
 """
 
+from __future__ import annotations
+
 import errno
 import fcntl
 import os
@@ -16,7 +18,7 @@ CLAIMED = "claimed"
 RETRY_S = 0.01
 
 
-def claim(folder):
+def claim(folder: str) -> bool:
     """True when the job in `folder` is ours now, False when somebody has or had it."""
     path = os.path.join(folder, CLAIMED)
     if not _lock(os.path.join(folder, ALIVE), path):
@@ -26,14 +28,14 @@ def claim(folder):
     except FileExistsError:
         return False
     with os.fdopen(claimed, "w") as file:
-        file.write("{}\n".format(os.getpid()))
+        file.write(f"{os.getpid()}\n")
         file.flush()
         os.fsync(file.fileno())
     sync_directory(folder)
     return True
 
 
-def sync_directory(folder):
+def sync_directory(folder: str) -> None:
     """Make a new or renamed entry of `folder` durable."""
     directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -42,7 +44,7 @@ def sync_directory(folder):
         os.close(directory)
 
 
-def _lock(path, claimed):
+def _lock(path: str, claimed: str) -> bool:
     alive = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
     while True:
         try:
@@ -55,5 +57,12 @@ def _lock(path, claimed):
             os.close(alive)
             return False
         time.sleep(RETRY_S)
-    os.register_at_fork(after_in_child=lambda: os.close(alive))
+    held = [alive]
+    os.register_at_fork(after_in_child=lambda: _release(held))
     return True
+
+
+def _release(held: list[int]) -> None:
+    """In a child; its own children find nothing more to close."""
+    while held:
+        os.close(held.pop())

@@ -9,12 +9,17 @@ surfaces somewhere else as a puzzle. With an API, `run` passes everything throug
 write is kept here and never sent.
 """
 
+from __future__ import annotations
+
 import copy
 import hashlib
 import json
 import os
+from typing import Any, Callable, Optional
 
-from .errors import NoApi
+from .errors import NoApiError
+from .plain import Json
+from .steps import Watcher
 
 # The calls that change something on the server; everything else reads.
 _WRITES = (
@@ -57,7 +62,7 @@ _NEEDLESS = frozenset(
 _ENDED = ("completed", "error", "aborted")
 
 
-def install(database, url):
+def install(database: RunnerDB, url: str) -> None:
     """Make every `get_run_db` of this process answer with `database`."""
     import mlrun
     import mlrun.db.factory
@@ -78,38 +83,50 @@ def install(database, url):
 
 
 class RunnerDB:
-    """Answers for MLRun's API in one job. `watcher` hears of steps and artifacts; `api` is the real one, if any."""
+    """Answers for MLRun's API in one job. `watcher` hears of steps and artifacts; `api` is the real one, if any.
 
-    def __init__(self, kind, watcher, api=None):
+    `name` and `project` are of the job's own project: what it is called, and what `get_project` answers for it.
+    """
+
+    def __init__(self, kind: str, watcher: Watcher, api: Any = None) -> None:
         self.url = "./"
         self.kind = "http" if api is not None else ""
         self.job = kind
-        self.functions = {}
-        self.runs = {}
-        self.artifacts = []
-        self.projects = {}
-        self.captured = []
-        self.project = lambda name: None
+        self.functions: dict[tuple[str, str, str], Json] = {}
+        self.runs: dict[tuple[str, int], Json] = {}
+        self.artifacts: list[Json] = []
+        self.projects: dict[str, Json] = {}
+        self.captured: list[str] = []
+        self.name = ""
+        self.project: Callable[[str], Any] = lambda _name: None
         self._watcher = watcher
         self._api = api
+        self._connected = False
 
-    def connect(self, secrets=None):
-        if self._api is not None:
-            self._api.connect(secrets)
+    def connect(self, secrets: Any = None) -> RunnerDB:
+        if self.job == "run":
+            self._asked()  # its configuration becomes ours, as with MLRun's own client
         return self
 
-    def __getattr__(self, name):
+    def _asked(self) -> Any:
+        """The real API, connected when it is first needed; None where there is none."""
+        if self._api is not None and not self._connected:
+            self._connected = True
+            self._api.connect()
+        return self._api
+
+    def __getattr__(self, name: str) -> Any:
         import mlrun.db.httpdb
 
         if name.startswith("_") or not callable(getattr(mlrun.db.httpdb.HTTPRunDB, name, None)):
             raise AttributeError(name)
 
-        def call(*arguments, **options):
+        def call(*arguments: Any, **options: Any) -> Any:
             return self._other(name, arguments, options)
 
         return call
 
-    def _other(self, name, arguments, options):
+    def _other(self, name: str, arguments: tuple[Any, ...], options: Json) -> Any:
         """A call that is not kept here: passed on, captured, needless, or an error that names it."""
         write = name.startswith(_WRITES)
         if self.job == "load" and write:
@@ -117,38 +134,40 @@ class RunnerDB:
                 self.captured.append(name)
             return None
         if self._api is not None:
-            return getattr(self._api, name)(*arguments, **options)
+            return getattr(self._asked(), name)(*arguments, **options)
         if name in _NEEDLESS:
             return None
         subject = next((argument for argument in arguments if isinstance(argument, str)), "")
-        raise NoApi(name, subject, self.job)
+        raise NoApiError(name, subject, self.job)
 
-    def _passed(self, name, *arguments, **options):
+    def _passed(self, name: str, *arguments: Any, **options: Any) -> Any:
         """The API's answer where a `run` has one."""
         if self._api is not None and self.job == "run":
-            return getattr(self._api, name)(*arguments, **options)
+            return getattr(self._asked(), name)(*arguments, **options)
         return None
 
     # functions
 
-    def store_function(self, function, name, project="", tag="", versioned=False):
+    def store_function(
+        self, function: Json, name: str, project: str = "", tag: str = "", versioned: bool = False
+    ) -> str:
         function = copy.deepcopy(function)
         tag = tag or function.get("metadata", {}).get("tag") or "latest"
         digest = hashlib.sha1(json.dumps(function, sort_keys=True, default=str).encode()).hexdigest()
         self.functions[project, name, tag] = self.functions[project, name, digest] = function
         return self._passed("store_function", function, name, project, tag, versioned) or digest
 
-    def get_function(self, name, project="", tag="", hash_key=""):
+    def get_function(self, name: str, project: str = "", tag: str = "", hash_key: str = "") -> Any:
         kept = self.functions.get((project, name, hash_key or tag or "latest"))
         if kept is None and self._api is not None:
-            return self._api.get_function(name, project, tag, hash_key)
-        if kept is None and self.job == "load" and self.project(project) is None:
-            raise NoApi("get_function", "{}/{}".format(project, name), self.job)
-        return copy.deepcopy(_found(kept, "function {}/{}".format(project, name)))
+            return self._asked().get_function(name, project, tag, hash_key)
+        if kept is None and self.job == "load" and project != self.name:
+            raise NoApiError("get_function", f"{project}/{name}", self.job)
+        return copy.deepcopy(_found(kept, f"function {project}/{name}"))
 
     # runs
 
-    def store_run(self, struct, uid, project="", iter=0):  # noqa: A002 - MLRun's name
+    def store_run(self, struct: Json, uid: str, project: str = "", iter: int = 0) -> None:  # noqa: A002
         new = (uid, iter) not in self.runs
         self.runs[uid, iter] = struct = copy.deepcopy(struct)
         self._passed("store_run", struct, uid, project, iter)
@@ -156,7 +175,7 @@ class RunnerDB:
             self._watcher.step_started(uid, struct)
         self._ended(uid, iter)
 
-    def update_run(self, updates, uid, project="", iter=0, **options):  # noqa: A002
+    def update_run(self, updates: Json, uid: str, project: str = "", iter: int = 0, **options: Any) -> None:  # noqa: A002
         from mlrun.utils import update_in
 
         run = self.runs.setdefault((uid, iter), {"metadata": {"uid": uid, "project": project, "iteration": iter}})
@@ -165,7 +184,7 @@ class RunnerDB:
         self._passed("update_run", updates, uid, project, iter, **options)
         self._ended(uid, iter)
 
-    def _ended(self, uid, iteration):
+    def _ended(self, uid: str, iteration: int) -> None:
         run = self.runs[uid, iteration]
         for artifact in run.get("status", {}).get("artifacts") or []:
             # A step that ran as a program of its own reports what it logged by its run.
@@ -173,21 +192,31 @@ class RunnerDB:
         if not iteration and run.get("status", {}).get("state") in _ENDED:
             self._watcher.step_finished(uid, run)
 
-    def read_run(self, uid, project="", iter=0, format_=None):  # noqa: A002
+    def read_run(self, uid: str, project: str = "", iter: int = 0, format_: Any = None) -> Any:  # noqa: A002
         kept = self.runs.get((uid, iter))
         if kept is None and self._api is not None:
-            return self._api.read_run(uid, project, iter)
+            return self._asked().read_run(uid, project, iter)
         if kept is None and self.job == "load":
-            raise NoApi("read_run", uid, self.job)
-        return copy.deepcopy(_found(kept, "run {}".format(uid)))
+            raise NoApiError("read_run", uid, self.job)
+        return copy.deepcopy(_found(kept, f"run {uid}"))
 
-    def list_runs(self, name=None, uid=None, project=None, labels=None, state=None, states=None, sort=True, **options):
+    def list_runs(
+        self,
+        name: Optional[str] = None,
+        uid: Any = None,
+        project: Optional[str] = None,
+        labels: Any = None,
+        state: Any = None,
+        states: Any = None,
+        sort: bool = True,
+        **options: Any,
+    ) -> Any:
         import mlrun.lists
 
         if self._api is not None:
-            return self._api.list_runs(name, uid, project, labels, state=state, states=states, sort=sort, **options)
+            return self._asked().list_runs(name, uid, project, labels, state=state, states=states, sort=sort, **options)
         if self.job == "load":
-            raise NoApi("list_runs", project or "", self.job)
+            raise NoApiError("list_runs", project or "", self.job)
         wanted = {getattr(one, "value", one) for one in (states or ([state] if state else []))}
         uids = [uid] if isinstance(uid, str) else uid
         return mlrun.lists.RunList(
@@ -200,17 +229,28 @@ class RunnerDB:
             and _labelled(run, labels)
         )
 
-    def paginated_list_runs(self, *arguments, page=None, page_size=None, page_token=None, **options):
+    def paginated_list_runs(
+        self, *arguments: Any, page: Any = None, page_size: Any = None, page_token: Any = None, **options: Any
+    ) -> tuple[Any, None]:
         return self.list_runs(*arguments, **options), None
 
-    def watch_log(self, uid, project="", watch=True, offset=0, **options):
+    def watch_log(self, uid: str, project: str = "", watch: bool = True, offset: int = 0, **options: Any) -> Any:
         if self._api is not None:
-            return self._api.watch_log(uid, project, watch, offset, **options)
+            return self._asked().watch_log(uid, project, watch, offset, **options)
         return self.read_run(uid, project).get("status", {}).get("state"), offset
 
     # artifacts
 
-    def store_artifact(self, key, artifact, iter=None, tag="", project="", tree=None, **options):  # noqa: A002
+    def store_artifact(
+        self,
+        key: str,
+        artifact: Json,
+        iter: Optional[int] = None,  # noqa: A002 - MLRun's name
+        tag: str = "",
+        project: str = "",
+        tree: Optional[str] = None,
+        **options: Any,
+    ) -> Json:
         artifact = copy.deepcopy(artifact)
         metadata = artifact.setdefault("metadata", {})
         for field, value in (("tree", tree), ("iter", iter), ("project", project), ("tag", tag)):
@@ -223,7 +263,7 @@ class RunnerDB:
         self._keep_artifact(artifact, project)
         return passed or copy.deepcopy(artifact)
 
-    def _keep_artifact(self, artifact, project):
+    def _keep_artifact(self, artifact: Json, project: str) -> None:
         metadata = artifact["metadata"]
         content = json.dumps(artifact, sort_keys=True, default=str).encode()
         metadata.setdefault("uid", hashlib.sha1(content).hexdigest())
@@ -234,7 +274,16 @@ class RunnerDB:
             if artifact.get("kind") != "link":
                 self._watcher.artifact(artifact)
 
-    def read_artifact(self, key, tag="", iter=None, project="", tree=None, uid=None, **options):  # noqa: A002
+    def read_artifact(
+        self,
+        key: str,
+        tag: str = "",
+        iter: Optional[int] = None,  # noqa: A002 - MLRun's name
+        project: str = "",
+        tree: Optional[str] = None,
+        uid: Optional[str] = None,
+        **options: Any,
+    ) -> Any:
         for names in ("db_key", "key"):
             for kept in reversed(self.artifacts):
                 metadata, spec = kept["metadata"], kept.get("spec", {})
@@ -249,18 +298,27 @@ class RunnerDB:
                 ):
                     return copy.deepcopy(kept)
         if self._api is not None:
-            return self._api.read_artifact(key, tag, iter, project, tree, uid, **options)
+            return self._asked().read_artifact(key, tag, iter, project, tree, uid, **options)
         if self.job == "load":
-            raise NoApi("read_artifact", "{}/{}".format(project, key), self.job)
-        return _found(None, "artifact {}/{} among those that this run logged".format(project, key))
+            raise NoApiError("read_artifact", f"{project}/{key}", self.job)
+        return _found(None, f"artifact {project}/{key} among those that this run logged")
 
-    def list_artifacts(self, name=None, project=None, tag=None, labels=None, kind=None, tree=None, **options):
+    def list_artifacts(
+        self,
+        name: Optional[str] = None,
+        project: Optional[str] = None,
+        tag: Optional[str] = None,
+        labels: Any = None,
+        kind: Optional[str] = None,
+        tree: Optional[str] = None,
+        **options: Any,
+    ) -> Any:
         import mlrun.lists
 
         if self._api is not None:
-            return self._api.list_artifacts(name, project, tag, labels, kind=kind, tree=tree, **options)
+            return self._asked().list_artifacts(name, project, tag, labels, kind=kind, tree=tree, **options)
         if self.job == "load":
-            raise NoApi("list_artifacts", project or "", self.job)
+            raise NoApiError("list_artifacts", project or "", self.job)
         return mlrun.lists.ArtifactList(
             copy.deepcopy(kept)
             for kept in self.artifacts
@@ -272,21 +330,23 @@ class RunnerDB:
             and _labelled(kept, labels)
         )
 
-    def paginated_list_artifacts(self, *arguments, page=None, page_size=None, page_token=None, **options):
+    def paginated_list_artifacts(
+        self, *arguments: Any, page: Any = None, page_size: Any = None, page_token: Any = None, **options: Any
+    ) -> tuple[Any, None]:
         return self.list_artifacts(*arguments, **options), None
 
     # projects
 
-    def store_project(self, name, project):
+    def store_project(self, name: str, project: Any) -> Any:
         self.projects[name] = copy.deepcopy(project if isinstance(project, dict) else project.to_dict())
         return self._passed("store_project", name, project) or self.get_project(name)
 
-    def create_project(self, project):
+    def create_project(self, project: Any) -> Any:
         struct = copy.deepcopy(project if isinstance(project, dict) else project.to_dict())
         self.projects[struct["metadata"]["name"]] = struct
         return self._passed("create_project", project) or self.get_project(struct["metadata"]["name"])
 
-    def get_project(self, name):
+    def get_project(self, name: str) -> Any:
         """A project of its own each time, as a server's answer is."""
         import mlrun
 
@@ -294,25 +354,25 @@ class RunnerDB:
         if own is None and name in self.projects:
             own = mlrun.projects.MlrunProject.from_dict(copy.deepcopy(self.projects[name]))
         if own is None and self._api is not None:
-            return self._api.get_project(name)
-        return _found(own, "project {}".format(name))
+            return self._asked().get_project(name)
+        return _found(own, f"project {name}")
 
 
-def _found(kept, what):
+def _found(kept: Any, what: str) -> Any:
     import mlrun.errors
 
     if kept is None:
-        raise mlrun.errors.MLRunNotFoundError("there is no {} here, and no MLRun API to ask".format(what))
+        raise mlrun.errors.MLRunNotFoundError(f"there is no {what} here, and no MLRun API to ask")
     return kept
 
 
-def _labelled(struct, labels):
+def _labelled(struct: Json, labels: Any) -> bool:
     """Whether `struct` has all of `labels`, in any of the forms that MLRun takes."""
     have = struct.get("metadata", {}).get("labels") or {}
     if isinstance(labels, str):
         labels = labels.split(",")
     if isinstance(labels, dict):
-        labels = [key if value is None else "{}={}".format(key, value) for key, value in labels.items()]
+        labels = [key if value is None else f"{key}={value}" for key, value in labels.items()]
     for label in labels or []:
         key, equals, value = label.partition("=")
         if key not in have or (equals and str(have[key]) != value):

@@ -1,103 +1,134 @@
 """What went wrong, told to the one who wrote the project: their frames, their file names, the message."""
 
+from __future__ import annotations
+
 import linecache
 import os
 import traceback
+from typing import Optional
 
-from .plain import NotPlain
+from .plain import Json, NotPlainError
 
 
 class ProjectError(Exception):
     """The project cannot be loaded or run as it is. `mend` says what to do about it."""
 
-    def __init__(self, what, mend=""):
-        super().__init__("{}. {}".format(what, mend) if mend else what)
+    def __init__(self, what: str, mend: str = "") -> None:
+        super().__init__(f"{what}. {mend}" if mend else what)
 
 
-class NoApi(Exception):
+class NoApiError(Exception):
     """The project asked MLRun's API for something that cannot be answered without one."""
 
-    def __init__(self, call, subject, job):
-        super().__init__(
-            "{}({}) needs an MLRun API, and there is none here: it cannot be answered {}".format(
-                call,
-                repr(subject) if subject else "",
-                "while the project is loaded" if job == "load" else "in this run",
-            )
-        )
-        self.call = call
+    def __init__(self, call: str, subject: str, job: str) -> None:
+        asked = f"{call}({subject!r})" if subject else f"{call}()"
+        when = "while the project is loaded" if job == "load" else "in this run"
+        super().__init__(f"{asked} needs an MLRun API, and there is none here: it cannot be answered {when}")
 
 
-class Forked(Exception):
+class ForkedError(Exception):
     """A child that the user's code forked came back to the runner; only the parent goes on."""
 
 
-# Errors of ours: what they say is all there is to know.
-OURS = (ProjectError, NoApi, NotPlain)
+class WorkflowFailedError(Exception):
+    """MLRun said that the workflow failed; `told` describes what failed in it."""
 
+    def __init__(self, told: Json) -> None:
+        super().__init__(told["message"])
+        self.told = told
+
+
+class CheckFailedError(Exception):
+    """The code of a workflow could not be checked; the cause is what it raised."""
+
+    def __init__(self, workflow: str) -> None:
+        super().__init__(workflow)
+        self.workflow = workflow
+
+
+# Errors of ours: what they say is all there is to know.
+_OURS = (ProjectError, NoApiError, NotPlainError, ForkedError)
+# A chain of causes longer than this repeats itself.
+_CHAIN = 10
 _CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
 _CONTEXT = "\nDuring handling of the above exception, another exception occurred:\n\n"
-# A chain longer than this repeats itself.
-_CHAIN = 10
+_KUBEFLOW_ONLY = (
+    "Conditions, loops and container components of kfp.dsl exist only inside of Kubeflow; "
+    "a workflow that runs here uses Python's `if` and `for`"
+)
 
 
-def describe(exc, root, step=None):
-    """`exc` as {type, message, traceback}, with the frames of files in `root` only, plus `step` where one failed."""
+def describe(exc: BaseException, root: str) -> Json:
+    """`exc` as {type, message, traceback}; the frames are those of files in `root`, the repository."""
+    if isinstance(exc, WorkflowFailedError):
+        return exc.told
+    if isinstance(exc, CheckFailedError) and exc.__cause__ is not None:
+        told = describe(exc.__cause__, root)
+        message = told["message"]
+        if f"workflow {exc.workflow}" not in message:
+            message = f"workflow {exc.workflow}: {message}"
+        return dict(told, message=message, workflow=exc.workflow)
     message = _message(exc)
-    told = {"type": _type(exc), "message": message, "traceback": trace(exc, root)}
-    if step:
-        told["step"] = step
-    return told
+    if "Default pipeline not defined" in message:
+        message = f"{message} {_KUBEFLOW_ONLY}"
+    return {"type": _type(exc), "message": message, "traceback": trace(exc, root)}
 
 
-def trace(exc, root):
+def trace(exc: BaseException, root: str) -> str:
     """The traceback as Python prints it, without any frame that is not the user's and with relative file names."""
-    parts, seen = [], set()
-    while exc is not None and id(exc) not in seen and len(parts) < _CHAIN:
-        seen.add(id(exc))
-        frames = _frames(exc, root)
-        last = (
-            "".join(traceback.format_exception_only(type(exc), exc))
-            if not isinstance(exc, OURS)
-            else ("{}: {}\n".format(_type(exc), exc))
-        )
-        text = "Traceback (most recent call last):\n" + "".join(frames) + last if frames else last
-        joint = ""
-        if exc.__cause__ is not None:
-            exc, joint = exc.__cause__, _CAUSE
-        elif exc.__context__ is not None and not exc.__suppress_context__:
-            exc, joint = exc.__context__, _CONTEXT
-        else:
-            exc = None
-        if frames or not parts:
-            parts.append((text, joint))
-    told = "".join(
-        (joint if index < len(parts) - 1 else "") + text for index, (text, joint) in reversed(list(enumerate(parts)))
-    )
+    told = ""
+    for one, joint in _chain(exc):
+        frames = _frames(one, root)
+        if frames or one is exc:
+            head = "Traceback (most recent call last):\n" if frames else ""
+            told = f"{head}{''.join(frames)}{_last(one)}{joint if told else ''}{told}"
     return told.replace(os.path.join(root, ""), "")
 
 
-def _frames(exc, root):
-    summary = traceback.extract_tb(exc.__traceback__)
-    for frame in summary:
-        linecache.checkcache(frame.filename)
-    return traceback.StackSummary.from_list([frame for frame in summary if _users(frame.filename, root)]).format()
+def _chain(exc: BaseException) -> list[tuple[BaseException, str]]:
+    """`exc` and what led to it, newest first, each with the words that stand before its successor."""
+    chain: list[tuple[BaseException, str]] = []
+    seen: set[int] = set()
+    joint = ""
+    one: Optional[BaseException] = exc
+    while one is not None and id(one) not in seen and len(chain) < _CHAIN:
+        seen.add(id(one))
+        chain.append((one, joint))
+        if one.__cause__ is not None:
+            one, joint = one.__cause__, _CAUSE
+        else:
+            one, joint = (None if one.__suppress_context__ else one.__context__), _CONTEXT
+    return chain
 
 
-def _users(filename, root):
+def _frames(exc: BaseException, root: str) -> list[str]:
+    summary = [frame for frame in traceback.extract_tb(exc.__traceback__) if _users(frame.filename, root)]
+    linecache.checkcache()
+    return traceback.StackSummary.from_list(summary).format()
+
+
+def _users(filename: str, root: str) -> bool:
     path = os.path.realpath(filename)
     return path.startswith(os.path.join(root, "")) and "site-packages" not in path
 
 
-def _type(exc):
+def _last(exc: BaseException) -> str:
+    if isinstance(exc, (*_OURS, SystemExit)):
+        return f"{_type(exc)}: {_message(exc)}\n"
+    return "".join(traceback.format_exception_only(type(exc), exc))
+
+
+def _type(exc: BaseException) -> str:
     module = type(exc).__module__
-    if isinstance(exc, OURS) or module in ("builtins", "__main__"):
-        return type(exc).__name__
-    return "{}.{}".format(module, type(exc).__qualname__)
+    return (
+        type(exc).__name__ if isinstance(exc, _OURS) or module == "builtins" else f"{module}.{type(exc).__qualname__}"
+    )
 
 
-def _message(exc):
+def _message(exc: BaseException) -> str:
     if isinstance(exc, SystemExit):
-        return "the code called sys.exit({})".format("" if exc.code is None else repr(exc.code))
-    text = str(exc)
-    return text or type(exc).__name__
+        return f"the code called sys.exit({'' if exc.code is None else repr(exc.code)})"
+    try:
+        return str(exc) or type(exc).__name__
+    except Exception:  # an exception of the user's whose __str__ raises
+        return type(exc).__name__

@@ -4,12 +4,15 @@ The file is the one truth that launchers read. A line that a full disk tore is e
 so that a reader loses that line only.
 """
 
-import datetime
+from __future__ import annotations
+
+import datetime as dt
 import json
 import os
 import threading
+from typing import Any
 
-from .plain import plain
+from .plain import Json, plain
 
 FILE = "events.jsonl"
 
@@ -23,7 +26,7 @@ _CUTS = ((65536, 10000), (16384, 1000), (4096, 200), (1024, 50), (256, 20), (64,
 class Events:
     """Appends to `folder`'s event file; only for the process that made it: a forked child's events are dropped."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: str) -> None:
         flags = os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC
         self._file = os.open(os.path.join(folder, FILE), flags, 0o644)
         self._pid = os.getpid()
@@ -31,11 +34,11 @@ class Events:
         self._torn = False
 
     @property
-    def ours(self):
+    def ours(self) -> bool:
         """Whether this is still the process that runs the job."""
         return os.getpid() == self._pid
 
-    def emit(self, event, **fields):
+    def emit(self, event: str, **fields: Any) -> None:
         """Append one event, durably. Raises OSError when the disk refuses."""
         if not self.ours:
             return
@@ -49,12 +52,12 @@ class Events:
             os.fsync(self._file)
 
 
-def now():
+def now() -> str:
     """The time as RFC 3339 in UTC."""
-    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return dt.datetime.now(dt.timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def encode(event):
+def encode(event: Json) -> bytes:
     """One line of JSON that holds `event`, its longest parts cut until it fits."""
     event = plain(event, "event", strict=False)
     line = _line(event)
@@ -67,20 +70,20 @@ def encode(event):
     return line
 
 
-def _line(event):
+def _line(event: Json) -> bytes:
     return json.dumps(event, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n"
 
 
-def _cut(value, text, items):
+def _cut(value: Any, text: int, items: int) -> Any:
     if isinstance(value, str) and len(value) > text:
         half = text // 2
-        return "{} ... {} characters left out ... {}".format(value[:half], len(value) - 2 * half, value[-half:])
+        return f"{value[:half]} ... {len(value) - 2 * half} characters left out ... {value[-half:]}"
     if isinstance(value, list):
         rest = len(value) - items
-        kept = [_cut(item, text, items) for item in value[:items]]
-        return kept + ["... {} more".format(rest)] if rest > 0 else kept
+        first = [_cut(item, text, items) for item in value[:items]]
+        return [*first, f"... {rest} more"] if rest > 0 else first
     if isinstance(value, dict):
         rest = len(value) - items
         kept = {_cut(key, text, items): _cut(value[key], text, items) for key in list(value)[:items]}
-        return dict(kept, **{"...": "{} more".format(rest)}) if rest > 0 else kept
+        return dict(kept, **{"...": f"{rest} more"}) if rest > 0 else kept
     return value

@@ -1,21 +1,27 @@
 """One job from claim to last event: what a cold start and a warm child both do, in the same order."""
 
+from __future__ import annotations
+
 import atexit
+import contextlib
+import io
 import os
 import random
 import sys
 import tempfile
 import time
+from typing import Any, NoReturn, Optional
 
 from . import claim
-from .errors import describe
+from .errors import ProjectError, describe
 from .events import Events
-from .job import LOAD
+from .job import LOAD, Job
+from .steps import Watcher
 
 SUCCEEDED, FAILED = 0, 1
 
 
-def execute(job, warm):
+def execute(job: Job, warm: bool) -> int:
     """Run `job`; the exit code. Nothing of MLRun or of the user is imported before the job is ours."""
     if not claim.claim(job.folder):
         return SUCCEEDED
@@ -28,33 +34,31 @@ def execute(job, warm):
         kfp=version("kfp"),
         warm=warm,
     )
-    results, error = {}, None
+    watcher, error = Watcher(events, job.source), None
     try:
-        results = _work(job, events)
+        _work(job, watcher)
     except BaseException as exc:  # whatever the user's code does, it is told
-        error = _error(exc, job)
+        error = describe(exc, job.source)
     if not events.ours:
         return FAILED  # a child that the user's code forked and that came all the way back
     sys.stdout.flush()
-    events.emit("finished", state="failed" if error else "succeeded", results=results, error=error)
+    events.emit("finished", state="failed" if error else "succeeded", results=watcher.results, error=error)
     return FAILED if error else SUCCEEDED
 
 
-def leave(code):
+def leave(code: Any) -> NoReturn:
     """End this process now. Threads that the user's code left running end with it; exit handlers are run."""
     try:
         atexit._run_exitfuncs()
     except BaseException:
         sys.excepthook(*sys.exc_info())
     for stream in (sys.stdout, sys.stderr):
-        try:
+        with contextlib.suppress(OSError, ValueError):
             stream.flush()
-        except (OSError, ValueError):
-            pass
     os._exit(code)
 
 
-def _work(job, events):
+def _work(job: Job, watcher: Watcher) -> None:
     url = os.environ.pop("MLRUN_DBPATH", "")  # importing mlrun with it set would connect at once
     preload()  # before the project's directory is on the path, whose modules may be called like MLRun's
     settle(job)
@@ -67,36 +71,35 @@ def _work(job, events):
 
     mlrun.mlconf.reload()
     mlrun.utils.logger.set_logger_level(str(mlrun.mlconf.log_level).upper())
-    watcher = steps.Watcher(events, job.source)
     api = mlrun.db.httpdb.HTTPRunDB(url) if "://" in url else None
     database = databases.RunnerDB(job.kind, watcher, api)
     steps.install(watcher)
     databases.install(database, url if job.kind != LOAD else "")
     _reseed()
-    events.emit("started")
-    if job.kind == LOAD:
-        load_project(job, database, watcher)
-        return {}
-    return run_workflow(job, database, watcher)
+    watcher.started()
+    (load_project if job.kind == LOAD else run_workflow)(job, database, watcher)
 
 
-def preload():
+def preload() -> None:
     """Import what every job needs and none of the user's; a warm parent does it once for all."""
     import warnings
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the packages that MLRun brings, about Python's version
-        import kfp.compiler
-        import mlrun
+        import kfp.compiler  # noqa: F401
         import mlrun.launcher.factory
-        import mlrun.launcher.local
-    from . import check, database, load, project_file, resolved, run, steps
-
-    return mlrun, kfp, check, database, load, project_file, resolved, run, steps
+        import mlrun.launcher.local  # noqa: F401
+    from . import database, load, run  # noqa: F401
 
 
-def settle(job):
+def settle(job: Job) -> None:
     """The process as `python -m` would have it in the project's directory."""
+    if not os.path.join(job.directory, "").startswith(os.path.join(job.source, "")):
+        raise ProjectError(f"the project's path {job.project.path!r} leads out of the repository")
+    if not os.path.isdir(job.directory):
+        raise ProjectError(
+            f"there is no directory {job.project.path!r} in the repository", "Mend projects[].path in .gitops.yaml"
+        )
     os.chdir(job.directory)
     time.tzset()
     archive = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -108,10 +111,11 @@ def settle(job):
         os.makedirs(os.environ["TMPDIR"], exist_ok=True)
     tempfile.tempdir = None
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True, write_through=True)
 
 
-def _reseed():
+def _reseed() -> None:
     """Random numbers of its own for every job; a forked child would repeat its parent's."""
     random.seed()
     numpy = sys.modules.get("numpy")
@@ -119,24 +123,7 @@ def _reseed():
         numpy.random.seed()
 
 
-def _error(exc, job):
-    error = getattr(exc, "error", None)
-    if isinstance(error, dict) and "traceback" in error:
-        return error
-    told = describe(exc, job.source)
-    workflow = getattr(exc, "workflow", None)
-    if workflow:
-        told["message"] = "workflow {}: {}".format(workflow, told["message"])
-        told["workflow"] = workflow
-    if "Default pipeline not defined" in told["message"]:
-        told["message"] += (
-            ". Conditions, loops and container components of kfp.dsl only exist inside of Kubeflow; "
-            "use Python's own `if` and `for` in a workflow that runs here"
-        )
-    return told
-
-
-def version(package):
+def version(package: str) -> Optional[str]:
     from importlib import metadata
 
     try:

@@ -1,12 +1,18 @@
 """The job document: what the launcher asks for.
 
 Everything that a job says is checked here, before anything is touched, so that a launcher's mistake is told from a
-mistake of the user's project: a bad job exits with 2 and claims nothing.
+mistake in the user's project: a bad job exits with 2 and claims nothing.
 """
+
+from __future__ import annotations
 
 import json
 import os
 import re
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+from .plain import Json
 
 VERSION = 1
 LOAD = "load"
@@ -17,10 +23,11 @@ ENGINES = ("kfp", "local")
 PROJECT_NAME = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
 
 
-class BadJob(Exception):
+class BadJobError(Exception):
     """The document is not a job; says which field."""
 
 
+@dataclass(frozen=True)
 class Project:
     """Where the project is and what it is called.
 
@@ -28,110 +35,121 @@ class Project:
     `source` is saved as the project's source; it never holds a credential.
     """
 
-    def __init__(self, path, name, repository_name, source):
-        self.path = path
-        self.name = name
-        self.repository_name = repository_name
-        self.source = source
+    path: str
+    name: Optional[str]
+    repository_name: str
+    source: str
 
 
+@dataclass(frozen=True)
 class Job:
-    """A job document, checked. `directory` is the project's directory, which becomes the working directory."""
+    """A job document, checked; paths are absolute and without links."""
 
-    def __init__(self, document):
-        self.id = document["id"]
-        self.kind = document["kind"]
-        self.source = os.path.realpath(document["source"])
-        self.folder = os.path.realpath(document["folder"])
-        self.log_bytes = document.get("log_bytes")
-        self.project = document["project"]
-        self.setup_parameters = document.get("setup_parameters") or {}
-        self.check = document.get("check")
-        self.resolved = document.get("resolved")
-        self.workflow = document.get("workflow")
-        self.arguments = document.get("arguments") or {}
-        self.engine = document.get("engine") or "kfp"
-        self.directory = os.path.realpath(os.path.join(self.source, self.project.path))
+    id: str
+    kind: str
+    source: str
+    folder: str
+    project: Project
+    setup_parameters: Json = field(default_factory=dict)  # load
+    check: Optional[list[str]] = None
+    resolved: Json = field(default_factory=dict)  # run
+    workflow: Json = field(default_factory=dict)
+    arguments: Json = field(default_factory=dict)
+    engine: str = "kfp"
+
+    @property
+    def directory(self) -> str:
+        """The project's directory; whether it is there is the user's business."""
+        return os.path.realpath(os.path.join(self.source, self.project.path))
 
 
-def read(path):
-    """The job in the file `path`. Raises BadJob."""
+def read(path: str) -> Job:
+    """The job in the file `path`. Raises BadJobError."""
     try:
         with open(path, encoding="utf-8") as file:
             document = json.load(file)
     except OSError as exc:
-        raise BadJob("cannot be read: {}".format(exc.strerror))
-    except ValueError as exc:
-        raise BadJob("is not JSON: {}".format(exc))
+        raise BadJobError(f"cannot be read: {exc.strerror}") from exc
+    except (ValueError, RecursionError) as exc:
+        raise BadJobError(f"is not JSON: {exc}") from exc
     return parse(document)
 
 
-def parse(document):
-    """The job that `document` describes. Raises BadJob, naming the field."""
+def parse(document: Any) -> Job:
+    """The job that `document` describes. Raises BadJobError, naming the field."""
     if not isinstance(document, dict):
-        raise BadJob("the job must be an object")
+        raise BadJobError("the job must be an object")
     if document.get("version") != VERSION:
-        raise BadJob("version: {!r} is not {}".format(document.get("version"), VERSION))
-    if document.get("kind") not in (LOAD, RUN):
-        raise BadJob("kind: {!r} is neither {!r} nor {!r}".format(document.get("kind"), LOAD, RUN))
-    _text(document, "id")
-    for field in ("source", "folder"):
-        if not os.path.isdir(_text(document, field)) or not os.path.isabs(document[field]):
-            raise BadJob("{}: {!r} is not the absolute path of a directory".format(field, document[field]))
-    log_bytes = document.get("log_bytes")
-    if log_bytes is not None and (not isinstance(log_bytes, int) or isinstance(log_bytes, bool) or log_bytes < 1):
-        raise BadJob("log_bytes: {!r} is not a positive number".format(log_bytes))
-    job = Job(dict(document, project=_project(document)))
-    inside = os.path.join(job.source, "")
-    if not os.path.join(job.directory, "").startswith(inside):
-        raise BadJob("project.path: {!r} leads out of the source".format(job.project.path))
-    if not os.path.isdir(job.directory):
-        raise BadJob("project.path: there is no directory {!r} in the source".format(job.project.path))
-    if job.kind == LOAD:
-        _mapping(document, "setup_parameters", missing={})
-        check = document.get("check")
-        if check is not None and (not isinstance(check, list) or not all(isinstance(name, str) for name in check)):
-            raise BadJob("check: must be null or a list of workflow names")
-    else:
-        resolved = _mapping(document, "resolved")
-        _mapping(resolved, "project", "resolved.")
-        _mapping(resolved, "functions", "resolved.")
-        _text(_mapping(document, "workflow"), "name", "workflow.")
-        _mapping(document, "arguments", missing={})
-        if job.engine not in ENGINES:
-            raise BadJob("engine: {!r} is not one of {}".format(job.engine, ", ".join(ENGINES)))
-    return job
-
-
-def _project(document):
-    fields = _mapping(document, "project")
-    name = fields.get("name")
-    if name is not None and (not isinstance(name, str) or not PROJECT_NAME.match(name)):
-        raise BadJob(
-            "project.name: {!r} is not a project name; use lower-case letters, digits and '-', 63 at most".format(name)
-        )
-    return Project(
-        _text(dict({"path": "."}, **fields), "path", "project."),
-        name,
-        _text(dict({"repository_name": document["id"]}, **fields), "repository_name", "project."),
-        without_credentials(_text(dict({"source": ""}, **fields), "source", "project.", empty=True)),
+        raise BadJobError(f"version: {document.get('version')!r} is not {VERSION}")
+    kinds = {LOAD: _load, RUN: _run}
+    kind = document.get("kind")
+    if kind not in kinds:
+        raise BadJobError(f"kind: {kind!r} is neither {LOAD!r} nor {RUN!r}")
+    return Job(
+        id=_text(document, "id"),
+        kind=kind,
+        source=_directory(document, "source"),
+        folder=_directory(document, "folder"),
+        project=_project(_mapping(document, "project")),
+        **kinds[kind](document),
     )
 
 
-def without_credentials(url):
+def _load(document: Json) -> Json:
+    check = document.get("check")
+    if check is not None and (not isinstance(check, list) or not all(isinstance(name, str) for name in check)):
+        raise BadJobError("check: must be null or a list of workflow names")
+    return {"setup_parameters": _mapping(document, "setup_parameters", missing={}), "check": check}
+
+
+def _run(document: Json) -> Json:
+    resolved = _mapping(document, "resolved")
+    for part in ("project", "functions"):
+        _mapping(resolved, part, "resolved.")
+    workflow = _mapping(document, "workflow")
+    _text(workflow, "name", "workflow.")
+    engine = document.get("engine")
+    if engine not in ENGINES:
+        raise BadJobError(f"engine: {engine!r} is not one of {', '.join(ENGINES)}")
+    arguments = _mapping(document, "arguments", missing={})
+    return {"resolved": resolved, "workflow": workflow, "arguments": arguments, "engine": engine}
+
+
+def _project(fields: Json) -> Project:
+    name = fields.get("name")
+    if name is not None and (not isinstance(name, str) or not PROJECT_NAME.match(name)):
+        raise BadJobError(
+            f"project.name: {name!r} is not a project name; use lower-case letters, digits and '-', 63 at most"
+        )
+    return Project(
+        path=_text(fields, "path", "project."),
+        name=name,
+        repository_name=_text(fields, "repository_name", "project."),
+        source=without_credentials(_text(fields, "source", "project.", empty=True)),
+    )
+
+
+def without_credentials(url: str) -> str:
     """`url` without `user:password@`; a source is saved where many can read it."""
     return re.sub(r"^([a-zA-Z][a-zA-Z0-9+.-]*://)[^/?#]*@", r"\1", url)
 
 
-def _text(fields, field, prefix="", empty=False):
-    value = fields.get(field)
+def _directory(fields: Json, name: str) -> str:
+    path = _text(fields, name)
+    if not os.path.isabs(path) or not os.path.isdir(path):
+        raise BadJobError(f"{name}: {path!r} is not the absolute path of a directory")
+    return os.path.realpath(path)
+
+
+def _text(fields: Json, name: str, prefix: str = "", *, empty: bool = False) -> str:
+    value = fields.get(name)
     if not isinstance(value, str) or not (value or empty) or "\0" in value:
-        raise BadJob("{}{}: {!r} is not a text".format(prefix, field, value))
+        raise BadJobError(f"{prefix}{name}: {value!r} is not a text")
     return value
 
 
-def _mapping(fields, field, prefix="", missing=None):
-    value = fields.get(field, missing)
+def _mapping(fields: Json, name: str, prefix: str = "", missing: Optional[Json] = None) -> Json:
+    value = fields.get(name, missing)
     if not isinstance(value, dict):
-        raise BadJob("{}{}: {!r} is not an object".format(prefix, field, value))
+        raise BadJobError(f"{prefix}{name}: {value!r} is not an object")
     return value

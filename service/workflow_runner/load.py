@@ -5,17 +5,22 @@ setup code writes to the database is captured, a project.yaml that `project.save
 result's source is the job's, never what a remote of a clone says.
 """
 
+from __future__ import annotations
+
 import glob
 import json
 import os
 import re
+from typing import Any, Optional
 
 from . import project_file
 from .check import check
 from .claim import sync_directory
+from .database import RunnerDB
 from .errors import ProjectError
-from .job import PROJECT_NAME
-from .plain import plain
+from .job import PROJECT_NAME, Job
+from .plain import Json, plain
+from .steps import Watcher
 
 RESULT = "result.json"
 
@@ -23,20 +28,23 @@ RESULT = "result.json"
 RESULT_BYTES = 16 * 1024 * 1024
 
 
-def load(job, database, watcher):
+def load(job: Job, database: RunnerDB, watcher: Watcher) -> None:
     """Write `result.json`. Raises what the project's code raises, and ProjectError."""
     found = project_file.find(job.directory)
-    document, warnings = {}, []
+    document: Json = {}
+    warnings: list[str] = []
     if found:
         document, warnings = project_file.check(os.path.join(job.directory, found), job.source)
     if os.path.isfile(project_file.SETUP):
         warnings += project_file.setup_warnings(project_file.SETUP)
     name = _name(job, document, found)
+    database.name = name
     project = _load(job, name)
     _settle(job, project, name)
-    result = _resolve(project, database)
+    database.name = project.metadata.name
+    result = _anywhere(_resolve(project, database), job)
     warnings += [
-        "{}: captured, not sent: only the project, its functions and workflows are saved from here".format(call)
+        f"{call}: captured, not sent: only the project, its functions and workflows are saved from here"
         for call in sorted(set(database.captured))
     ]
     result["checks"] = check(job, result, database)
@@ -44,26 +52,27 @@ def load(job, database, watcher):
     for text in warnings:
         watcher.warn(text)
     _write(job.folder, result)
-    return result
 
 
-def _name(job, document, found):
+def _name(job: Job, document: Json, found: Optional[str]) -> str:
     """What the project is called: project.yaml's name, else what the repository declares, else the repository's."""
     written = (document.get("metadata") or {}).get("name")
     if written and job.project.name and written != job.project.name:
         raise ProjectError(
-            "{} calls the project {!r}, .gitops.yaml calls it {!r}".format(found, written, job.project.name),
+            f"{found} calls the project {written!r}, .gitops.yaml calls it {job.project.name!r}",
             "Remove the name from one of them",
         )
-    if written or job.project.name:
-        return written or job.project.name
+    if written:
+        return str(written)
+    if job.project.name:
+        return job.project.name
     name = re.sub(r"[^a-z0-9]+", "-", job.project.repository_name.lower()).strip("-")[:63].strip("-")
     if not PROJECT_NAME.match(name):
         raise ProjectError("the project has no name", "Set metadata.name in project.yaml")
     return name
 
 
-def _load(job, name):
+def _load(job: Job, name: str) -> Any:
     import mlrun
 
     before = _project_files()
@@ -71,15 +80,11 @@ def _load(job, name):
         return mlrun.load_project(
             context="./", name=name, save=False, parameters=job.setup_parameters, allow_cross_project=False
         )
-    except FileNotFoundError as exc:
-        raise ProjectError(
-            "{} is named, but there is no such file".format(exc.filename or exc), "Commit the file or mend its path"
-        ) from exc
     finally:
         _restore(before)
 
 
-def _project_files():
+def _project_files() -> dict[str, bytes]:
     files = {}
     for path in glob.glob(project_file.PATTERN):
         with open(path, "rb") as file:
@@ -87,7 +92,7 @@ def _project_files():
     return files
 
 
-def _restore(before):
+def _restore(before: dict[str, bytes]) -> None:
     """Undo `project.save()` and `project.export()` of the setup code: what is in Git is what counts."""
     for path in glob.glob(project_file.PATTERN):
         if path not in before:
@@ -97,13 +102,11 @@ def _restore(before):
             file.write(content)
 
 
-def _settle(job, project, name):
+def _settle(job: Job, project: Any, name: str) -> None:
     """Name, source and owner as they may be saved."""
     if job.project.name and project.metadata.name != job.project.name:
         raise ProjectError(
-            "project_setup.py calls the project {!r}, .gitops.yaml calls it {!r}".format(
-                project.metadata.name, job.project.name
-            )
+            f"project_setup.py calls the project {project.metadata.name!r}, .gitops.yaml calls it {job.project.name!r}"
         )
     project.metadata.name = project.metadata.name or name
     project.spec.repo = None
@@ -111,10 +114,8 @@ def _settle(job, project, name):
     project.spec.owner = None
 
 
-def _resolve(project, database):
-    functions = {}
-    for key in list(project.spec._function_definitions):
-        functions[key] = _function(project, key, database)
+def _resolve(project: Any, database: RunnerDB) -> Json:
+    functions = dict(_function(project, key, database) for key in list(project.spec._function_definitions))
     workflows = [_workflow(project, spec) for spec in project.spec.workflows]
     struct = plain(project.to_dict(), "project")
     struct.pop("status", None)
@@ -126,8 +127,17 @@ def _resolve(project, database):
     }
 
 
-def _function(project, key, database):
-    """The function as MLRun's sync would save it; one that the setup code made keeps what was set on it since."""
+def _anywhere(value: Any, job: Job) -> Any:
+    """`value` without any path of this checkout: the same commit is the same project wherever it was checked out."""
+    if isinstance(value, str) and value.startswith(os.path.join(job.source, "")):
+        return os.path.relpath(value, job.directory)
+    if isinstance(value, dict):
+        return {key: _anywhere(item, job) for key, item in value.items()}
+    return [_anywhere(item, job) for item in value] if isinstance(value, list) else value
+
+
+def _function(project: Any, key: str, database: RunnerDB) -> tuple[str, Json]:
+    """Name and function as MLRun's sync would save it; one that the setup code made keeps what was set on it since."""
     import mlrun.errors
     import mlrun.utils
 
@@ -141,12 +151,13 @@ def _function(project, key, database):
             "function {}: there is no file {!r}".format(key, getattr(missing, "filename", None) or str(exc)),
             "Commit the file or mend the function's url",
         ) from exc
-    function = objects[key if key in objects else mlrun.utils.normalize_name(key)]
+    key = key if key in objects else mlrun.utils.normalize_name(key)
+    function = objects[key]
     if function.spec.command and function.spec.build.source in (".", "./"):
         path = os.path.join(project.spec.get_code_path(), function.spec.command)
         if "://" not in path and not os.path.isfile(path):
             raise ProjectError(
-                "function {}: there is no file {!r}".format(key, os.path.normpath(path)),
+                f"function {key}: there is no file {os.path.normpath(path)!r}",
                 "Commit the file or mend the function's url",
             )
     function.spec.build.code_origin = None
@@ -154,29 +165,27 @@ def _function(project, key, database):
     function.save(versioned=False)
     tag = function.metadata.tag or "latest"
     struct = database.functions[project.metadata.name, function.metadata.name, tag]
-    return plain(struct, "function {}".format(key))
+    return key, plain(struct, f"function {key}")
 
 
-def _workflow(project, spec):
+def _workflow(project: Any, spec: Json) -> Json:
     name = spec["name"]
     schedule = spec.get("schedule")
     if schedule is not None and not isinstance(schedule, str):
         raise ProjectError(
-            "workflow {}: schedule is a {}".format(name, type(schedule).__name__),
+            f"workflow {name}: schedule is a {type(schedule).__name__}",
             "Write a crontab text of five fields, such as '0 2 * * 1-5'",
         )
     if schedule is not None and len(schedule.split()) != 5:
-        raise ProjectError(
-            "workflow {}: schedule {!r} has {} fields instead of five".format(name, schedule, len(schedule.split()))
-        )
+        raise ProjectError(f"workflow {name}: schedule {schedule!r} has {len(schedule.split())} fields instead of five")
     path = spec.get("path") or ""
     if not spec.get("code") and "://" not in path:
         file = project.spec._workflows[name].get_source_file(project.spec.get_code_path())
         if not os.path.isfile(file):
             raise ProjectError(
-                "workflow {}: there is no file {!r}".format(name, path), "Commit the file or mend the workflow's path"
+                f"workflow {name}: there is no file {path!r}", "Commit the file or mend the workflow's path"
             )
-    spec = plain(spec, "workflow {}".format(name))
+    spec = plain(spec, f"workflow {name}")
     return {
         "name": name,
         "engine": _engine(name, spec.get("engine")),
@@ -187,21 +196,21 @@ def _workflow(project, spec):
     }
 
 
-def _engine(name, engine):
+def _engine(name: str, engine: Optional[str]) -> str:
     """The engine that runs the steps; `remote` is what this service is."""
     inner = (engine or "kfp").partition(":")[2] if (engine or "").startswith("remote:") else engine or "kfp"
     if inner == "remote":
         inner = "kfp"
     if inner not in ("kfp", "local"):
-        raise ProjectError("workflow {}: there is no engine {!r}".format(name, engine), "Use kfp or local")
+        raise ProjectError(f"workflow {name}: there is no engine {engine!r}", "Use kfp or local")
     return inner
 
 
-def _write(folder, result):
+def _write(folder: str, result: Json) -> None:
     data = json.dumps(result, allow_nan=False, sort_keys=True).encode("ascii")
     if len(data) > RESULT_BYTES:
         raise ProjectError(
-            "the resolved project takes {} bytes, {} at most".format(len(data), RESULT_BYTES),
+            f"the resolved project takes {len(data)} bytes, {RESULT_BYTES} at most",
             "Function code is embedded in it; use with_repo for large files",
         )
     path = os.path.join(folder, RESULT)

@@ -1,9 +1,14 @@
 """A project from its resolved form, plain data: no file of the repository says anything here but code."""
 
+from __future__ import annotations
+
 import copy
+from typing import Any
+
+from .plain import Json
 
 
-def build(resolved):
+def build(resolved: Json) -> Any:
     """The MlrunProject that `resolved` describes, in the working directory, with exactly the functions it has."""
     import mlrun
 
@@ -16,7 +21,7 @@ def build(resolved):
     return project
 
 
-def make_current(project):
+def make_current(project: Any) -> None:
     """What `mlrun.get_current_project()` answers, and where names without a project belong."""
     import mlrun
 

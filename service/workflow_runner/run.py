@@ -4,26 +4,25 @@ The configuration is the job's, the files are the source's. MLRun's local engine
 written for Kubeflow calls its steps in order and hands results and artifacts on, which is what it would mean there.
 """
 
-import os
+from __future__ import annotations
 
-from .errors import ProjectError
+import os
+from typing import Any
+
+from .database import RunnerDB
+from .errors import ProjectError, WorkflowFailedError
+from .job import Job
 from .resolved import build, make_current
+from .steps import Watcher
 
 ARTIFACTS = "artifacts"
 
 
-class WorkflowFailed(Exception):
-    """MLRun said that the workflow failed; `error` is the description of what failed."""
-
-    def __init__(self, error):
-        super().__init__(error["message"])
-        self.error = error
-
-
-def run(job, database, watcher):
-    """The results by step. Raises what the workflow raised, and WorkflowFailed."""
+def run(job: Job, database: RunnerDB, watcher: Watcher) -> None:
+    """Run the job's workflow. Raises what the workflow raised, and WorkflowFailedError."""
     project = build(job.resolved)
     project.spec.set_workflow(job.workflow["name"], job.workflow)
+    database.name = project.metadata.name
     database.project = lambda name: build(job.resolved) if name == project.metadata.name else None
     make_current(project)
     status = project.run(
@@ -35,10 +34,9 @@ def run(job, database, watcher):
         dirty=True,
     )
     _verdict(job, status, watcher)
-    return watcher.results
 
 
-def _artifact_path(job, project):
+def _artifact_path(job: Job, project: Any) -> str:
     """Where artifacts go: where the project says, if that outlives the job's copy of the source."""
     import mlrun
 
@@ -48,20 +46,19 @@ def _artifact_path(job, project):
     return os.path.join(job.folder, ARTIFACTS)
 
 
-def _verdict(job, status, watcher):
+def _verdict(job: Job, status: Any, watcher: Watcher) -> None:
     """Raise what MLRun only notes: it never raises for a workflow that failed, and its command exits with 0."""
     if status is None:
         raise ProjectError("MLRun did not run the workflow and gave no reason")
     state = getattr(status.state, "value", status.state)
-    if state != "Succeeded":
-        of_step = type(status.exc).__name__ == "RunError" and watcher.failed
-        if status.exc is None or of_step:
-            failed = watcher.failed[-1] if watcher.failed else None
-            message = "the workflow ended in the state {}".format(state)
-            raise WorkflowFailed(failed or {"type": "WorkflowFailed", "message": message, "traceback": message})
-        raise status.exc
-    if watcher.failed:
-        if job.engine == "kfp":
-            raise WorkflowFailed(watcher.failed[0])
+    if state == "Succeeded":
+        if watcher.failed and job.engine == "kfp":
+            raise WorkflowFailedError(watcher.failed[0])
         for failed in watcher.failed:
-            watcher.warn("step {} failed, and the workflow went on: {}".format(failed["step"], failed["message"]))
+            watcher.warn(f"step {failed['step']} failed, and the workflow went on: {failed['message']}")
+        return
+    if watcher.failed and (status.exc is None or type(status.exc).__name__ == "RunError"):
+        raise WorkflowFailedError(watcher.failed[-1])
+    if status.exc is not None:
+        raise status.exc
+    raise ProjectError(f"MLRun ended the workflow in the state {state} and gave no reason")

@@ -6,32 +6,40 @@ parts of a Kubeflow step that a workflow may use: `after` any number of steps, a
 no meaning here and are passed over with a warning.
 """
 
-import logging
+from __future__ import annotations
 
-from .errors import Forked, describe
+import logging
+from typing import Any, Callable, Optional
+
+from .errors import ForkedError, describe
+from .events import Events
+from .plain import Json
 
 
 class Watcher:
     """Turns what RunnerDB is told into events, and remembers what the steps came to."""
 
-    def __init__(self, events, root):
-        self.results = {}
-        self.failed = []
+    def __init__(self, events: Events, root: str) -> None:
+        self.results: dict[str, Json] = {}
+        self.failed: list[Json] = []
         self._events = events
         self._root = root
-        self._error = None
-        self._names = {}
-        self._ended = set()
-        self._warned = set()
+        self._error: Optional[Json] = None
+        self._names: dict[str, tuple[str, str]] = {}
+        self._ended: set[str] = set()
+        self._warned: set[str] = set()
 
-    def step_started(self, uid, run):
+    def started(self) -> None:
+        self._events.emit("started")
+
+    def step_started(self, uid: str, run: Json) -> None:
         name = run.get("metadata", {}).get("name") or uid
         count = sum(1 for other, _ in self._names.values() if other == name) + 1
-        self._names[uid] = (name, name if count == 1 else "{}-{}".format(name, count))
+        self._names[uid] = (name, name if count == 1 else f"{name}-{count}")
         self._error = None
         self._events.emit("step.started", step=self._names[uid][1], uid=uid)
 
-    def step_finished(self, uid, run):
+    def step_finished(self, uid: str, run: Json) -> None:
         if uid in self._ended or uid not in self._names:
             return
         self._ended.add(uid)
@@ -48,7 +56,7 @@ class Watcher:
         self.failed.append(dict(error, step=step))
         self._events.emit("step.finished", step=step, uid=uid, state="failed", results=results, error=error)
 
-    def artifact(self, artifact):
+    def artifact(self, artifact: Json) -> None:
         metadata, spec = artifact.get("metadata", {}), artifact.get("spec", {})
         producer = (spec.get("producer") or {}).get("uri") or ""
         step = self._names.get(producer.rpartition("/")[2].partition("-")[0], (None, None))[1]
@@ -60,28 +68,28 @@ class Watcher:
             step=step,
         )
 
-    def raised(self, exc):
+    def raised(self, exc: BaseException) -> None:
         self._error = describe(exc, self._root)
 
-    def warn(self, text):
+    def warn(self, text: str) -> None:
         """Say `text` once."""
         if text not in self._warned:
             self._warned.add(text)
             self._events.emit("warning", text=text)
 
-    def only_parent(self):
+    def only_parent(self) -> None:
         if not self._events.ours:
-            raise Forked("a forked child must not run steps; leave it with os._exit")
+            raise ForkedError("a forked child must not run steps; leave it with os._exit")
 
 
 class _Listener(logging.Handler):
     """Sees a step's exception while MLRun logs it."""
 
-    def __init__(self, watcher):
+    def __init__(self, watcher: Watcher) -> None:
         super().__init__(logging.ERROR)
         self._watcher = watcher
 
-    def emit(self, record):
+    def emit(self, record: logging.LogRecord) -> None:
         import sys
 
         exc = sys.exc_info()[1]
@@ -89,7 +97,7 @@ class _Listener(logging.Handler):
             self._watcher.raised(exc)
 
 
-def install(watcher):
+def install(watcher: Watcher) -> None:
     """Watch the steps of this process, through MLRun's logger and the provider of its local launcher."""
     import mlrun.launcher.factory
     import mlrun.launcher.local
@@ -100,27 +108,25 @@ def install(watcher):
     logging.getLogger("mlrun").addHandler(_Listener(watcher))
     of_kubeflow = {name for name in dir(dsl.ContainerOp) if not name.startswith("_")}
 
-    class Step(mlrun.run.RunObject):
+    class Step(mlrun.run.RunObject):  # type: ignore[misc]  # mlrun is not typed
         """What a step hands back to the workflow."""
 
         @property
-        def after(self):
+        def after(self) -> Callable[..., Any]:
             return lambda *_steps: self
 
         @after.setter
-        def after(self, _one_step_only):
+        def after(self, _one_step_only: object) -> None:
             pass
 
-        def __getattr__(self, name):
+        def __getattr__(self, name: str) -> Any:
             if name not in of_kubeflow:
                 raise AttributeError("{!r} object has no attribute {!r}".format("RunObject", name))
-            watcher.warn(
-                "{}: .{}() is a setting of Kubernetes pods and is passed over here".format(self.metadata.name, name)
-            )
+            watcher.warn(f"{self.metadata.name}: .{name}() is a setting of Kubernetes pods and is passed over here")
             return lambda *_arguments, **_options: self
 
-    class Launcher(mlrun.launcher.local.ClientLocalLauncher):
-        def launch(self, *arguments, **options):
+    class Launcher(mlrun.launcher.local.ClientLocalLauncher):  # type: ignore[misc]
+        def launch(self, *arguments: Any, **options: Any) -> Any:
             watcher.only_parent()
             run = super().launch(*arguments, **options)
             if type(run) is mlrun.run.RunObject:

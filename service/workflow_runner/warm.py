@@ -11,6 +11,7 @@ and serves the next one; alone for a minute, it ends.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import gc
@@ -87,7 +88,8 @@ class _Parent:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         while True:
             wait = None if self.children else max(0.0, self.busy_at + IDLE_S - time.monotonic())
-            ready = select.select([self.listener, self.wake], [], [], wait)[0]
+            waiting: list[Any] = [self.listener, self.wake]
+            ready = select.select(waiting, [], [], wait)[0]
             if not ready and not self.children:
                 return
             if self.wake in ready:
@@ -161,11 +163,8 @@ def thread_names() -> list[str]:
     """The names of all threads the kernel knows; Python does not see those that libraries start."""
     names = []
     for task in os.listdir("/proc/self/task"):
-        try:
-            with open("/proc/self/task/{}/comm".format(task), encoding="utf-8", errors="replace") as file:
-                names.append(file.read().strip())
-        except OSError:
-            continue  # it ended meanwhile
+        with contextlib.suppress(OSError), open(f"/proc/self/task/{task}/comm", "rb") as file:  # it may have ended
+            names.append(file.read().decode(errors="replace").strip())
     return names
 
 
@@ -181,23 +180,23 @@ def _request(connection: socket.socket) -> dict[str, Any]:
             break
         data += more
         if len(data) > REQUEST_BYTES:
-            raise ValueError("the request is larger than {} bytes".format(REQUEST_BYTES))
+            raise ValueError(f"the request is larger than {REQUEST_BYTES} bytes")
     request = json.loads(data)
     if not isinstance(request, dict):
-        raise ValueError("the request must be an object")
+        raise ValueError("the request must be an object")  # noqa: TRY004 - the peer's mistake
     return request
 
 
 def _check(request: dict[str, Any]) -> None:
     for field in ("job", "log", "cwd"):
         if not isinstance(request.get(field), str) or not os.path.isabs(request[field]):
-            raise ValueError("{}: {!r} is not an absolute path".format(field, request.get(field)))
+            raise ValueError(f"{field}: {request.get(field)!r} is not an absolute path")
     environment = request.get("env")
     if not isinstance(environment, dict) or not all(isinstance(value, str) for value in environment.values()):
         raise ValueError("env: must be an object of texts")
     for field in ("uid", "processes"):
         if not isinstance(request.get(field), (int, type(None))):
-            raise ValueError("{}: {!r} is not a number".format(field, request[field]))
+            raise ValueError(f"{field}: {request[field]!r} is not a number")  # noqa: TRY004
 
 
 def _answer(connection: socket.socket, reply: dict[str, Any]) -> None:
@@ -206,10 +205,8 @@ def _answer(connection: socket.socket, reply: dict[str, Any]) -> None:
 
 
 def _send(connection: socket.socket, reply: dict[str, Any]) -> None:
-    try:
+    with contextlib.suppress(OSError):  # whoever asked is gone; the job's folder tells the next one
         connection.sendall(json.dumps(reply).encode() + b"\n")
-    except OSError:
-        pass  # whoever asked is gone; the job's folder tells the next one
 
 
 def _child(request: dict[str, Any], sockets: list[socket.socket], files: list[int]) -> None:
@@ -233,12 +230,12 @@ def _child(request: dict[str, Any], sockets: list[socket.socket], files: list[in
 
 def _job(path: str) -> int:
     from .execute import execute
-    from .job import BadJob, read
+    from .job import BadJobError, read
 
     try:
         job = read(path)
-    except BadJob as exc:
-        sys.stderr.write("{}: {}\n".format(path, exc))
+    except BadJobError as exc:
+        sys.stderr.write(f"{path}: {exc}\n")
         return 2
     return execute(job, warm=True)
 
