@@ -14,6 +14,7 @@ from fnmatch import translate
 from functools import lru_cache
 
 ANY = "**"
+_ONE = "*"
 
 
 def matches(pattern: str, name: str) -> bool:
@@ -22,17 +23,15 @@ def matches(pattern: str, name: str) -> bool:
 
 
 def matches_path(pattern: str, path: str) -> bool:
-    """As one line of .gitignore: without a `/` but at the end it matches at any depth, and a folder means all in it."""
-    pattern = pattern.rstrip("/") if pattern.endswith("/") else pattern
-    if "/" not in pattern:
-        pattern = f"{ANY}/{pattern}"
-    components = _components(pattern.removeprefix("/"))
+    """As one line of .gitignore: without a `/` before its end it matches at any depth; a folder means all that is in it."""
+    plain = pattern.removesuffix("/")
+    components = _components(plain.removeprefix("/") if "/" in plain else f"{ANY}/{plain}")
     parts = path.split("/")
-    return _match(components, parts) or _match((*components, _ONE, ANY), parts)
-
-
-# At least one more component.
-_ONE = "*"
+    folder = pattern.endswith("/")
+    if not folder and _match(components, parts):
+        return True
+    directly = not folder and components[-1] == _ONE  # `src/*`: what lies in src itself
+    return not directly and _match((*components, _ONE, ANY), parts)
 
 
 def _match(components: Sequence[str], parts: Sequence[str]) -> bool:
@@ -50,7 +49,9 @@ def _match(components: Sequence[str], parts: Sequence[str]) -> bool:
 
 
 def _components(pattern: str) -> tuple[str, ...]:
-    return tuple(pattern.split("/"))
+    """What stands between the slashes; at the end `**` means something, so at least one component."""
+    components = tuple(pattern.split("/"))
+    return (*components[:-1], _ONE, ANY) if components[-1] == ANY else components
 
 
 @lru_cache(maxsize=2048)

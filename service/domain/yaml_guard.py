@@ -190,7 +190,7 @@ def _scalar(node: ScalarNode) -> Any:
     if text in _WORDS:
         return _WORDS[text]
     if _INT.fullmatch(text):
-        if len(text) > _INT_DIGITS:
+        if len(text.lstrip("+-")) > _INT_DIGITS:
             raise _Refused(f"the number {text[:40]} is too large", _line(node), "write it in quotes")
         return int(text)
     if _FLOAT.fullmatch(text):

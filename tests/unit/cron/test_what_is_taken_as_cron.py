@@ -50,7 +50,9 @@ def test_what_cannot_be_is_refused_with_what_to_write(expression: str, said: str
     assert caught.value.mend
 
 
-@pytest.mark.parametrize("zone", ["", "Mars/Olympus", "../../etc/passwd", "/etc/localtime", "a\0b", "Europe", "x" * 300])
+@pytest.mark.parametrize(
+    "zone", ["", "Mars/Olympus", "../../etc/passwd", "/etc/localtime", "a\0b", "Europe", "x" * 300]
+)
 def test_an_unknown_time_zone_is_named(zone: str) -> None:
     with pytest.raises(CronError, match="time zone"):
         cron.parse("0 0 * * *", zone)
@@ -150,7 +152,9 @@ def test_years_of_missed_minutes_are_told_in_part_and_the_latest_fires() -> None
     st.integers(0, 4 * 86400),
     st.lists(st.integers(1, 86400), min_size=1, max_size=6),
 )
-def test_looking_often_or_seldom_no_due_time_is_lost_or_told_twice(expression: str, first: int, gaps: list[int]) -> None:
+def test_looking_often_or_seldom_no_due_time_is_lost_or_told_twice(
+    expression: str, first: int, gaps: list[int]
+) -> None:
     parsed = cron.parse(expression, "Europe/Berlin")
     begin = utc(2024, 3, 29).timestamp() + first
     told, until = [], begin
