@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 
+import hypothesis
 import pytest
 
 from tests.peers import present
@@ -22,6 +23,16 @@ os.environ |= {
 # Settings of a service that somebody runs here are not ours.
 for _name in [name for name in os.environ if name.startswith("GITOPS_")]:
     del os.environ[_name]
+
+# Examples are random for people and the same each time in CI, where a find would hit a change that did not cause it. How
+# long an example takes says something about the machine only.
+hypothesis.settings.register_profile(
+    "house",
+    deadline=None,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("house")
 
 _MISSING = "peer missing: "
 

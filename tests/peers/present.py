@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -39,17 +38,10 @@ def _postgres() -> Answer:
     return None if postgres_programs() else "initdb not found; apt-get install postgresql"
 
 
-def _container() -> Answer:
-    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
-    absent = [name for name in ("debootstrap", "podman", "runc") if not shutil.which(name, path=path)]
-    return f"{', '.join(absent)} not found; apt-get install {' '.join(absent)}" if absent else None
-
-
 # By the name of their marker. A peer is listed when a test uses it.
 PEERS: dict[str, Callable[[], Answer]] = {
     "runner": _runner,
     "postgres": _postgres,
-    "container": _container,
 }
 
 
