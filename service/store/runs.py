@@ -76,14 +76,11 @@ def add(connection: Connection, run: Run) -> tuple[Run, bool]:
     run = replace(run, declared_by=run.declared_by or run.sync)
     if _rows.add(connection, run):
         return run, True
-    c = table.c
-    same = [
-        c.id == run.id,
-        and_(c.sync == run.sync, c.project == run.project, c.workflow == run.workflow),
-        and_(c.schedule == run.schedule, c.due == run.due),
-        and_(c.project == run.project, c.request == run.request),
-    ]
-    there = _rows.first(connection, _rows.select().where(or_(*same)).order_by(c.id))
+    keys = [("id",), ("sync", "project", "workflow"), ("schedule", "due"), ("project", "request")]
+    # A key of which a part is not given is no key: two such runs are two.
+    whole = [key for key in keys if all(getattr(run, name) is not None for name in key)]
+    same = [and_(*(table.c[name] == getattr(run, name) for name in key)) for key in whole]
+    there = _rows.first(connection, _rows.select().where(or_(*same)).order_by(table.c.id))
     return known(there, f"run {run.id}, nor could it be added"), False
 
 

@@ -7,8 +7,10 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 import psycopg
@@ -17,7 +19,7 @@ from tests.peers.present import postgres_programs
 
 
 class Postgres:
-    """`with Postgres() as server:` and `server.new_database()` for each test."""
+    """`with Postgres() as server:` and `with server.database() as url:` for each test."""
 
     def __init__(self) -> None:
         programs = postgres_programs()
@@ -29,9 +31,11 @@ class Postgres:
         if self._user is not None:
             os.chown(self._root, self._user.pw_uid, self._user.pw_gid)
 
-    def __enter__(self) -> Postgres:
+    def __enter__(self) -> Self:
         try:
-            self._run("initdb", "-D", self._data, "-U", "tester", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+            self._run(
+                "initdb", "-D", self._data, "-U", "tester", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"
+            )
             self.start()
         except BaseException:
             shutil.rmtree(self._root, ignore_errors=True)
@@ -51,12 +55,20 @@ class Postgres:
         """At once, as a crash would."""
         self._run("pg_ctl", "-D", self._data, "-w", "-m", "immediate", "stop", check=False)
 
-    def new_database(self) -> str:
-        """The URL of a fresh, empty database."""
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """The URL of a fresh, empty database that is dropped afterwards, whoever is still connected."""
         name = f"t{uuid4().hex}"
-        with psycopg.connect(f"host={self._root} user=tester dbname=postgres", autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[arg-type]  # a literal of ours
-        return f"postgresql+psycopg://tester@/{name}?host={self._root}"
+        with self._administer() as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        try:
+            yield f"postgresql+psycopg://tester@/{name}?host={self._root}"
+        finally:
+            with self._administer() as connection:
+                connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _administer(self) -> psycopg.Connection:
+        return psycopg.connect(f"host={self._root} user=tester dbname=postgres", autocommit=True)
 
     @property
     def _data(self) -> str:

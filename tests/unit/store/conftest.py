@@ -20,17 +20,19 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def database_url(request: pytest.FixtureRequest) -> str | None:
+def database_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
     """None is SQLite in the data directory."""
     if request.param == "sqlite":
-        return None
+        yield None
+        return
     server: Postgres = request.getfixturevalue("postgres")
-    return server.new_database()
+    with server.database() as url:
+        yield url
 
 
 @pytest.fixture
 def settings(tmp_path: Path, database_url: str | None) -> Settings:
-    return Settings(data_dir=tmp_path / "data", store=StoreSettings(url=database_url))  # type: ignore[arg-type]  # pydantic makes it a secret
+    return Settings(data_dir=tmp_path / "data", store=StoreSettings(url=database_url))
 
 
 @pytest.fixture
@@ -38,6 +40,13 @@ def store(settings: Settings) -> Iterator[Store]:
     opened = open_store(settings)
     yield opened
     opened.close()
+
+
+@pytest.fixture(params=[pytest.param("postgres", marks=pytest.mark.postgres)])
+def postgres_settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
+    server: Postgres = request.getfixturevalue("postgres")
+    with server.database() as url:
+        yield Settings(data_dir=tmp_path / "data", store=StoreSettings(url=url))
 
 
 @pytest.fixture
