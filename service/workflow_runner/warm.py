@@ -32,6 +32,8 @@ IDLE_S = 60.0
 # A client that connects sends its line at once.
 REQUEST_S = 5.0
 REQUEST_BYTES = 1024 * 1024
+# A limit that Linux ignores; by its number the launcher knows all processes of a job.
+RLIMIT_LOCKS = 10
 
 # Libraries start their threads when they are imported: BLAS its pool, Arrow's allocator its sweeper.
 SINGLE_THREADED = {
@@ -194,7 +196,7 @@ def _check(request: dict[str, Any]) -> None:
     environment = request.get("env")
     if not isinstance(environment, dict) or not all(isinstance(value, str) for value in environment.values()):
         raise ValueError("env: must be an object of texts")
-    for field in ("uid", "processes"):
+    for field in ("uid", "processes", "tag"):
         if not isinstance(request.get(field), (int, type(None))):
             raise ValueError(f"{field}: {request[field]!r} is not a number")  # noqa: TRY004
 
@@ -252,6 +254,8 @@ def _become(request: dict[str, Any]) -> None:
         hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
         most = request["processes"] if hard == resource.RLIM_INFINITY else min(request["processes"], hard)
         resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
+    if request.get("tag"):
+        resource.setrlimit(RLIMIT_LOCKS, (request["tag"], request["tag"]))
     uid = request.get("uid")
     if uid is not None and uid != os.geteuid():
         os.setgroups([])
