@@ -13,7 +13,7 @@ from service.domain.diff import looks_secret
 
 def configure_log(level: int = logging.INFO) -> None:
     """For structlog and for the standard library's loggers (flask, granian, apscheduler) alike."""
-    shared = [
+    shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
@@ -40,8 +40,8 @@ def configure_log(level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for quiet in ("alembic", "apscheduler", "httpcore", "httpx"):  # the last two log whole URLs, which may be secrets
+        logging.getLogger(quiet).setLevel(logging.WARNING)
 
 
 def _mask(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import structlog
 from sqlalchemy import Connection
 
@@ -25,22 +27,21 @@ REF_GONE_AFTER_S = 60.0
 
 
 def step(rooms: Rooms, held: Held) -> float | None:
+    hinted_before = {hint.id for hint in _open(rooms, held.key)}
     repository = rooms.repository(held.key)
     if repository is None:
-        rooms.store.write(
-            lambda conn: _answer_all(rooms, conn, held.key, Outcome.IGNORED, "not in the settings any more")
-        )
+        reason = "the repository is not in the settings any more"
+        rooms.store.write(lambda conn: _answer_all(rooms, conn, held.key, hinted_before, Outcome.IGNORED, reason))
         return None
-    hinted_before = {hint.id for hint in _open(rooms, repository)}
     try:
         tips = rooms.source.fetch(repository)
     except SourceError as error:
-        _record_failure(rooms, repository, error, attempt=held.claim.attempts + 1)
+        _record_failure(rooms, repository, error, attempt=held.claim.attempts + 1, hinted=hinted_before)
         if error.retry:
             raise
         return None
     held.check()
-    hints = _open(rooms, repository)
+    hints = _open(rooms, repository.name)
     with rooms.store.read() as conn:
         known = repositories.tips(conn, repository.name)
     for ref, tip in tips.refs.items():
@@ -52,9 +53,9 @@ def step(rooms: Rooms, held: Held) -> float | None:
     return _follow_missing(rooms, repository, tips, known)
 
 
-def _open(rooms: Rooms, repository: Repository) -> list[Delivery]:
+def _open(rooms: Rooms, repository: str) -> list[Delivery]:
     with rooms.store.read() as conn:
-        return deliveries.open_for(conn, repository.name)
+        return deliveries.open_for(conn, repository)
 
 
 def _record_success(rooms: Rooms, conn: Connection, repository: Repository, tips: Tips, gone: list[Delivery]) -> None:
@@ -65,24 +66,32 @@ def _record_success(rooms: Rooms, conn: Connection, repository: Repository, tips
         deliveries.set_outcome(conn, hint.id, Outcome.DELETED, reason, now=now)
 
 
-def _record_failure(rooms: Rooms, repository: Repository, error: SourceError, *, attempt: int) -> None:
-    """The repository shows the error at once; deliveries wait for a few more attempts before they are told."""
+def _record_failure(
+    rooms: Rooms, repository: Repository, error: SourceError, *, attempt: int, hinted: Collection[str]
+) -> None:
+    """The repository shows the error at once; deliveries wait for a few more attempts before they are told.
+
+    Only those that were there before this fetch began: a later one is answered by the fetch that it asked for.
+    """
     final = not error.retry or attempt >= limits.FETCH_ATTEMPTS
 
     def change(conn: Connection) -> None:
         now = rooms.store.now()
         first = repositories.record_error(conn, repository.name, url=repository.url, error=str(error), now=now)
         if final:
-            _answer_all(rooms, conn, repository.name, Outcome.FAILED, str(error))
+            _answer_all(rooms, conn, repository.name, hinted, Outcome.FAILED, str(error))
         if first:
             news.of_repository(rooms, conn, Topic.SYNC_FAILED, repository.name, error, occurrence=str(int(now)))
 
     rooms.store.write(change)
 
 
-def _answer_all(rooms: Rooms, conn: Connection, repository: str, outcome: Outcome, reason: str) -> None:
+def _answer_all(
+    rooms: Rooms, conn: Connection, repository: str, hinted: Collection[str], outcome: Outcome, reason: str
+) -> None:
     for hint in deliveries.open_for(conn, repository):
-        deliveries.set_outcome(conn, hint.id, outcome, reason, now=rooms.store.now())
+        if hint.id in hinted:
+            deliveries.set_outcome(conn, hint.id, outcome, reason, now=rooms.store.now())
 
 
 def _follow_missing(rooms: Rooms, repository: Repository, tips: Tips, known: dict[str, str]) -> float | None:

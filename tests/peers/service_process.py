@@ -1,0 +1,167 @@
+"""The service as its users run it: a process of its own, killed and started again like by a supervisor."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+_READY_S = 60.0
+_SERVE = "import sys, pathlib; from service.app import serve; from service.settings import load_settings; serve(load_settings(pathlib.Path(sys.argv[1])))"
+_ROOT = Path(__file__).parents[2]
+
+
+class ServiceProcess:
+    """`config` is what config.yaml holds, but for the port, which is chosen once and kept over restarts."""
+
+    def __init__(self, folder: Path, config: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.data_dir = folder / "data"
+        self.config = folder / "config.json"
+        document = {"data_dir": str(self.data_dir), **config}
+        document["server"] = {"port": self.port, **document.get("server", {})}
+        self.config.write_text(json.dumps(document))
+        self.log = folder / "service.log"
+        self.http = httpx.Client(base_url=self.url, timeout=10, trust_env=False)
+        self._environment = {**os.environ, **(environment or {})}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Self:
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _SERVE, str(self.config)],
+                cwd=_ROOT,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        return self
+
+    def wait_ready(self) -> Self:
+        wait_for(self.ready, _READY_S, f"the service to be ready; its log ends:\n{self.tail()}")
+        return self
+
+    def ready(self) -> bool:
+        try:
+            return self.http.get("/readyz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def master(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def workers(self) -> list[int]:
+        """The master's children (granian has a resource tracker beside its worker; it is no worker)."""
+        children = Path(f"/proc/{self.master}/task/{self.master}/children")
+        try:
+            pids = [int(pid) for pid in children.read_text().split()]
+        except OSError:
+            return []
+        return [pid for pid in pids if b"resource_tracker" not in _cmdline(pid)]
+
+    def kill(self, *, master: bool = False, worker: bool = False) -> None:
+        """kill -9, as the kernel does it to whom it likes."""
+        victims = (self.workers() if worker else []) + ([self.master] if master else [])
+        for pid in victims:
+            _signal(pid, signal.SIGKILL)
+        if master and self._process is not None:
+            self._process.wait()
+
+    def keep_alive(self) -> None:
+        """What a supervisor does."""
+        if not self.alive():
+            self.start()
+
+    def tail(self, size: int = 4000) -> str:
+        return self.log.read_text(errors="replace")[-size:] if self.log.exists() else ""
+
+    def get(self, path: str, **query: str | int) -> Any:
+        """An answer of the API, asked again while the service is down."""
+        deadline = time.monotonic() + _READY_S
+        while True:
+            try:
+                answer = self.http.get(f"/api/v1{path}", params=query)
+                if answer.status_code != 503:
+                    answer.raise_for_status()
+                    return answer.json()
+            except httpx.TransportError:
+                pass
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{path} was not answered; the service's log ends:\n{self.tail()}")
+            self.keep_alive()
+            time.sleep(0.05)
+
+    def all(self, path: str, **query: str | int) -> list[Any]:
+        """Every item of a list."""
+        items: list[Any] = []
+        cursor: str | None = None
+        while True:
+            page = self.get(path, limit=500, **query, **({"cursor": cursor} if cursor else {}))
+            items += page["items"]
+            cursor = page["next"]
+            if not cursor:
+                return items
+
+    def stop(self) -> None:
+        self.http.close()
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.kill(master=True, worker=True)
+
+    def __enter__(self) -> Self:
+        return self.start().wait_ready()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def wait_for(condition: Callable[[], object], seconds: float, what: str | Callable[[], str]) -> None:
+    """Poll until `condition` holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds:.0f} s for {what if isinstance(what, str) else what()}")
+        time.sleep(0.05)
+
+
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+
+
+def _cmdline(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
