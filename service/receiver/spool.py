@@ -6,6 +6,7 @@ it was parsed. A file whose delivery never came to be is swept away by the next 
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 import zlib
@@ -14,6 +15,8 @@ from pathlib import Path
 
 from service import limits
 from service.errors import StoreUnavailable
+
+log = logging.getLogger(__name__)
 
 _ENDING = ".body.z"
 _PIECE = 1 * limits.MIB
@@ -50,7 +53,11 @@ class Spool:
         return body if packed.eof else None
 
     def remove(self, name: str) -> None:
-        (self._folder / name).unlink(missing_ok=True)
+        """What can't be removed now is swept away by the next start."""
+        try:
+            (self._folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("the spooled body %s was not removed: %s", name, error)
 
     def sweep(self, wanted: Callable[[str], bool]) -> int:
         """Remove the old files whose delivery is not `wanted` any more; returns how many."""

@@ -40,7 +40,7 @@ HOSTILE = [
     (objects(limits.WEBHOOK_JSON_DEPTH), "GitHub's push is nested too deeply"),
     (nested(500_000), "GitHub's push is nested too deeply"),
     (WHOLE[:-1] + b', "deep": ' + b"[" * 1_000_000, "GitHub's push is nested too deeply"),
-    (WHOLE[:-1] + b', "deep": ' + b'{"a":[' * 500_000, "GitHub's push is nested too deeply"),
+    (WHOLE[:-1] + b', "deep": ' + b'{"a":[' * 150_000, "GitHub's push is nested too deeply"),
     (b"[" * 1_000_000, "GitHub's push is nested too deeply"),
     (without("push", "repository"), "GitHub's push is not as documented: Object missing required field `repository`"),
     (without("push", "after"), "GitHub's push is not as documented: Object missing required field `after`"),
