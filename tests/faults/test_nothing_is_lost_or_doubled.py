@@ -27,8 +27,8 @@ CRASH_POINTS = (
 )
 
 
-def test_pushes_survive_kills_of_every_process(tmp_path: Path, faults: int) -> None:
-    team = Team(tmp_path, seed=faults)
+def test_pushes_survive_kills_of_every_process(open_path: Path, faults: int) -> None:
+    team = Team(open_path, seed=faults)
     try:
         team.service.start().wait_ready()
         team.push()
