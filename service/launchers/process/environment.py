@@ -21,21 +21,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import uv
-
 from service.errors import GitopsError, RunnerEnvironmentError
 from service.launchers.process.interpreter import Interpreter, find_python, for_runner
+from service.launchers.process.packages import Progress, of_service
 from service.launchers.process.places import cache_dir, runner_user
 from service.settings import Settings, load_settings
 
 # MLRun version → the Python it runs on, and its lock.
 RUNNER_LOCKS = {"1.9.2": ("3.9", "runner-1.9.2.txt")}
 _REQUIREMENTS = Path(__file__).resolve().parents[3] / "requirements"
-_INSTALL_S = 1800.0
 _CHECK_S = 120.0
 _CHECK = "import kfp, mlrun; print(mlrun.__version__, kfp.__version__)"
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +52,14 @@ def ensure_environment(settings: Settings, progress: Progress = lambda _: None) 
     version = settings.mlrun.version
     wanted, lock = _row(version)
     interpreter = for_runner(settings, find_python(settings, wanted))
-    key = _key(lock.read_bytes(), interpreter.version.encode(), platform.machine().encode())
-    environment = RunnerEnvironment(_root(settings, f"{version}-{key}") / "bin" / "python", key, version)
+    key = key_of(lock.read_bytes(), interpreter.version.encode(), platform.machine().encode())
+    environment = RunnerEnvironment(root_of(settings, f"{version}-{key}") / "bin" / "python", key, version)
     build_once(environment, progress, lambda: _build(settings, environment, interpreter, lock, progress))
     return environment
+
+
+def lock_of(version: str) -> Path:
+    return _row(version)[1]
 
 
 def _row(version: str) -> tuple[str, Path]:
@@ -74,11 +74,11 @@ def _row(version: str) -> tuple[str, Path]:
     return wanted, lock
 
 
-def _key(*parts: bytes) -> str:
+def key_of(*parts: bytes) -> str:
     return hashlib.sha256(b"\0".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:16]
 
 
-def _root(settings: Settings, name: str) -> Path:
+def root_of(settings: Settings, name: str) -> Path:
     environments = cache_dir(settings) / "environments"
     environments.mkdir(mode=0o755, exist_ok=True)
     return environments / name
@@ -112,51 +112,14 @@ def _build(
 ) -> None:
     begun = time.monotonic()
     progress(f"installing the runner environment of MLRun {environment.mlrun_version} on {interpreter.path}")
-    run_uv(["venv", "--no-project", "--python", str(interpreter.path), str(environment.root)], progress)
-    run_uv(
-        [
-            *("pip", "sync", "--require-hashes", "--compile-bytecode"),
-            *("--python", str(environment.python), str(lock)),
-        ],
-        progress,
+    uv = of_service(progress)
+    uv.run("venv", "--no-project", "--python", str(interpreter.path), str(environment.root))
+    uv.run(
+        *("pip", "sync", "--require-hashes", "--compile-bytecode"),
+        *("--python", str(environment.python), str(lock)),
     )
     versions = _check(settings, environment)
     progress(f"the runner environment is ready after {time.monotonic() - begun:.0f} s: {versions}")
-
-
-def run_uv(
-    arguments: list[str], progress: Progress, *, environment: dict[str, str] | None = None, user: int | None = None
-) -> None:
-    """Run uv, its lines as progress. Raises RunnerEnvironmentError with uv's words."""
-    if environment is None:
-        # uv takes the index from there; no secret of the service is for the packages it builds.
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("GITOPS_")}
-    lines: list[str] = []
-    with subprocess.Popen(
-        [uv.find_uv_bin(), *arguments, "--color", "never", "--no-progress"],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        umask=0o022,  # every user reads it
-        cwd="/",
-        user=user,
-        group=user,
-        extra_groups=None if user is None else [],
-    ) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            lines.append(line)
-            if not line.startswith((" ", "+", "-")) and line.strip():
-                progress(line.strip())
-    if process.returncode != 0:
-        raise RunnerEnvironmentError(
-            f"uv {' '.join(arguments[:2])} failed with exit code {process.returncode}",
-            mend="Look at uv's words; is the package index reachable from here (UV_DEFAULT_INDEX)? It is tried again",
-            detail="".join(lines[-40:]),
-        )
 
 
 def _check(settings: Settings, environment: RunnerEnvironment) -> str:

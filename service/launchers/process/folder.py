@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from service.errors import LaunchFailed
 from service.faults import point
 from service.launchers import EndReason, Job, Life
 from service.launchers.process.keeper import layout
+from service.launchers.process.keeper.processes import new_tag
 from service.launchers.process.places import hand_over
 from service.launchers.process.supply import Supplies
 
@@ -94,10 +95,14 @@ class Folder:
         self.path.mkdir(mode=0o700, exist_ok=True)
         self.path.chmod(0o700 if self.user is None else 0o711)
 
-    def prepare(self, job: Job, supplies: Supplies, warm: Mapping[str, Any] | None) -> None:
-        """Everything that the start needs, durable. `start.json` is the last: with it, the job can be started."""
+    def prepare(self, job: Job, supply: Callable[[Path], tuple[Supplies, Path | str]]) -> None:
+        """Everything that the start needs, durable. `start.json` is the last: with it, the job can be started.
+
+        `supply` is asked with the job's source, for what to start with and for a warm parent, or why there is none.
+        """
         self._make_inner()
         self._fetch_source(job)
+        supplies, warm = supply(self.source)
         document = {
             **job.payload,
             "version": 1,
@@ -120,7 +125,9 @@ class Folder:
             "grace_s": limits.CANCEL_GRACE_S,
             "log_bytes": limits.RUN_LOG_BYTES,
             "processes": limits.RUN_PROCESSES,
-            "warm": dict(warm) if warm else None,
+            "tag": new_tag(),
+            "warm": str(warm) if isinstance(warm, Path) else None,
+            "cold": warm if isinstance(warm, str) else "",
         }
         layout.write_document(self.path / layout.START, order)
 
@@ -135,7 +142,7 @@ class Folder:
             "USER": "mlrun-gitops",
             "LOGNAME": "mlrun-gitops",
             **job.environment,
-            layout.MARKER: job.id,
+            "GITOPS_JOB": job.id,
         }
 
     def _make_inner(self) -> None:
@@ -146,6 +153,7 @@ class Folder:
         self.inner.mkdir(mode=0o700)
         for name in (layout.ARTIFACTS, "home", "tmp"):
             (self.inner / name).mkdir(mode=0o700)
+        (self.inner / layout.EVENTS).touch(mode=0o600)
         os.mkfifo(self.inner / layout.OUTPUT, 0o600)
         if self.user is not None:
             os.chown(self.inner / layout.OUTPUT, self.user, self.user)

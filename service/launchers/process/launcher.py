@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+import structlog
 
 from service import limits
 from service.errors import LaunchFailed, LoadFailed
@@ -14,8 +17,11 @@ from service.launchers.process import reading
 from service.launchers.process.folder import Folder, reap
 from service.launchers.process.keeper import layout
 from service.launchers.process.places import runner_user, runs_dir
-from service.launchers.process.supply import EnvironmentSupply, Supply
+from service.launchers.process.supply import EnvironmentSupply, Supplies, Supply
+from service.launchers.process.warm import WarmParents
 from service.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 _LOOK_S = 0.04  # between two looks at the files of followed jobs: a few stat calls each
 _KEEPER_LOOK_S = 1.0  # between two looks whether a job lost its keeper
@@ -27,17 +33,23 @@ class ProcessLauncher:
     name = "process"
 
     def __init__(self, settings: Settings, supply: Supply | None = None) -> None:
-        self._supply = supply or EnvironmentSupply(settings)
+        self._supply = supply or EnvironmentSupply(settings, lambda line: log.info("runner environment", said=line))
         self._user = runner_user(settings)
         self._runs = runs_dir(settings)
+        self._warm = WarmParents(self._runs, self._user) if settings.launcher.warm else None
 
     @property
     def fingerprint(self) -> str:
-        return self._supply.fingerprint
+        return self._supply.standard().key
 
     def prepare(self) -> None:
-        """Install the runner environment now and not with the first job. Raises RunnerEnvironmentError."""
-        _ = self.fingerprint
+        """What the first job would wait for: install the runner environment, warm a parent up.
+
+        Raises RunnerEnvironmentError. The service does well to call it in a thread when it starts.
+        """
+        supplies = self._supply.standard()
+        if self._warm is not None:
+            self._warm.warm_up(supplies)
 
     def ensure(self, job: Job) -> None:
         folder = self._folder(job.id)
@@ -46,9 +58,12 @@ class ProcessLauncher:
         if folder.cancelled and not folder.prepared:
             folder.cancel(EndReason.CANCELLED)
             return
-        supplies = None if folder.begun else self._supply(job)
-        if not folder.keep(lambda: folder.prepare(job, supplies or self._supply(job), None)):
+        if not folder.keep(lambda: folder.prepare(job, lambda source: self._supplies(job, source))):
             raise LaunchFailed(f"job {job.id} could not be started", detail=self.logs(job.id).text[-4000:])
+
+    def _supplies(self, job: Job, source: Path) -> tuple[Supplies, Path | str]:
+        supplies = self._supply.for_job(job, source)
+        return supplies, self._warm.offer(job, supplies) if self._warm else ""
 
     def observe(self, positions: Mapping[str, int], timeout_s: float) -> list[Observation]:
         """News are events and ends. With the time up and no news: every job as it stands."""
@@ -93,6 +108,8 @@ class ProcessLauncher:
         self._folder(job).clean()
 
     def close(self) -> None:
+        if self._warm is not None:
+            self._warm.close()
         reap()
 
     def _folder(self, job: str) -> Folder:

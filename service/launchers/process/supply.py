@@ -8,29 +8,31 @@ from pathlib import Path
 from typing import Protocol
 
 from service.launchers import Job
-from service.launchers.process.environment import Progress, RunnerEnvironment, ensure_environment
+from service.launchers.process.environment import RunnerEnvironment, ensure_environment
+from service.launchers.process.packages import Progress
 from service.launchers.process.places import cache_dir
+from service.launchers.process.requirements import ensure_layer
 from service.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Supplies:
-    """`python program job.json` runs a job. `key` names what a warm parent has imported; None: always start cold,
-    for the reason `cold`.
-    """
+    """`python program job.json` runs a job. `key` names all of it; `cold` says why no warm parent can have it."""
 
     python: Path
     program: Path
-    key: str | None = None
+    key: str
     cold: str = ""
 
 
 class Supply(Protocol):
-    @property
-    def fingerprint(self) -> str: ...
+    """Both raise RunnerEnvironmentError."""
 
-    def __call__(self, job: Job) -> Supplies:
-        """Raises RunnerEnvironmentError."""
+    def standard(self) -> Supplies:
+        """What jobs without wishes of their own get."""
+
+    def for_job(self, job: Job, source: Path) -> Supplies:
+        """What `job` gets, whose files are in `source`."""
 
 
 class EnvironmentSupply:
@@ -42,16 +44,20 @@ class EnvironmentSupply:
         self._lock = threading.Lock()
         self._made: tuple[RunnerEnvironment, Path] | None = None
 
-    def __call__(self, job: Job) -> Supplies:  # noqa: ARG002
-        environment, program = self._prepare()
-        return Supplies(python=environment.python, program=program, key=self.fingerprint)
+    def standard(self) -> Supplies:
+        environment, program = self._make()
+        return Supplies(python=environment.python, program=program, key=f"{environment.key}-{program.stem}")
 
-    @property
-    def fingerprint(self) -> str:
-        environment, program = self._prepare()
-        return f"{environment.key}-{program.stem}"
+    def for_job(self, job: Job, source: Path) -> Supplies:
+        if job.requirements_file is None:
+            return self.standard()
+        environment, program = self._make()
+        layer = ensure_layer(self._settings, environment, source, job.requirements_file, self._progress)
+        return Supplies(
+            python=layer.python, program=program, key=f"{layer.key}-{program.stem}", cold="it brings requirements"
+        )
 
-    def _prepare(self) -> tuple[RunnerEnvironment, Path]:
+    def _make(self) -> tuple[RunnerEnvironment, Path]:
         """Install what is missing; once it is there, this costs two looks at the disk."""
         from service.launchers.pack import pack
 

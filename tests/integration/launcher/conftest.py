@@ -8,6 +8,7 @@ import sys
 import tempfile
 import textwrap
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,6 @@ sys.exit(1 if error else 0)
 class StandIn:
     """Supplies a Python that the runner's user can run, and the program above."""
 
-    fingerprint = "stand-in"
-
     def __init__(self, settings: Settings, at: Path) -> None:
         at.mkdir(mode=0o755)
         parts = at / "parts"
@@ -61,8 +60,11 @@ class StandIn:
         self.program.write_text(PROGRAM, encoding="utf-8")
         self.python = _python(settings)
 
-    def __call__(self, job: Job) -> Supplies:
-        return Supplies(python=self.python, program=self.program)
+    def standard(self) -> Supplies:
+        return Supplies(python=self.python, program=self.program, key="stand-in", cold="a stand-in has no warm parent")
+
+    def for_job(self, job: Job, source: Path) -> Supplies:
+        return self.standard()
 
 
 def _python(settings: Settings) -> Path:
@@ -88,7 +90,7 @@ class Bench:
         environment = more.pop("environment", {})
         source: Callable[[Path], object] = more.pop("source", _checkout)
         job = Job(
-            id=f"job-{len(self.jobs)}",
+            id=f"job-{uuid.uuid4().hex[:12]}",  # the machine's other jobs are not ours
             kind=JobKind.RUN,
             source=source,
             payload={"code": textwrap.dedent(code), "project": {"path": "."}, **more},
@@ -165,7 +167,7 @@ def ground() -> Iterator[Path]:
 
 def settings_on(ground: Path, user: int) -> Settings:
     """Jobs run as `user`; 0, which no configuration may say, is the service's own user also for root."""
-    launcher = LauncherSettings(runs_dir=ground / "runs", cache_dir=ground / "cache")
+    launcher = LauncherSettings(runs_dir=ground / "runs", cache_dir=ground / "cache", warm=False)
     return Settings(data_dir=ground / "data", launcher=launcher.model_copy(update={"user": user}))
 
 

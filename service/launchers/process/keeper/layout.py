@@ -42,8 +42,10 @@ RESULT = "result.json"
 ARTIFACTS = "artifacts"
 OUTPUT = "log"
 
-# Every process of a job that was started by exec carries it; `processes.members` looks for it.
-MARKER = "GITOPS_JOB"
+# Where a warm parent lives: `<runs_dir>/.warm/<key>/`, of the runner's user.
+WARM = ".warm"
+SOCKET = "socket"
+SOCKET_LOCK = "socket.lock"  # the parent's own
 
 
 def write_document(path: Path, document: dict[str, Any], *, mode: int = 0o600, group: int = -1) -> None:

@@ -1,21 +1,27 @@
 """Which processes belong to a job, and ending them all.
 
 A process is a member when one of these holds: it descends from the keeper (which is a subreaper: what a job
-double-forks comes back to it) or from the runner; it is in the runner's session; its environment carries the job's
-marker; it has the job's liveness file or output open. A pid is never trusted by itself: it comes with the
-time its process started, and a signal goes through a pidfd opened before that was checked.
+double-forks comes back to it) or from the runner; it is in the runner's session; it carries the job's tag. The tag is
+a number in the one resource limit that means nothing to Linux (RLIMIT_LOCKS, since 2.4): whatever a process does
+(fork, exec, setsid, close its files, empty its environment), its limits go with it, and can't be raised again.
+
+A pid is never trusted by itself: it comes with the time its process started, and a signal goes through a
+pidfd opened before that was checked.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import resource
+import secrets
 import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 _PR_SET_CHILD_SUBREAPER = 36
+_RLIMIT_LOCKS = 10  # the same on every architecture; Python has no name for it
 _END_S = 20.0
 _QUIET_LOOKS = 3
 
@@ -34,8 +40,7 @@ class Process:
 class Kin:
     """What makes a process a member of a job."""
 
-    marker: bytes  # GITOPS_JOB=<id>
-    files: tuple[str, ...]  # absolute paths only this job's processes have open
+    tag: int
     user: int
 
 
@@ -90,22 +95,26 @@ def members(kin: Kin, roots: tuple[Process, ...] = ()) -> list[Process]:
 
 
 def _is_kin(process: Process, kin: Kin) -> bool:
-    if process.user != kin.user or process.pid == os.getpid():
+    if process.user != kin.user:
         return False
     try:
-        proc = Path(f"/proc/{process.pid}")
-        if kin.marker in (proc / "environ").read_bytes().split(b"\0"):
-            return True
-        return any(_target(entry) in kin.files for entry in (proc / "fd").iterdir())
+        limits = Path(f"/proc/{process.pid}/limits").read_bytes()
     except OSError:
         return False
+    line = next((line for line in limits.splitlines() if line.startswith(b"Max file locks")), b"")
+    return str(kin.tag).encode() in line.split()
 
 
-def _target(link: Path) -> str:
-    try:
-        return str(link.readlink())
-    except OSError:
-        return ""
+def new_tag() -> int:
+    """A number that no other job has, and that may be set here: we could be part of a job ourselves."""
+    _, hard = resource.getrlimit(_RLIMIT_LOCKS)
+    most = 1 << 62 if hard == resource.RLIM_INFINITY else hard
+    return 1 + secrets.randbelow(most)
+
+
+def put_on(tag: int) -> None:
+    """Tag this process and all that will descend from it."""
+    resource.setrlimit(_RLIMIT_LOCKS, (tag, tag))
 
 
 def send(process: Process, number: signal.Signals) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import select
 import signal
+import stat
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 from . import layout, processes
-from .output import Output, open_log, say
+from .output import Output, open_log, say, write_fully
 from .start import Order, Runner, start_cold
+from .warm import Cold, start_warm
 
 _LOOK_S = 0.1  # how soon a cancellation is seen
 
@@ -23,8 +27,7 @@ class Keeper:
         self.order = Order.of(layout.read_document(job / layout.START) or {})
         self.user = os.getuid() if self.order.user is None else self.order.user
         self.kin = processes.Kin(
-            marker=f"{layout.MARKER}={self.order.id}".encode(),
-            files=(str(self.folder / layout.ALIVE), str(self.folder / layout.OUTPUT)),
+            tag=self.order.tag,
             user=self.user,
         )
         self.reason: str | None = None  # why we end it
@@ -49,13 +52,25 @@ class Keeper:
 
     def start(self) -> bool:
         self.mark_started()
-        try:
-            self.runner = start_cold(self.order, self.folder / layout.OUTPUT)
-        except (OSError, ValueError) as error:
-            self.say(f"could not be started: {error}")
-            return False
+        cold = self.order.cold
+        if self.order.warm:
+            try:
+                self.runner = start_warm(self.order, self.job, self.unwanted)
+            except Cold as error:
+                cold = str(error)
+        if self.runner is None:
+            if cold:
+                self.warn(f"started cold: {cold}")
+            try:
+                self.runner = start_cold(self.order, self.folder / layout.OUTPUT)
+            except (OSError, ValueError) as error:
+                self.say(f"could not be started: {error}")
+                return False
         self.root(self.runner.process)
         return True
+
+    def unwanted(self) -> str | None:
+        return self.cancelled() or ("timed-out" if _clock() >= self.deadline else None)
 
     def root(self, process: processes.Process) -> None:
         self.roots = (process,)
@@ -63,13 +78,23 @@ class Keeper:
             self.job / layout.PROCESS, {"pid": process.pid, "start_time": process.start_time, "boot": _boot()}
         )
 
+    def claimer(self) -> processes.Process | None:
+        """Who claimed the job, while it holds the liveness lock: then the pid it wrote is its own still."""
+        if not self.claimed() or not self.held():
+            return None
+        try:
+            process = processes.look(int((self.folder / layout.CLAIMED).read_bytes()[:20]))
+        except (OSError, ValueError):
+            return None
+        return process if process and process.user == self.user and process.session == process.pid else None
+
     def adopt(self, recorded: processes.Process | None, found: list[processes.Process]) -> None:
         """A former keeper was killed; its deadline goes on."""
         started = layout.read_document(self.job / layout.STARTED) or {}
         begun = started["clock"] if started.get("boot") == _boot() else _clock()
         self.deadline = begun + self.order.timeout_s
         leaders = sorted((p for p in found if p.pid == p.session), key=lambda p: p.start_time)
-        root = recorded or next(iter(leaders or found), None)
+        root = recorded or self.claimer() or next(iter(leaders or found), None)
         self.roots = (root,) if root else ()
 
     def recorded(self) -> processes.Process | None:
@@ -90,6 +115,22 @@ class Keeper:
         except OSError as error:
             self.say(f"its output is lost: {error}")
             output = None
+        self.follow(output)
+        while not self.reason and (other := self.claimer()):
+            # A warm start whose answer was lost, and a cold one after it that found the job claimed.
+            if self.runner:
+                self.runner.code()
+                self.runner = None
+            self.root(other)
+            self.follow(output)
+        code = self.finish()
+        if output:
+            output.drain()
+            output.close()
+        self.end(*self.verdict(code))
+
+    def follow(self, output: Output | None) -> None:
+        """Until the runner ended, by itself or because its time is over."""
         handle = self.open_root()
         poll = select.poll()
         for fd in (output.fd if output else None, handle):
@@ -101,17 +142,14 @@ class Keeper:
             if output:
                 output.pump()
             processes.reap(self.child())
-            self.reason = self.reason or self.cancelled() or ("timed-out" if _clock() >= self.deadline else None)
+            self.reason = self.reason or self.unwanted()
             if self.reason and term_at is None:
                 term_at = _clock()
                 self.terminate()
             elif term_at is not None and _clock() >= term_at + self.order.grace_s:
                 break
-        code = self.finish()
-        if output:
-            output.drain()
-            output.close()
-        self.end(*self.verdict(code))
+        if handle is not None:
+            os.close(handle)
 
     def open_root(self) -> int | None:
         try:
@@ -142,7 +180,7 @@ class Keeper:
 
     def child(self) -> int | None:
         """The runner's pid where it is our child, whose exit code is not `reap`'s to take."""
-        return self.runner.process.pid if self.runner else None
+        return self.runner.process.pid if self.runner and self.runner.ours else None
 
     def verdict(self, code: int | None) -> tuple[str | None, int | None]:
         if self.reason:
@@ -181,6 +219,18 @@ class Keeper:
         finally:
             os.close(file)
         return False
+
+    def warn(self, text: str) -> None:
+        """An event of ours, before the runner's first; written only to a file that is the runner's own."""
+        event = {"event": "warning", "at": datetime.now(UTC).isoformat().replace("+00:00", "Z"), "text": text}
+        try:
+            file = os.open(self.folder / layout.EVENTS, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:
+            return
+        status = os.fstat(file)
+        if stat.S_ISREG(status.st_mode) and status.st_uid == self.user and status.st_nlink == 1:
+            write_fully(file, json.dumps(event).encode() + b"\n")
+        os.close(file)
 
     def say(self, text: str) -> None:
         try:

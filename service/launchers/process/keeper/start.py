@@ -1,4 +1,4 @@
-"""Starting the runner's process, once: by exec in the runner environment, as the runner's user."""
+"""Starting the runner's process by exec in the runner environment, as the runner's user."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .processes import Process, look
+from .processes import Process, look, put_on
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,9 @@ class Order:
     grace_s: float
     log_bytes: int
     processes: int
-    warm: dict[str, Any] | None
+    tag: int
+    warm: str | None  # the folder of a warm parent
+    cold: str  # why there is none, where it is worth telling
 
     @staticmethod
     def of(document: dict[str, Any]) -> Order:
@@ -35,10 +37,11 @@ class Order:
 
 @dataclass
 class Runner:
-    """A started runner. `code` asks for its exit code once it ended; None when nobody can know it."""
+    """A started runner. `code` waits for its end and tells its exit code; None when nobody can know it."""
 
     process: Process
     code: Callable[[], int | None]
+    ours: bool  # our child, whose exit code is `code`'s to take
 
 
 def start_cold(order: Order, output: Path) -> Runner:
@@ -46,6 +49,7 @@ def start_cold(order: Order, output: Path) -> Runner:
     out = os.open(output, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
 
     def limit() -> None:
+        put_on(order.tag)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         if order.user is not None:  # the count is the user's, and the service's own user runs more than jobs
             _, hard = resource.getrlimit(resource.RLIMIT_NPROC)
@@ -69,7 +73,9 @@ def start_cold(order: Order, output: Path) -> Runner:
         )
     finally:
         os.close(out)
-    process = look(child.pid)
-    if process is None:  # it has ended already; its zombie keeps the pid ours until `code` is asked
-        process = Process(child.pid, os.getpid(), child.pid, child.pid, 0, order.user or 0)
-    return Runner(process, child.wait)
+    return Runner(started(child.pid), child.wait, ours=True)
+
+
+def started(pid: int) -> Process:
+    """A process that leads its session; when it has ended already, what is known of it."""
+    return look(pid) or Process(pid, os.getpid(), pid, pid, 0, os.getuid())

@@ -1,0 +1,90 @@
+"""uv, as the one who installs: whose user, with which environment, what it says."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import uv
+
+from service.errors import RunnerEnvironmentError
+from service.launchers.process.places import cache_dir, reachable, runner_user
+from service.settings import Settings
+
+Progress = Callable[[str], None]
+
+# Where uv finds packages, and by which way, is the operator's to say.
+_OF_UV = re.compile(r"^(UV_\w+|SSL_CERT_\w+|\w+_PROXY|\w+_proxy)$")
+_UNREACHABLE = "Look at uv's words; is the package index reachable from here (UV_DEFAULT_INDEX)? It is tried again"
+# What uv says of every venv, which is no news.
+_NO_NEWS = (" ", "+", "-", "~", "Activate with", "Using ")
+
+
+@dataclass(frozen=True, slots=True)
+class Uv:
+    binary: Path
+    environment: Mapping[str, str]
+    user: int | None
+    progress: Progress
+
+    def run(self, *arguments: str, mend: str = _UNREACHABLE) -> None:
+        """Raises RunnerEnvironmentError with uv's words and `mend`."""
+        lines: list[str] = []
+        with subprocess.Popen(
+            [str(self.binary), *arguments, "--color", "never", "--no-progress"],
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            umask=0o022,  # every user reads what is installed
+            cwd="/",
+            user=self.user,
+            group=self.user,
+            extra_groups=None if self.user is None else [],
+        ) as process:
+            assert process.stderr is not None
+            for line in process.stderr:
+                lines.append(line)
+                if line.strip() and not line.startswith(_NO_NEWS):
+                    self.progress(line.strip())
+        if process.returncode != 0:
+            raise RunnerEnvironmentError(
+                f"uv {' '.join(arguments[:2])} failed with exit code {process.returncode}",
+                mend=mend,
+                detail="".join(lines[-40:]),
+            )
+
+
+def of_service(progress: Progress) -> Uv:
+    """For our own lock. No secret of the service is for the packages that are built then."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GITOPS_")}
+    return Uv(Path(uv.find_uv_bin()), environment, None, progress)
+
+
+def of_runner(settings: Settings, home: Path, progress: Progress) -> Uv:
+    """For what a repository asks for: as the runner's user, with an environment made from nothing."""
+    user = runner_user(settings)
+    environment = {name: value for name, value in os.environ.items() if _OF_UV.match(name)}
+    environment |= {"PATH": os.defpath, "HOME": str(home), "LANG": "C.UTF-8"}
+    return Uv(_reachable_uv(settings, user), environment, user, progress)
+
+
+def _reachable_uv(settings: Settings, user: int | None) -> Path:
+    binary = Path(uv.find_uv_bin()).resolve()
+    if user is None or reachable(binary.parent, user):
+        return binary
+    status = binary.stat()
+    copy = cache_dir(settings) / f"uv-{status.st_size}-{status.st_mtime_ns}"
+    if not copy.exists():
+        partial = copy.with_name(f".{copy.name}.{os.getpid()}")
+        shutil.copyfile(binary, partial)
+        partial.chmod(0o755)
+        partial.replace(copy)
+    return copy
