@@ -79,8 +79,6 @@ def _plain(resolved: Resolved | None) -> dict[str, Any]:
 
 
 def _walk(before: Any, after: Any, path: tuple[str, ...]) -> Iterator[Change]:
-    if before == after and type(before) is type(after):
-        return
     if isinstance(before, dict) and isinstance(after, dict):
         for key in sorted(before.keys() | after.keys()):
             yield from _walk(before.get(key, _ABSENT), after.get(key, _ABSENT), (*path, _quoted(key)))
@@ -88,8 +86,17 @@ def _walk(before: Any, after: Any, path: tuple[str, ...]) -> Iterator[Change]:
     if (left := _by_name(before)) is not None and (right := _by_name(after)) is not None:
         yield from _walk_named(left, right, path)
         return
+    if _same(before, after):
+        return
     action = Action.CREATE if before is _ABSENT else Action.REMOVE if after is _ABSENT else Action.CHANGE
     yield Change(path=_dotted(path), action=action, before=_display(before, path), after=_display(after, path))
+
+
+def _same(before: Any, after: Any) -> bool:
+    """As a revision's hash sees it: 1 and true are two things."""
+    if before is _ABSENT or after is _ABSENT:
+        return False
+    return msgspec.json.encode(before, order="sorted") == msgspec.json.encode(after, order="sorted")
 
 
 def _walk_named(before: dict[str, Any], after: dict[str, Any], path: tuple[str, ...]) -> Iterator[Change]:

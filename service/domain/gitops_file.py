@@ -47,6 +47,8 @@ def parse(text: str | bytes) -> tuple[Declaration, ...]:
     """The projects of a `.gitops.yaml`, in its order. Raises GitopsFileError and nothing else."""
     document = yaml_guard.read(text, name=FILE, error=GitopsFileError)
     top = _At(document.value, (), document.lines)
+    if document.value is None:
+        top.fail("is empty", f"begin it with version: {VERSION}, or delete it")
     top.only("version", "projects")
     if (version := top.key("version")).value != VERSION or isinstance(version.value, bool):
         version.wrong("is not a version we know", mend=f"write version: {VERSION}")
