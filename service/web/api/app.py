@@ -53,6 +53,7 @@ def make_app(name: str = "service.web") -> OpenAPI:
             description="GitOps for MLRun projects. Lists page by `limit` and `cursor`; errors are RFC 9457 problem+json.",
         ),
         security_schemes={"token": {"type": "http", "scheme": "bearer"}},
+        operation_id_callback=lambda *, name, path, method: name,  # noqa: ARG005 - the route's function names it
         validation_error_status=int(HTTPStatus.BAD_REQUEST),
         validation_error_model=Problem,
         validation_error_callback=_not_understood,
@@ -96,7 +97,10 @@ def document(app: OpenAPI) -> dict[str, Any]:
 def _not_understood(error: ValidationError) -> Response:
     """A 400 that lists what is wrong; values are left out, since who knows what they are."""
     wrong = [
-        {"where": ".".join(str(part) for part in e["loc"]) or "the body", "what": e["msg"]}
+        {
+            "where": ".".join(str(part) for part in e["loc"]) or "the body",
+            "what": e["msg"].removeprefix("Value error, "),
+        }
         for e in error.errors(include_url=False, include_input=False, include_context=False)
     ]
     first = f"{wrong[0]['where']}: {wrong[0]['what']}" if wrong else ""

@@ -7,6 +7,7 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from sqlalchemy import Connection
 
+from service import limits
 from service.store import deliveries, syncs
 from service.store.deliveries import Delivery
 from service.store.syncs import Sync
@@ -51,7 +52,11 @@ def add(api: APIBlueprint, desk: Desk) -> None:
 
 
 def syncs_of(conn: Connection, delivery: Delivery) -> list[Sync]:
-    """A push leads to the syncs of its own commit; a request that names no commit to those that were made for it."""
-    if delivery.repository is None or delivery.ref is None or delivery.after is None:
+    """The syncs of the pushed commit, and those that were made when the delivery got its outcome, oldest first."""
+    if delivery.repository is None or delivery.ref is None:
         return []
-    return syncs.for_commit(conn, delivery.repository, delivery.ref, delivery.after)
+    pushed = syncs.for_commit(conn, delivery.repository, delivery.ref, delivery.after) if delivery.after else []
+    # One transaction, one time: it answers the delivery and makes the syncs.
+    latest, _ = syncs.page(conn, repository=delivery.repository, ref=delivery.ref, limit=limits.PAGE_MAX)
+    answered = [sync for sync in latest if sync.created_at == delivery.outcome_at]
+    return sorted({sync.id: sync for sync in (*pushed, *answered)}.values(), key=lambda sync: sync.id)
