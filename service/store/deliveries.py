@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from service import limits
 from service.domain.states import DeliveryState, Outcome
@@ -43,6 +43,15 @@ class Delivery:
 _rows = Rows(table, Delivery, json=["headers"], clip=["pusher", "event", "forge_id"], heavy=["body"])
 
 
+# Asked once a delivery: made once.
+_same = (
+    _rows.select()
+    .where(table.c.hook == bindparam("of_hook"), table.c.forge_id == bindparam("of_id"))
+    .order_by(table.c.id)
+    .limit(1)
+)
+
+
 def add(connection: Connection, delivery: Delivery) -> bool:
     """False when this id is there already."""
     return _rows.add(connection, delivery)
@@ -59,8 +68,8 @@ def find(connection: Connection, delivery_id: str) -> Delivery | None:
 
 def by_forge_id(connection: Connection, hook: str, forge_id: str) -> Delivery | None:
     """The first delivery that the forge sent under this id; a later one is labelled `duplicate`."""
-    same = (table.c.hook == hook, table.c.forge_id == _rows.value("forge_id", forge_id))
-    return _rows.first(connection, _rows.select().where(*same).order_by(table.c.id))
+    found = connection.execute(_same, {"of_hook": hook, "of_id": _rows.value("forge_id", forge_id)}).first()
+    return None if found is None else _rows.read(found)
 
 
 def page(

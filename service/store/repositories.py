@@ -85,7 +85,7 @@ def set_tip(connection: Connection, repository: str, ref: str, commit: str, *, n
     """The ref is there, at this commit."""
     values = _refs.values(Ref(repository=repository, ref=ref, commit=commit, seen_at=now))
     connection.execute(
-        insert(connection, refs_table)
+        insert(connection.dialect.name, refs_table)
         .values(values)
         .on_conflict_do_update(
             index_elements=[refs_table.c.repository, refs_table.c.ref],
@@ -113,7 +113,7 @@ def _is(repository: str, ref: str) -> tuple[Any, Any]:
 def _put(connection: Connection, name: str, **values: Any) -> None:
     plain = {column: _rows.value(column, value) for column, value in values.items()}
     connection.execute(
-        insert(connection, table)
+        insert(connection.dialect.name, table)
         .values(name=_rows.value("name", name), **plain)
         .on_conflict_do_update(index_elements=[table.c.name], set_=plain)
     )

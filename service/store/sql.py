@@ -7,6 +7,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from enum import StrEnum
+from functools import cache
 from typing import Any, Generic, TypeVar, cast
 
 import msgspec
@@ -17,6 +18,8 @@ from service import limits
 from service.errors import Malformed, NotFound
 
 T = TypeVar("T")
+
+_COUNTED = {"preserve_rowcount": True}
 
 
 class Rows(Generic[T]):
@@ -83,8 +86,12 @@ class Rows(Generic[T]):
 
     def add(self, connection: Connection, row: T) -> bool:
         """Insert; False when a row with the same key (any unique key) is there already."""
-        statement = insert(connection, self.table).values(self.values(row)).on_conflict_do_nothing()
-        return changed(connection, statement) == 1
+        statement = self._insert(connection.dialect.name)
+        return connection.execute(statement, self.values(row), execution_options=_COUNTED).rowcount == 1
+
+    @cache  # noqa: B019 - one a table, made at import; building a statement costs more than executing it
+    def _insert(self, dialect: str) -> sqlite.Insert:
+        return insert(dialect, self.table).on_conflict_do_nothing()
 
     def set(self, connection: Connection, where: Iterable[ColumnElement[bool]], **values: Any) -> int:
         """Update; returns the number of rows."""
@@ -128,16 +135,11 @@ def known(row: T | None, what: str) -> T:
     return row
 
 
-def insert(connection: Connection, table: Table) -> sqlite.Insert:
-    """An INSERT with ON CONFLICT of this database's dialect; both have the same methods."""
-    if connection.dialect.name == "sqlite":
+def insert(dialect: str, table: Table) -> sqlite.Insert:
+    """An INSERT that knows ON CONFLICT, in this database's dialect; both have the same methods."""
+    if dialect == "sqlite":
         return sqlite.insert(table)
     return cast(sqlite.Insert, postgresql.insert(table))
-
-
-def changed(connection: Connection, statement: sqlite.Insert) -> int:
-    """Execute an INSERT and return how many rows it wrote."""
-    return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
 
 
 def _reader(hint: Any, json: bool) -> Callable[[Any], Any] | None:

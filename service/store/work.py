@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, update
+from sqlalchemy.dialects.sqlite import Insert
 
 from service import limits
 from service.errors import LeaseLost
@@ -57,18 +59,21 @@ class Work:
 def want(connection: Connection, kind: str, key: str, *, now: float, not_before: float | None = None) -> None:
     """Ask for (kind, key), at once or from `not_before` on. Never postpones what was asked for earlier."""
     at = now if not_before is None else not_before
+    fresh = {"wanted": 1, "done": 0, "attempts": 0, "fence": 0, "claimed": 0}
+    connection.execute(_wish(connection.dialect.name), {"kind": kind, "key": key, "not_before": at, **fresh})
+    wake.note(connection)
+
+
+@cache
+def _wish(dialect: str) -> Insert:
+    statement = insert(dialect, work)
+    at = statement.excluded.not_before
     # While the present generation is being done, its not_before is spent: the next one starts with ours.
     waiting = and_(_open, or_(_row.owner.is_(None), _row.wanted > _row.claimed))
-    statement = (
-        insert(connection, work)
-        .values(kind=kind, key=key, wanted=1, done=0, not_before=at, attempts=0, fence=0, claimed=0)
-        .on_conflict_do_update(
-            index_elements=[_row.kind, _row.key],
-            set_={"wanted": _row.wanted + 1, "not_before": case((waiting, _earlier(at)), else_=at)},
-        )
+    return statement.on_conflict_do_update(
+        index_elements=[_row.kind, _row.key],
+        set_={"wanted": _row.wanted + 1, "not_before": case((waiting, _earlier(at)), else_=at)},
     )
-    connection.execute(statement)
-    wake.note(connection)
 
 
 def claim(
@@ -217,7 +222,7 @@ def _of(kinds: Collection[str]) -> ColumnElement[bool]:
     return _row.kind.in_(list(kinds))
 
 
-def _earlier(at: float) -> ColumnElement[float]:
+def _earlier(at: float | ColumnElement[float]) -> ColumnElement[float]:
     return case((_row.not_before < at, _row.not_before), else_=at)
 
 
