@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -46,7 +47,7 @@ def test_reading(served: Api, data: st.DataObject) -> None:
     _schedule(served)
     template, names = data.draw(st.sampled_from(operations(served, "get")))
     known = data.draw(st.dictionaries(st.sampled_from([*names, "cursor", "other"]), TEXT, max_size=4))
-    path = template.replace("{name}", data.draw(NAME)).replace("{id}", data.draw(NAME))
+    path = _path(template, data)
     known.pop("wait", None)
     honest(served.client.get(path, query_string=known))
 
@@ -59,7 +60,7 @@ NAME = st.sampled_from(["fraud", "r1", "x"]) | TEXT.filter(lambda t: "/" not in 
 def test_acting(served: Api, data: st.DataObject) -> None:
     _schedule(served)
     template, _ = data.draw(st.sampled_from(operations(served, "post")))
-    path = template.replace("{name}", data.draw(NAME)).replace("{id}", data.draw(NAME))
+    path = _path(template, data)
     body = data.draw(
         JSON | st.fixed_dictionaries({"workflow": TEXT, "arguments": JSON}) | st.fixed_dictionaries({"ref": TEXT})
     )
@@ -80,6 +81,10 @@ def test_a_cursor_that_somebody_made_up(served: Api, cursor: str, path: str) -> 
 @given(cursor=TEXT | st.floats().map(str) | st.floats().map(lambda f: f"{f}~x"))
 def test_a_cursor_of_numbers_that_somebody_made_up(served: Api, path: str, cursor: str) -> None:
     honest(served.client.get(f"/api/v1/{path.format(schedule=_schedule(served))}", query_string={"cursor": cursor}))
+
+
+def _path(template: str, data: st.DataObject) -> str:
+    return template.replace("{name}", quote(data.draw(NAME), safe="")).replace("{id}", quote(data.draw(NAME), safe=""))
 
 
 def _schedule(served: Api) -> str:
