@@ -17,10 +17,14 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+import structlog
+
 from service import limits
 from service.launchers import Job
 from service.launchers.process.keeper import layout
 from service.launchers.process.supply import Supplies
+
+log = structlog.get_logger(__name__)
 
 # Read by the interpreter and by libraries when they are imported, which a warm parent has done already.
 _AT_IMPORT = ("PYTHON", "OMP", "LD_", "MKL", "OPENBLAS", "BLIS", "NUMEXPR", "VECLIB", "MALLOC_", "JE_", "ARROW")
@@ -35,7 +39,7 @@ class WarmParents:
         self._home = runs_dir / layout.WARM
         self._user = user
         self._lock = threading.Lock()
-        self._started: list[subprocess.Popen[bytes]] = []
+        self._started: list[tuple[subprocess.Popen[bytes], int]] = []
         self._wanted: Supplies | None = None
         self._closed = threading.Event()
         self._asking: threading.Thread | None = None
@@ -71,33 +75,36 @@ class WarmParents:
         self._closed.set()
         if self._asking is not None:
             self._asking.join()
-        self._reap()
+        with self._lock:
+            self._reap()
+            for _, said in self._started:
+                os.close(said)
 
     def _start(self, folder: Path, supplies: Supplies) -> None:
         self._home.mkdir(mode=0o711, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
         if self._user is not None:
             os.chown(folder, self._user, self._user)
-        log = os.open(self._home / f"{folder.name}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        said = _fifo(self._home / f"{folder.name}.out")
         try:
-            self._started.append(
-                subprocess.Popen(
-                    # The socket's name is relative, because its path may have 107 bytes at most.
-                    [str(supplies.python), str(supplies.program), "--warm", layout.SOCKET],
-                    cwd=folder,
-                    env=_environment(supplies, folder),
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                    umask=0o077,
-                    user=self._user,
-                    group=self._user,
-                    extra_groups=None if self._user is None else [],
-                )
+            process = subprocess.Popen(
+                # The socket's name is relative, because its path may have 107 bytes at most.
+                [str(supplies.python), str(supplies.program), "--warm", layout.SOCKET],
+                cwd=folder,
+                env=_environment(supplies, folder),
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
+                umask=0o077,
+                user=self._user,
+                group=self._user,
+                extra_groups=None if self._user is None else [],
             )
-        finally:
-            os.close(log)
+        except OSError:
+            os.close(said)
+            raise
+        self._started.append((process, said))
 
     def _folder(self, supplies: Supplies) -> Path:
         return self._home / hashlib.sha256(supplies.key.encode()).hexdigest()[:16]
@@ -112,7 +119,32 @@ class WarmParents:
                 self.warm_up(wanted)
 
     def _reap(self) -> None:
-        self._started = [parent for parent in self._started if parent.poll() is None]
+        """Take the parents that ended; one that failed is worth a line in our log."""
+        for process, said in [one for one in self._started if one[0].poll() is not None]:
+            if process.returncode != 0:
+                log.warning("a warm parent failed", exit_code=process.returncode, said=_read(said)[-4000:])
+            self._started.remove((process, said))
+            os.close(said)
+
+
+def _fifo(path: Path) -> int:
+    """Where a parent prints: nothing that seeks, since its children print to a FIFO, and never closed at the other end,
+    since it outlives us.
+    """
+    path.unlink(missing_ok=True)
+    os.mkfifo(path, 0o600)
+    try:
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    finally:
+        path.unlink()
+
+
+def _read(fifo: int) -> str:
+    os.set_blocking(fifo, False)
+    try:
+        return os.read(fifo, 65536).decode("utf-8", "replace")
+    except BlockingIOError:
+        return ""
 
 
 def ping(folder: Path) -> Mapping[str, object] | None:

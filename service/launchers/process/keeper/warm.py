@@ -64,7 +64,7 @@ def _connect(folder: Path, stop: Callable[[], object]) -> socket.socket:
             if waited > _WAIT_S:
                 raise Cold(f"the warm parent was not ready after {_WAIT_S:.0f} s")
             if waited > _BIRTH_S and not _locked(folder / layout.SOCKET_LOCK):
-                raise Cold(f"the warm parent has ended; see {folder}/log")
+                raise Cold("the warm parent has ended; the service's log says why")
             time.sleep(0.05)
     finally:
         os.close(directory)
