@@ -43,8 +43,9 @@ _SQLITE_AWAY = frozenset(
         sqlite3.SQLITE_NOTADB,
     }
 )
-# Classes of SQLSTATE: connection, resources, operator's intervention, system error; cancelled statements are among them.
-_POSTGRES_AWAY = ("08", "53", "57", "58")
+# SQLSTATEs: connection, resources, operator's intervention (a cancelled statement too), system error; a server that
+# became a standby; a lock that was not had in time.
+_POSTGRES_AWAY = ("08", "53", "57", "58", "25006", "55P03")
 
 
 def sqlite_engines(path: Path) -> tuple[Engine, Engine]:

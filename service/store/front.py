@@ -187,7 +187,9 @@ class _Clock:
             with database.connect() as connection:
                 theirs = connection.execute(text("SELECT extract(epoch FROM clock_timestamp())::float8")).scalar_one()
         except DBAPIError as error:
-            raise unavailable(error) or error from error
+            if refusal := unavailable(error):
+                raise refusal from error
+            raise
         return float(theirs) - _passed()
 
 

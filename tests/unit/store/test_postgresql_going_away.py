@@ -1,0 +1,109 @@
+"""What only PostgreSQL can do to us: vanish and come back, and refuse two transactions that wait for each other."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, text
+
+from service.errors import StoreUnavailable
+from service.settings import Settings
+from service.settings import Store as StoreSettings
+from service.store import Store, deliveries, open_store, work
+from tests.peers.postgres import Postgres
+from tests.unit.store.rows import delivery
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+def postgres_store(postgres_settings: Settings) -> Iterator[Store]:
+    opened = open_store(postgres_settings)
+    yield opened
+    opened.close()
+
+
+@pytest.mark.faults
+def test_a_server_that_crashes_refuses_with_a_clear_word_and_is_used_again_when_it_is_back(tmp_path: Path) -> None:
+    with Postgres() as server, server.database() as url:
+        store = open_store(Settings(data_dir=tmp_path, store=StoreSettings(url=url)))
+        before, after = delivery(), delivery()
+        store.write(lambda conn: deliveries.add(conn, before))
+        server.stop()
+        with pytest.raises(StoreUnavailable, match="does not answer"):
+            store.write(lambda conn: deliveries.add(conn, delivery()))
+        with pytest.raises(StoreUnavailable, match="does not answer"), store.read() as conn:
+            deliveries.get(conn, before.id)
+        server.start()
+        store.write(lambda conn: deliveries.add(conn, after))
+        with store.read() as conn:
+            assert [row.id for row in deliveries.page(conn)[0]] == [after.id, before.id]
+        store.close()
+
+
+def test_changes_that_wait_for_each_other_both_happen(postgres_store: Store) -> None:
+    store = postgres_store
+    for key in ("a", "b"):
+        store.write(lambda conn, key=key: work.want(conn, "sync", key, now=1.0))  # type: ignore[misc]  # mypy: lambda default
+    both = threading.Barrier(2)
+    tries: list[str] = []
+
+    def change(conn: Connection, first: str, second: str) -> None:
+        tries.append(first)
+        work.want(conn, "sync", first, now=1.0)
+        if len(tries) <= 2:
+            both.wait(20)
+        work.want(conn, "sync", second, now=1.0)
+
+    with ThreadPoolExecutor(2) as pool:
+        one = pool.submit(store.write, lambda conn: change(conn, "a", "b"))
+        two = pool.submit(store.write, lambda conn: change(conn, "b", "a"))
+        one.result(30)
+        two.result(30)
+    assert len(tries) == 3, "one of them was rolled back and run again"
+    with store.read() as conn:
+        assert [(row.key, row.wanted) for row in work.waiting(conn)] == [("a", 3), ("b", 3)]
+
+
+def test_a_change_that_takes_too_long_is_cancelled_by_the_server(postgres_store: Store) -> None:
+    def change(conn: Connection) -> None:
+        conn.execute(text("SET LOCAL statement_timeout = 50"))
+        conn.execute(text("SELECT pg_sleep(30)"))
+
+    with pytest.raises(StoreUnavailable):
+        postgres_store.write(change)
+    assert postgres_store.write(lambda conn: deliveries.add(conn, delivery())) is True
+
+
+def test_work_that_another_process_wants_is_seen_within_seconds(postgres_settings: Settings) -> None:
+    mine, theirs = open_store(postgres_settings), open_store(postgres_settings)
+    mine.wait_for_work(0)
+    theirs.write(lambda conn: work.want(conn, "sync", "x", now=theirs.now()))
+    mine.wait_for_work(600)
+    with mine.read() as conn:
+        due = work.next_due(conn, ["sync"])
+    assert due is not None
+    assert due <= mine.now() + 1
+    mine.close()
+    theirs.close()
+
+
+def test_two_services_never_hold_the_same_work(postgres_settings: Settings) -> None:
+    stores = [open_store(postgres_settings) for _ in range(2)]
+    for number in range(40):
+        stores[0].write(lambda conn, n=number: work.want(conn, "sync", f"k{n}", now=1.0))  # type: ignore[misc]  # mypy: lambda default
+    taken: list[str] = []
+
+    def labour(store: Store) -> None:
+        while claim := store.write(lambda conn: work.claim(conn, ["sync"], owner="same", now=2.0, lease_s=60)):
+            taken.append(claim.key)
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(labour, stores * 3))
+    assert sorted(taken) == sorted(f"k{number}" for number in range(40))
+    for store in stores:
+        store.close()
