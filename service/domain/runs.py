@@ -112,7 +112,7 @@ def _apply(run: Progress, event: Mapping[str, Any], now: float) -> Progress:
 def _gone(run: Progress, seen: Seen, now: float) -> tuple[Progress, bool]:
     """The job is gone and has not said `finished`."""
     ended = run.cancel if run.cancel is not None and seen.ended == "cancelled" else seen.ended
-    asked = _asked(ended) or (_asked(run.cancel) if seen.life == "gone" else None)
+    asked = _asked(ended) or _asked(run.cancel)
     if asked is not None:
         return replace(run, state=asked, reason=_REASONS[asked], ended_at=now), False
     if run.state is RunState.RUNNING:
@@ -120,7 +120,8 @@ def _gone(run: Progress, seen: Seen, now: float) -> tuple[Progress, bool]:
         error = {"type": "Lost", "message": reason}
         return replace(run, state=RunState.LOST, reason=reason, error=error, ended_at=now), False
     if seen.life == "gone" and (seen.exit_code == _BAD_JOB or run.starts >= LAUNCH_STARTS):
-        reason = f"the runner ended before it began the run, {run.starts} times{_with_code(seen)}; its log says why"
+        times = "once" if run.starts == 1 else f"{run.starts} times"
+        reason = f"the runner ended before it began the run, {times}{_with_code(seen)}; its log says why"
         error = {"type": "NotStarted", "message": reason}
         return replace(run, state=RunState.FAILED, reason=reason, error=error, ended_at=now), False
     return replace(run, state=RunState.STARTING, reason="ended before it began; started again"), True

@@ -67,7 +67,7 @@ def relevant(declaration: Declaration, changed: Iterable[str]) -> tuple[str, ...
     return tuple(path for path in changed if _named(patterns, path, declaration.path))
 
 
-def should_sync(  # noqa: PLR0911  # a line a reason
+def should_sync(
     declaration: Declaration,
     *,
     cause: Cause,
@@ -93,7 +93,7 @@ def should_sync(  # noqa: PLR0911  # a line a reason
     return Decision(False, f"none of the {len(changed_paths)} changed files concerns this project")
 
 
-def should_run(  # noqa: PLR0911  # a line a reason
+def should_run(
     declaration: Declaration, *, cause: Cause, changed_paths: Sequence[str] | None, messages: Sequence[str]
 ) -> Decision:
     """Whether a sync may start runs at all; which ones is the plan's part."""

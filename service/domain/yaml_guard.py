@@ -44,7 +44,7 @@ class Document:
     lines: Mapping[Path, int]
 
 
-class _Refused(Exception):  # noqa: N818  # a step on the way to the caller's error
+class _Refused(Exception):
     def __init__(self, what: str, line: int | None = None, mend: str = "") -> None:
         super().__init__(what)
         self.what, self.line, self.mend = what, line, mend

@@ -29,7 +29,7 @@ from zoneinfo import ZoneInfo
 MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
 DAYS = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]
 BOUNDS = [(0, 59), (0, 23), (1, 31), (1, 12), (0, 7)]
-EPOCH = datetime(1970, 1, 1)
+EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # a clock on a wall
 THREE_HOURS = 3 * 60
 # minute of the wall clock since 1970, and its fields
 Wall = tuple[int, int, int, int, int, int]
@@ -112,6 +112,5 @@ def _number(text: str, low: int) -> int:
     return names.index(text) + low if text in names else int(text)
 
 
-def utc(*moment: int) -> datetime:
-    year, month, day, *rest = moment
-    return datetime(year, month, day, *rest, tzinfo=UTC)
+def utc(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> datetime:
+    return datetime(year, month, day, hour, minute, tzinfo=UTC)

@@ -94,9 +94,8 @@ def test_a_skipped_day_is_a_correction_and_not_made_up_for() -> None:
     assert parsed.next_after(utc(2011, 12, 1)) == utc(2012, 12, 29, 22)
 
 
-def local(*moment: int) -> datetime:
-    year, month, day, *rest = moment
-    return datetime(year, month, day, *rest)
+def local(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> datetime:
+    return datetime(year, month, day, hour, minute)  # noqa: DTZ001  # a clock on a wall
 
 
 def test_cronsim_still_does_what_we_correct() -> None:

@@ -11,7 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.domain.plan import Action, Cause, Inputs, Plan, ScheduleSpec, make_plan, render
-from service.domain.projects import Concurrency, Declaration, Resolved, RunOn, RunRule, ScheduleRule, Workflow, revision_id
+from service.domain.projects import (
+    Concurrency,
+    Declaration,
+    Resolved,
+    RunOn,
+    RunRule,
+    ScheduleRule,
+    Workflow,
+    revision_id,
+)
 from service.errors import PlanError
 from service.limits import PLAN_CHANGES
 from tests.unit.domain.resolved_projects import resolved
@@ -85,7 +94,9 @@ def situations(draw: st.DrawFn) -> Inputs:
         declared = tuple(rule for rule in declared if rule.workflow in found.workflows)
     named = {
         f"extra-{workflow}": ScheduleRule(workflow=workflow, cron="0 5 * * *")
-        for workflow in draw(st.lists(st.sampled_from(sorted(found.workflows)), max_size=1) if found.workflows else st.just([]))
+        for workflow in draw(
+            st.lists(st.sampled_from(sorted(found.workflows)), max_size=1) if found.workflows else st.just([])
+        )
     }
     return inputs(
         found,
@@ -127,7 +138,9 @@ def test_a_plan_is_consistent_and_says_why(given: Inputs) -> None:
     assert plan.runs or "run" in skipped(plan)
     assert all(run.reason and run.workflow in given.resolved.workflows for run in plan.runs)
     assert len(set(ran(plan))) == len(plan.runs)
-    assert {one.name for one in plan.schedules if one.before} == ({one.name for one in given.schedules} if plan.puts_in_force else set())
+    assert {one.name for one in plan.schedules if one.before} == (
+        {one.name for one in given.schedules} if plan.puts_in_force else set()
+    )
     assert all(one.after is None or one.after.workflow in given.resolved.workflows for one in plan.schedules)
     if given.ref.startswith("refs/tags/"):
         assert not plan.puts_in_force
@@ -166,7 +179,10 @@ def test_the_only_workflow_without_a_schedule_runs() -> None:
 @pytest.mark.parametrize(
     ("workflows", "why"),
     [
-        ([Workflow(name="main", schedule="0 1 * * *"), Workflow(name="train")], "the workflow main runs by its schedule"),
+        (
+            [Workflow(name="main", schedule="0 1 * * *"), Workflow(name="train")],
+            "the workflow main runs by its schedule",
+        ),
         ([Workflow(name="a"), Workflow(name="b")], "several workflows (a, b) and none is named main"),
         ([NIGHTLY], "every workflow runs by its schedule"),
         ([], "the project has no workflow"),
@@ -187,7 +203,9 @@ def test_a_ref_found_without_a_push_is_saved_and_scheduled_but_nothing_runs() ->
 
 
 def test_a_moved_ref_that_polling_found_is_like_a_push() -> None:
-    assert ran(make_plan(inputs(project(MAIN), in_force=project(MAIN), changed_paths=("a.py",), cause=Cause.FOUND))) == ["main"]
+    assert ran(
+        make_plan(inputs(project(MAIN), in_force=project(MAIN), changed_paths=("a.py",), cause=Cause.FOUND))
+    ) == ["main"]
 
 
 def test_changed_code_runs_also_where_the_revision_is_unchanged() -> None:
@@ -200,7 +218,9 @@ def test_changed_code_runs_also_where_the_revision_is_unchanged() -> None:
 
 def test_changes_outside_paths_run_nothing_but_the_configuration_is_saved() -> None:
     declared = Declaration(paths=("**", "!docs/**"))
-    plan = make_plan(inputs(project(MAIN, rows=2), declared, in_force=project(MAIN, rows=1), changed_paths=("docs/x.md",)))
+    plan = make_plan(
+        inputs(project(MAIN, rows=2), declared, in_force=project(MAIN, rows=1), changed_paths=("docs/x.md",))
+    )
     assert plan.save
     assert [change.path for change in plan.changes] == ["project.spec.params.rows"]
     assert plan.runs == ()
@@ -271,7 +291,12 @@ def test_schedules_are_created_changed_removed_and_kept() -> None:
     def spec(name: str, cron: str, workflow: str = "main") -> ScheduleSpec:
         return ScheduleSpec(name=name, workflow=workflow, cron=cron)
 
-    in_force = (spec("same", "0 1 * * *"), spec("moved", "0 1 * * *"), spec("gone", "0 1 * * *"), spec("old", "0 1 * * *", "old"))
+    in_force = (
+        spec("same", "0 1 * * *"),
+        spec("moved", "0 1 * * *"),
+        spec("gone", "0 1 * * *"),
+        spec("old", "0 1 * * *", "old"),
+    )
     declared = Declaration(
         schedules={name: ScheduleRule(workflow="main", cron=cron) for name, cron in
                    [("same", "0 1 * * *"), ("moved", "0 2 * * *"), ("new", "0 3 * * *")]}

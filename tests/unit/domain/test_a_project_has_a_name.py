@@ -16,7 +16,9 @@ MLRUN = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 NAMED = "kind: project\nmetadata:\n  name: fraud\nspec:\n  params: {a: !!python/tuple [1]}\n"
 
 
-def name(declaration: Declaration, text: str | None = None, ref: str = "refs/heads/main", repository: str = "repo") -> str:
+def name(
+    declaration: Declaration, text: str | None = None, ref: str = "refs/heads/main", repository: str = "repo"
+) -> str:
     return project_name.resolve(declaration, text, repository=repository, ref=ref)
 
 

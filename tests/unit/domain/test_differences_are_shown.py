@@ -121,7 +121,9 @@ def _replaced(value: Any) -> Any:
     return value.replace("hunter2hunter2", "swordfishswordfish") if isinstance(value, str) else value
 
 
-@pytest.mark.parametrize("key", ["password", "dbPassword", "API_KEY", "access-key", "private_key", "token", "MY_SECRET"])
+@pytest.mark.parametrize(
+    "key", ["password", "dbPassword", "API_KEY", "access-key", "private_key", "token", "MY_SECRET"]
+)
 def test_what_looks_secret(key: str) -> None:
     assert looks_secret(key)
     assert masked({key: "x"}) == {key: "***"}

@@ -153,7 +153,9 @@ scalars = (
 )  # fmt: skip
 shapes = st.recursive(
     scalars,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS) | st.text(max_size=4), inner, max_size=6),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS) | st.text(max_size=4), inner, max_size=6)
+    ),
     max_leaves=25,
 )
 
@@ -175,7 +177,9 @@ def test_a_damaged_file_is_understood_or_a_gitops_file_error(rng: random.Random,
     text = list(FULL)
     for _ in range(blows):
         at = rng.randrange(len(text))
-        text[at : at + rng.randrange(4)] = rng.choice(["", "x", ":", "\n", "{", "[", "&a ", "*a", "\t", "é", "'", "!", "\x00", "- "])
+        text[at : at + rng.randrange(4)] = rng.choice(
+            ["", "x", ":", "\n", "{", "[", "&a ", "*a", "\t", "é", "'", "!", "\x00", "- "]
+        )
     try:
         gitops_file.parse("".join(text))
     except GitopsFileError:

@@ -53,7 +53,12 @@ def test_without_a_known_branch_the_default_declaration_concerns_none() -> None:
         (".", ("**", "!docs/**", "docs/api.md"), ["docs/api.md", "docs/x.md"], ["docs/api.md"]),
         (".", ("*.py",), ["a.py", "src/b.py", "c.md"], ["a.py", "src/b.py"]),
         ("teams/a", ("**",), ["teams/a/x.py", "teams/ab/x.py", "teams/b/x.py", "x.py"], ["teams/a/x.py"]),
-        ("teams/a", ("**", "/shared/**"), ["shared/x.py", "teams/a/shared/y.py"], ["shared/x.py", "teams/a/shared/y.py"]),
+        (
+            "teams/a",
+            ("**", "/shared/**"),
+            ["shared/x.py", "teams/a/shared/y.py"],
+            ["shared/x.py", "teams/a/shared/y.py"],
+        ),
         ("teams/a", ("src/",), ["teams/a/src/x.py", "teams/a/y.py", "src/x.py"], ["teams/a/src/x.py"]),
         ("teams/a", ("**", "!/teams/a/docs/**"), ["teams/a/docs/x.md", "teams/a/x.py"], ["teams/a/x.py"]),
     ],
