@@ -131,6 +131,7 @@ class Source:
         _checkout.discard(part)
         part.mkdir()
         manifest = _checkout.look_through(git, commit)
+        _checkout.check_space(commit, part, manifest)
         with tempfile.TemporaryDirectory(dir=self._places.work) as work:
             _checkout.write(git, commit, part, Path(work) / "index")
         _checkout.check_symlinks(commit, part, manifest)
@@ -147,6 +148,7 @@ class Source:
         """Read a mirror; if it turns out to be broken, clone it anew and read once more."""
         _check_commit(commit)
         mirror = self._mirror(name)
+        seen = mirror.identity()
         try:
             try:
                 return action(mirror.git)
@@ -154,7 +156,7 @@ class Source:
                 repository = self._repositories.get(name)
                 if repository is None or not self._mends(mirror, commit, failed):
                     raise
-                mirror.renew(repository)
+                mirror.renew(repository, seen=seen)
                 return action(mirror.git)
         except NoGitError:
             raise no_git() from None

@@ -65,6 +65,16 @@ def look_through(git: Git, commit: str) -> Manifest:
     return manifest
 
 
+def check_space(commit: str, folder: Path, manifest: Manifest) -> None:
+    """Raises CheckoutFailed where the files would not fit: git itself would only say that it could not write one."""
+    disk = os.statvfs(folder)
+    if disk.f_bavail * disk.f_frsize < manifest.size or (disk.f_files and disk.f_favail < manifest.files):
+        raise CheckoutFailed(
+            f"Commit {commit[:12]} is not checked out: the disk is full",
+            mend=f"{manifest.files:,} files of {manifest.size // limits.MIB + 1:,} MiB need space at {folder.parent}",
+        )
+
+
 def write(git: Git, commit: str, into: Path, index: Path) -> None:
     """The files of `commit` into the empty folder `into`. `index` is a path where git may put its index."""
     git.run("read-tree", "--reset", "-u", commit, env=_places(into, index), guarded=True)
@@ -105,6 +115,8 @@ def _entries(listing: bytes) -> Iterator[tuple[Kind, int, str]]:
     for line in listing.split(b"\0")[:-1]:
         meta, _, path = line.partition(b"\t")
         mode, _, _, size = meta.split()
+        if size == b"BAD":
+            raise GitError("ls-tree", 0, f"error: missing object: the content of {path!r}")
         yield kind_of(mode.decode()), 0 if size == b"-" else int(size), path.decode("utf-8", "surrogateescape")
 
 

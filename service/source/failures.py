@@ -184,5 +184,10 @@ _BROKEN = re.compile(
 
 
 def looks_broken(failed: GitError) -> bool:
-    """True where git complains about the mirror itself, which a new clone mends."""
-    return failed.timed_out is None and _known(failed) is None and _BROKEN.search(failed.stderr) is not None
+    """True where git ended because of the mirror itself, which a new clone mends."""
+    return failed.timed_out is None and _known(failed) is None and complains(failed.stderr)
+
+
+def complains(stderr: str) -> bool:
+    """True where git complains about its own files, be it that it could go on."""
+    return _BROKEN.search(stderr) is not None

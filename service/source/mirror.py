@@ -3,7 +3,8 @@
 The lock is a `flock` on a file beside the mirror whose descriptor every writing git inherits. So as long as any of
 them lives, also one that a killed service left behind, nobody else writes; and whoever has the lock may remove stale
 `*.lock` files, for nobody can be at work behind them. A mirror holds nothing that can't be fetched again: one that is
-broken (a torn pack, an empty object after a power cut) is cloned anew beside and swapped.
+broken (a torn pack, an empty object after a power cut) is cloned anew beside and swapped. The lock file is empty
+unless somebody is at work, or was when it went wrong: then the next one clears up first.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from service.settings import Repository
 from service.source import tips
 from service.source.address import Address, parse_address
 from service.source.credentials import access
-from service.source.failures import looks_broken, not_a_repository, redact, unreachable
+from service.source.failures import complains, looks_broken, not_a_repository, redact, unreachable
 from service.source.git import Git, GitError, Output
 from service.source.tips import Tips
 
@@ -34,6 +35,7 @@ _REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", "+HEA*:re
 # No attribute of a repository changes what a checkout writes; info/attributes wins over every .gitattributes.
 _ATTRIBUTES = "* -text -eol -crlf -filter -ident -working-tree-encoding\n"
 _LOCK_POLL_S = 0.05
+_AT_WORK = b"at work\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +88,6 @@ class Mirror:
         self.git = Git(places.mirror(name), home=places.home, timeout_s=timeout_s)
         self._clone_timeout_s = clone_timeout_s
         self._thread_lock = threading.Lock()
-        # Whoever was here before may have been killed.
-        self._unclean = True
 
     def fetch(self, repository: Repository) -> Tips:
         """Bring branches and tags up to date. Raises RepositoryUnreachable, RepositoryEmpty."""
@@ -109,11 +109,22 @@ class Mirror:
             self._tidy(lock)
         return Tips(default, refs)
 
-    def renew(self, repository: Repository) -> None:
-        """Replace a broken (or missing) mirror by a new clone. Raises RepositoryUnreachable; the old one stays then."""
+    def renew(self, repository: Repository, *, seen: int | None) -> None:
+        """Replace a broken (or missing) mirror by a new clone, unless somebody did since it was `seen` (`identity`).
+
+        Raises RepositoryUnreachable; the old one stays then.
+        """
         address = parse_address(self.name, repository.url)
         with self._locked() as lock:
-            self._clone(repository, address, lock)
+            if self.identity() == seen:
+                self._clone(repository, address, lock)
+
+    def identity(self) -> int | None:
+        """Tells one clone from the next; None where there is none."""
+        try:
+            return self.git.git_dir.stat().st_ino
+        except FileNotFoundError:
+            return None
 
     def has(self, commit: str) -> bool:
         """Whether the commit can be read from the mirror."""
@@ -132,17 +143,14 @@ class Mirror:
         return True
 
     def _update(self, repository: Repository, address: Address, lock: int) -> None:
-        if self._unclean:
-            _remove_leftovers(self.git.git_dir)
-            self._unclean = False
         try:
-            self._fetch_into(self.git, repository, address, lock)
+            broken = complains(self._fetch_into(self.git, repository, address, lock).stderr)
         except GitError as failed:
-            self._unclean = True
-            if failed.timed_out is None and (looks_broken(failed) or not self.sound()):
-                self._clone(repository, address, lock)
-            else:
+            if failed.timed_out is not None or (self.sound() and not looks_broken(failed)):
                 raise unreachable(self.name, failed) from None
+            broken = True
+        if broken:
+            self._clone(repository, address, lock)
 
     def _clone(self, repository: Repository, address: Address, lock: int) -> None:
         """A new mirror, made beside and put in place when it is whole."""
@@ -164,20 +172,21 @@ class Mirror:
             self.git.git_dir.rename(old)
         stage.rename(self.git.git_dir)
         shutil.rmtree(old, ignore_errors=True)
-        self._unclean = False
 
-    def _fetch_into(self, git: Git, repository: Repository, address: Address, lock: int) -> None:
+    def _fetch_into(self, git: Git, repository: Repository, address: Address, lock: int) -> Output:
         arguments = (
             "fetch", "--prune", "--force", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
             "--no-recurse-submodules", "--no-progress", "--end-of-options", address.url, *_REFSPECS,
         )  # fmt: skip
         try:
-            self._ask(git, repository, address, lock, *arguments)
+            return self._ask(git, repository, address, lock, *arguments)
         except GitError as failed:
-            # A ref moved between the server's list and its pack.
-            if "not our ref" not in failed.stderr:
+            # A ref moved between the server's list and its pack, or a lock file lies there, behind which nobody can be.
+            if ".lock': File exists" in failed.stderr:
+                _remove_leftovers(git.git_dir)
+            elif "not our ref" not in failed.stderr:
                 raise
-            self._ask(git, repository, address, lock, *arguments)
+            return self._ask(git, repository, address, lock, *arguments)
 
     def _default_branch(self, repository: Repository, address: Address, refs: dict[str, str], lock: int) -> str | None:
         default, certain = tips.settled_default(self.git, refs)
@@ -260,7 +269,11 @@ class Mirror:
                     if time.monotonic() > deadline:
                         raise self._busy()
                     time.sleep(_LOCK_POLL_S)
+                if os.pread(descriptor, 1, 0):
+                    _remove_leftovers(self.git.git_dir)
+                os.pwrite(descriptor, _AT_WORK, 0)
                 yield descriptor
+                os.ftruncate(descriptor, 0)
             finally:
                 os.close(descriptor)
         finally:

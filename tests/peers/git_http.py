@@ -77,7 +77,7 @@ class GitRepository:
     private: bool = False
     mode: Mode = Mode.WELL
     moved_to: str = ""
-    stall_after: int = 16 * 1024
+    stall_after: int = 128 * 1024  # more than one packet of the protocol
     sent: int = 0  # bytes of packs and lists so far
     changed: threading.Event = field(default_factory=threading.Event)
 
@@ -287,9 +287,11 @@ class _Handler(BaseHTTPRequestHandler):
                 assert backend.stdout is not None
                 self._head(backend.stdout)
                 if cut:
-                    self.wfile.write(backend.stdout.read(repository.stall_after))
+                    begin = backend.stdout.read(repository.stall_after)
+                    self.wfile.write(begin)
                     self.wfile.flush()
-                    repository.changed.wait()
+                    if len(begin) == repository.stall_after:
+                        repository.changed.wait()
                 else:
                     while chunk := backend.stdout.read1(_CHUNK):  # type: ignore[attr-defined]  # buffered
                         self.wfile.write(chunk)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -112,26 +113,45 @@ def test_a_service_killed_in_the_middle_of_a_checkout_can_be_repeated(
     assert [p.name for p in into.parent.iterdir()] == ["one"]
 
 
-def test_a_stale_lock_file_stops_nobody(place: Place) -> None:
+LEFT_BEHIND = ("packed-refs.lock", "HEAD.lock", "config.lock", "refs/heads/main.lock", "objects/pack/tmp_pack_x")
+
+
+@pytest.mark.parametrize("name", LEFT_BEHIND)
+def test_a_stale_lock_file_stops_nobody(place: Place, name: str) -> None:
+    place.push({"a": "1"})
+    place.work.push("HEAD:refs/heads/old")
+    place.fetch()
+    run_git(place.mirror, "pack-refs", "--all")
+    commit = place.push({"a": "2"})
+    place.work.push(":refs/heads/old")
+    (place.mirror / name).parent.mkdir(parents=True, exist_ok=True)
+    (place.mirror / name).touch()
+    assert place.fetch().refs == {"refs/heads/main": commit}
+
+
+def test_after_a_fetch_that_went_wrong_the_next_one_clears_up(place: Place) -> None:
     place.push({"a": "1"})
     place.fetch()
-    commit = place.push({"a": "2"})
-    for name in ("packed-refs.lock", "HEAD.lock", "config.lock", "refs/heads/main.lock", "objects/pack/tmp_pack_x"):
-        (place.mirror / name).parent.mkdir(parents=True, exist_ok=True)
+    place.repository.behave(Mode.BROKEN)
+    with pytest.raises(RepositoryUnreachable):
+        place.fetch()
+    for name in LEFT_BEHIND:
         (place.mirror / name).touch()
-    assert place.restarted().fetch(place.setting).commit("refs/heads/main") == commit
+    place.repository.behave(Mode.WELL)
+    place.fetch()
     assert not list(place.mirror.rglob("*.lock"))
     assert not list(place.mirror.rglob("tmp_*"))
 
 
-def test_a_lock_file_that_appears_later_is_removed_by_the_fetch_after_the_one_it_failed(place: Place) -> None:
-    place.push({"a": "1"})
+def test_readers_that_find_the_same_damage_clone_once(place: Place, forge: GitServer) -> None:
+    commit = place.push({"a": "1"})
     place.fetch()
-    commit = place.push({"a": "2"})
-    (place.mirror / "refs/heads/main.lock").touch()
-    with pytest.raises(RepositoryUnreachable):
-        place.fetch()
-    assert place.fetch().commit("refs/heads/main") == commit
+    no_mirror(place)
+    forge.requests.clear()
+    with ThreadPoolExecutor(4) as threads:
+        read = [threads.submit(place.source.read_file, "fraud", commit, "a") for _ in range(4)]
+        assert [r.result() for r in read] == [b"1"] * 4
+    assert forge.asked(method="GET") == 1
 
 
 def torn_pack(place: Place) -> None:
@@ -158,8 +178,18 @@ def lost_pack(place: Place) -> None:
         pack.unlink()
 
 
+def loosen(mirror: Path) -> None:
+    """One file an object."""
+    for pack in mirror.glob("objects/pack/*.pack"):
+        content = pack.read_bytes()
+        for file in mirror.glob(f"objects/pack/{pack.stem}.*"):
+            file.unlink()
+        run_git(mirror, "unpack-objects", "-q", stdin=content)
+
+
 def empty_objects(place: Place) -> None:
     """What a power cut leaves of files that were not yet on disk."""
+    loosen(place.mirror)
     for file in place.mirror.glob("objects/??/*"):
         file.chmod(0o600)
         file.write_bytes(b"")
@@ -211,12 +241,14 @@ def test_a_damaged_mirror_is_mended_by_the_next_checkout(place: Place, damage: C
 
 
 def one_blob_torn(place: Place, commit: str) -> None:
+    loosen(place.mirror)
     sha = run_git(place.mirror, "rev-parse", f"{commit}:d/b")
     (place.mirror / "objects" / sha[:2] / sha[2:]).chmod(0o600)
     (place.mirror / "objects" / sha[:2] / sha[2:]).write_bytes(b"")
 
 
 def one_blob_lost(place: Place, commit: str) -> None:
+    loosen(place.mirror)
     sha = run_git(place.mirror, "rev-parse", f"{commit}:d/b")
     (place.mirror / "objects" / sha[:2] / sha[2:]).unlink()
 
@@ -262,7 +294,7 @@ def test_a_broken_server_is_no_reason_to_clone_over_and_over(place: Place, forge
         forge.requests.clear()
         with pytest.raises(RepositoryUnreachable):
             place.fetch()
-        assert len(forge.requests) <= 3
+        assert len(forge.requests) <= 4
     assert place.mirror.stat().st_ino == inode
 
 
@@ -293,9 +325,8 @@ def test_a_full_disk_is_told_as_such(place: Place, tmp_path: Path) -> None:
         with pytest.raises(RepositoryUnreachable, match="the disk is full"):
             place.restarted().fetch(place.setting)
         place.fetch()
-        with pytest.raises(CheckoutFailed) as caught:
+        with pytest.raises(CheckoutFailed, match="the disk is full"):
             place.source.checkout("fraud", commit, small / "job")
-        assert "space" in caught.value.detail.lower()
         assert not (small / "job").exists()
         assert not (small / ".job.part").exists()
     finally:

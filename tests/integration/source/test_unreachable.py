@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Callable
@@ -79,8 +80,7 @@ def test_a_hanging_server_is_given_up_on_and_leaves_no_git_behind(place: Place) 
 
 
 def test_a_server_that_stalls_in_the_middle_of_a_pack_is_given_up_on(place: Place) -> None:
-    place.push({"a": bytes(range(256)) * 40})
-    place.repository.stall_after = 100
+    place.push({"a": os.urandom(200_000)})
     place.repository.behave(Mode.STALL)
     with pytest.raises(RepositoryUnreachable, match="hangs"):
         place.restarted(timeout_s=1, clone_timeout_s=1).fetch(place.setting)
