@@ -81,7 +81,7 @@ def _parsed(expression: str, zone: str) -> cron.Cron:
 def test_every_fire_around_a_clock_change(expression: str, change: str) -> None:
     zone, at = CHANGES[change]
     start, end = at - AROUND, at + AROUND
-    assert cron.due_between(_parsed(expression, zone), start, end) == walk(expression, zone, start, end)
+    assert cron.due_between(_parsed(expression, zone), start, end, cap=10_000) == walk(expression, zone, start, end)
 
 
 @settings(max_examples=400, deadline=None)
@@ -114,7 +114,7 @@ def test_the_next_fire_from_any_second_near_a_clock_change(
     ["30 2 * * *", "0 0 31 * *", "15 3 1-7 * MON", "*/20 0-3 */2 * SUN", "59 23 29 2,10 *", "0 1 */30 MAR-NOV 1-5/2"],
 )
 def test_every_fire_of_a_season(zone: str, start: datetime, end: datetime, expression: str) -> None:
-    assert cron.due_between(cron.parse(expression, zone), start, end) == walk(expression, zone, start, end)
+    assert cron.due_between(cron.parse(expression, zone), start, end, cap=10_000) == walk(expression, zone, start, end)
 
 
 def test_the_walker_is_told_apart_from_a_clock_that_knows_no_changes() -> None:
