@@ -1,0 +1,26 @@
+"""The command line. Thin: its verbs speak to a running service's API, but for `serve` and `token`.
+
+Exit codes: 0 done, 1 failed, 2 bad usage.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> None:
+    """`mlrun-gitops`."""
+    from service.cli.screen import complain
+    from service.cli.verbs import app
+    from service.errors import GitopsError
+
+    try:
+        app(prog_name="mlrun-gitops")
+    except GitopsError as error:
+        complain(error)
+        sys.exit(1)
+    except BrokenPipeError:
+        # Whoever read our output has enough of it; nothing more can be said there, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

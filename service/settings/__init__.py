@@ -23,7 +23,6 @@ from service.settings.model import (
     Store,
     Subscription,
     Token,
-    is_loopback,
 )
 from service.settings.problems import Problem
 
@@ -46,6 +45,5 @@ __all__ = [
     "Subscription",
     "Token",
     "forget_secrets",
-    "is_loopback",
     "load_settings",
 ]

@@ -14,20 +14,16 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from service.domain.hosts import is_loopback
 from service.settings.problems import at, wrong
 from service.settings.shape import is_secret
 
 Forge = Literal["github", "gitlab", "gitea", "forgejo", "gogs", "bitbucket", "bitbucket-dc", "azure-devops", "generic"]
 NAME = re.compile(r"^[a-z0-9]([-a-z0-9_.]{0,98}[a-z0-9])?$")
 TOKEN_LENGTH = 16
-LOOPBACK_NAMES = ("localhost", "::1")
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 # An option of a handler with such a name is not shown; handlers' own types say it exactly, but live elsewhere.
 _SECRETIVE = re.compile(r"url|token|secret|password|key|dsn|auth", re.IGNORECASE)
-
-
-def is_loopback(host: str) -> bool:
-    return host in LOOPBACK_NAMES or re.fullmatch(r"127(\.\d{1,3}){3}", host) is not None
 
 
 def seconds(value: Any) -> Any:

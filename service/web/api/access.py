@@ -16,8 +16,9 @@ from flask import g, request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from service import limits
+from service.domain.hosts import is_loopback
 from service.errors import Forbidden, Malformed, Unauthorized
-from service.settings import Settings, is_loopback
+from service.settings import Settings
 
 LOOPBACK = "loopback"
 # A header of our own: a page must ask (CORS preflight) before it may send one to another origin, and we never allow it.
