@@ -5,6 +5,7 @@ import os
 import time
 
 import pytest
+from sqlalchemy import Connection
 from werkzeug.test import TestResponse, create_environ, run_wsgi_app
 from werkzeug.wrappers import Request
 
@@ -37,7 +38,7 @@ def test_a_large_body_is_acknowledged_unparsed_and_spooled(service):
 
 def test_parsing_it_tells_what_it_says_wants_the_fetch_and_frees_the_disk(service):
     delivery_id = service.send(large()).json["delivery"]
-    finished = []
+    finished: list[Connection] = []
     service.intake.parse_spooled(delivery_id, also=finished.append)
     delivery = service.delivery_of(delivery_id)
     assert (delivery.parsed, delivery.state, delivery.repository) == (True, "accepted", "fraud")
@@ -50,7 +51,7 @@ def test_parsing_it_tells_what_it_says_wants_the_fetch_and_frees_the_disk(servic
 
 def test_parsing_it_twice_changes_nothing_more(service):
     delivery_id = service.send(large()).json["delivery"]
-    finished = []
+    finished: list[Connection] = []
     for _ in range(2):
         service.intake.parse_spooled(delivery_id, also=finished.append)
     assert service.wanted("fetch") == {"fraud": 1}

@@ -1,5 +1,6 @@
 """What proves nothing about its sender is counted always, and recorded rarely and without its body."""
 
+from service.domain.states import DeliveryState
 from service.receiver.rejections import Rejections
 from service.store import new_id
 from service.store.deliveries import Delivery
@@ -34,7 +35,9 @@ def test_the_next_record_tells_how_many_went_unrecorded(service):
     def reject():
         rejections.note(
             "fraud",
-            lambda: Delivery(id=new_id(), hook="fraud", forge="github", received_at=0, state="rejected", reason="no"),
+            lambda: Delivery(
+                id=new_id(), hook="fraud", forge="github", received_at=0, state=DeliveryState.REJECTED, reason="no"
+            ),
         )
 
     for now[0] in (0.0, 0.2, 0.4, 1.1):
