@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import sys
 
-USAGE = "usage: runner.pyz JOB.json | runner.pyz --warm SOCKET\n"
+USAGE = "usage: runner.pyz JOB.json | runner.pyz --warm SOCKET [--idle SECONDS]\n"
 
 
 def main(arguments: list[str]) -> int:
-    if len(arguments) == 2 and arguments[0] == "--warm":
-        from .warm import serve
+    if len(arguments) in (2, 4) and arguments[0] == "--warm" and arguments[2:3] in ([], ["--idle"]):
+        from .warm import IDLE_S, serve
 
-        return serve(arguments[1])
+        return serve(arguments[1], float(arguments[3]) if arguments[3:] else IDLE_S)
     if len(arguments) != 1 or arguments[0].startswith("-"):
         sys.stderr.write(USAGE)
         return 2

@@ -7,6 +7,7 @@ import os
 import traceback
 from typing import Optional
 
+from .job import Job
 from .plain import Json, NotPlainError
 
 
@@ -58,31 +59,34 @@ _KUBEFLOW_ONLY = (
 )
 
 
-def describe(exc: BaseException, root: str) -> Json:
-    """`exc` as {type, message, traceback}; the frames are those of files in `root`, the repository."""
+def describe(exc: BaseException, job: Job) -> Json:
+    """`exc` as {type, message, traceback}; the frames are those of files in the job's source."""
     if isinstance(exc, WorkflowFailedError):
         return exc.told
     if isinstance(exc, CheckFailedError) and exc.__cause__ is not None:
-        told = describe(exc.__cause__, root)
+        told = describe(exc.__cause__, job)
         message = told["message"]
         if f"workflow {exc.workflow}" not in message:
             message = f"workflow {exc.workflow}: {message}"
         return dict(told, message=message, workflow=exc.workflow)
+    for refused, _ in _chain(exc):
+        if isinstance(refused, NoApiError) and refused is not exc:  # MLRun went on and stumbled over what followed
+            return describe(refused.with_traceback(exc.__traceback__), job)
     message = _message(exc)
     if "Default pipeline not defined" in message:
         message = f"{message} {_KUBEFLOW_ONLY}"
-    return {"type": _type(exc), "message": message, "traceback": trace(exc, root)}
+    return {"type": _type(exc), "message": message, "traceback": trace(exc, job)}
 
 
-def trace(exc: BaseException, root: str) -> str:
+def trace(exc: BaseException, job: Job) -> str:
     """The traceback as Python prints it, without any frame that is not the user's and with relative file names."""
     told = ""
     for one, joint in _chain(exc):
-        frames = _frames(one, root)
+        frames = _frames(one, job)
         if frames or one is exc:
             head = "Traceback (most recent call last):\n" if frames else ""
             told = f"{head}{''.join(frames)}{_last(one)}{joint if told else ''}{told}"
-    return told.replace(os.path.join(root, ""), "")
+    return told.replace(os.path.join(job.source, ""), "")
 
 
 def _chain(exc: BaseException) -> list[tuple[BaseException, str]]:
@@ -101,15 +105,16 @@ def _chain(exc: BaseException) -> list[tuple[BaseException, str]]:
     return chain
 
 
-def _frames(exc: BaseException, root: str) -> list[str]:
-    summary = [frame for frame in traceback.extract_tb(exc.__traceback__) if _users(frame.filename, root)]
+def _frames(exc: BaseException, job: Job) -> list[str]:
+    frames = []
     linecache.checkcache()
-    return traceback.StackSummary.from_list(summary).format()
-
-
-def _users(filename: str, root: str) -> bool:
-    path = os.path.realpath(filename)
-    return path.startswith(os.path.join(root, "")) and "site-packages" not in path
+    for frame in traceback.extract_tb(exc.__traceback__):
+        path = os.path.realpath(os.path.join(job.directory, frame.filename))
+        if path.startswith(os.path.join(job.source, "")) and "site-packages" not in path:
+            line = linecache.getline(path, frame.lineno or 0)
+            name = os.path.relpath(path, job.source)
+            frames.append(traceback.FrameSummary(name, frame.lineno, frame.name, lookup_line=False, line=line))
+    return traceback.StackSummary.from_list(frames).format()
 
 
 def _last(exc: BaseException) -> str:

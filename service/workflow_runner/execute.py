@@ -34,11 +34,11 @@ def execute(job: Job, warm: bool) -> int:
         kfp=version("kfp"),
         warm=warm,
     )
-    watcher, error = Watcher(events, job.source), None
+    watcher, error = Watcher(events, job), None
     try:
         _work(job, watcher)
     except BaseException as exc:  # whatever the user's code does, it is told
-        error = describe(exc, job.source)
+        error = describe(exc, job)
     if not events.ours:
         return FAILED  # a child that the user's code forked and that came all the way back
     sys.stdout.flush()
@@ -87,6 +87,7 @@ def preload() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the packages that MLRun brings, about Python's version
         import kfp.compiler  # noqa: F401
+        import mlrun.db.httpdb
         import mlrun.launcher.factory
         import mlrun.launcher.local  # noqa: F401
     from . import database, load, run  # noqa: F401

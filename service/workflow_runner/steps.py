@@ -13,17 +13,18 @@ from typing import Any, Callable, Optional
 
 from .errors import ForkedError, describe
 from .events import Events
+from .job import Job
 from .plain import Json
 
 
 class Watcher:
     """Turns what RunnerDB is told into events, and remembers what the steps came to."""
 
-    def __init__(self, events: Events, root: str) -> None:
+    def __init__(self, events: Events, job: Job) -> None:
         self.results: dict[str, Json] = {}
         self.failed: list[Json] = []
         self._events = events
-        self._root = root
+        self._job = job
         self._error: Optional[Json] = None
         self._names: dict[str, tuple[str, str]] = {}
         self._ended: set[str] = set()
@@ -69,7 +70,7 @@ class Watcher:
         )
 
     def raised(self, exc: BaseException) -> None:
-        self._error = describe(exc, self._root)
+        self._error = describe(exc, self._job)
 
     def warn(self, text: str) -> None:
         """Say `text` once."""

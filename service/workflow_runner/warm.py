@@ -44,8 +44,8 @@ SINGLE_THREADED = {
 }
 
 
-def serve(path: str) -> int:
-    """Serve the socket `path` until nobody wants it any more. Returns 0 also when another parent has it."""
+def serve(path: str, idle_s: float) -> int:
+    """Serve the socket `path` until there was nothing to do for `idle_s`. Returns 0 also when another parent has it."""
     lock = os.open(path + ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -65,7 +65,7 @@ def serve(path: str) -> int:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(path)
     listener.listen(64)
-    parent = _Parent(listener, lock)
+    parent = _Parent(listener, lock, idle_s)
     print(json.dumps(parent.ping()), flush=True)
     try:
         parent.loop()
@@ -75,9 +75,10 @@ def serve(path: str) -> int:
 
 
 class _Parent:
-    def __init__(self, listener: socket.socket, lock: int) -> None:
+    def __init__(self, listener: socket.socket, lock: int, idle_s: float) -> None:
         self.listener = listener
         self.lock = lock
+        self.idle_s = idle_s
         self.children: dict[int, socket.socket] = {}  # pid → the connection that waits for its exit code
         self.wake, self.woken = os.pipe()
         os.set_blocking(self.woken, False)
@@ -89,7 +90,7 @@ class _Parent:
         signal.set_wakeup_fd(self.woken, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         while True:
-            wait = None if self.children else max(0.0, self.busy_at + IDLE_S - time.monotonic())
+            wait = None if self.children else max(0.0, self.busy_at + self.idle_s - time.monotonic())
             waiting: list[Any] = [self.listener, self.wake]
             ready = select.select(waiting, [], [], wait)[0]
             if not ready and not self.children:
