@@ -32,20 +32,56 @@ from service.limits import CATCH_UP_FIRES, CRON_BYTES, FIRE_ON_TIME_S
 
 Instant = float | datetime
 
-# cronsim's name of a field: ours, and what may stand there.
-_FIELDS = {
-    "minute": ("minute", "0-59"),
-    "hour": ("hour", "0-23"),
-    "day-of-month": ("day of month", "1-31"),
-    "month": ("month", "1-12 or JAN-DEC"),
-    "day-of-week": ("day of week", "0-7 or SUN-SAT; 0 and 7 are Sunday"),
-}
-_VALUE = "[0-9]{1,2}|[A-Z]{3}"
-_ITEM = re.compile(rf"(?:(?:\*|(?:{_VALUE})-(?:{_VALUE}))(?:/[0-9]{{1,3}})?|{_VALUE})")
-_NUMBERS = {name: number for number, name in enumerate("SUN MON TUE WED THU FRI SAT".split())} | {
-    name: number
-    for number, name in enumerate("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split(), 1)
-}
+_ITEM = re.compile(
+    r"(?:\*|(?P<first>[0-9]{1,2}|[A-Z]{3})(?:-(?P<last>[0-9]{1,2}|[A-Z]{3}))?)(?:/(?P<step>[0-9]{1,3}))?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    name: str
+    low: int
+    high: int
+    names: tuple[str, ...] = ()
+
+    def plain(self, item: str) -> str:
+        """One item of the field as cronsim should read it; ValueError, with what to write, if it is no cron."""
+        found = _ITEM.fullmatch(item)
+        if (
+            found is None
+            or (found["step"] and found["first"] and not found["last"])
+            or found["step"] in ("0", "00", "000")
+        ):
+            raise ValueError(
+                f"it takes {self.low}-{self.high}{self._or_names()}, ranges, lists with commas, and steps after * or a range such as */5 or 8-18/2"
+            )
+        if found["first"] is None:
+            return item
+        first = self._number(found["first"])
+        last = self._number(found["last"] or found["first"])
+        if first > last:
+            raise ValueError(f"it runs backwards; write {first}-{self.high},{self.low}-{last}")
+        # cronsim reads `5-5/2` as "from 5 on", cron as 5.
+        return found["first"] if first == last else item
+
+    def _number(self, text: str) -> int:
+        if text in self.names:
+            return self.names.index(text) + self.low
+        if not text.isdigit() or not self.low <= int(text) <= self.high:
+            raise ValueError(f"it takes {self.low}-{self.high}{self._or_names()}")
+        return int(text)
+
+    def _or_names(self) -> str:
+        return f" or {self.names[0]}-{self.names[-1]}" if self.names else ""
+
+
+_FIELDS = (
+    _Field("minute", 0, 59),
+    _Field("hour", 0, 23),
+    _Field("day of month", 1, 31),
+    _Field("month", 1, 12, ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")),
+    _Field("day of week", 0, 7, ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")),
+)
 _NICKNAMES = {
     "@YEARLY": "0 0 1 1 *",
     "@ANNUALLY": "0 0 1 1 *",
@@ -111,18 +147,14 @@ def parse(expression: str, timezone: str = "UTC") -> Cron:
     """A `Cron`, or CronError that says what is wrong and what to write."""
     fields = _five_fields(expression)
     if not _known_zone(timezone):
-        raise CronError(f"time zone {timezone!r} is unknown", mend="use an IANA name such as UTC or Europe/Berlin")
-    plain = " ".join(",".join(_without_one_long_step(item) for item in field.split(",")) for field in fields)
+        raise CronError(
+            f"time zone {timezone[:100]!r} is unknown", mend="use an IANA name such as UTC or Europe/Berlin"
+        )
+    plain = " ".join(_checked(expression, kind, field) for kind, field in zip(_FIELDS, fields, strict=True))
     try:
         fires = next(CronSim(plain, _SOMETIME), None) is not None
-    except CronSimError as error:
-        cronsims_name = str(error).removeprefix("Bad ")
-        if _in_range(fields[2], 1, 31) and cronsims_name == "day-of-month":
-            fires = False  # cronsim's word for 30 February
-        else:
-            name, values = _FIELDS[cronsims_name]
-            field = fields[list(_FIELDS).index(cronsims_name)]
-            raise CronError(f"cron {expression!r}: {field!r} is no {name}", mend=f"it takes {values}") from None
+    except CronSimError:  # 30 February; all else was checked
+        fires = False
     if not fires:
         raise CronError(f"cron {expression!r} never fires", mend="no month that it names has such a day")
     return Cron(plain, timezone)
@@ -171,29 +203,17 @@ def _five_fields(expression: str) -> list[str]:
     if len(fields) != len(_FIELDS):
         hint = "; there are no seconds and no years" if len(fields) > len(_FIELDS) else ""
         raise CronError(f"cron {expression!r} has {len(fields)} fields, not 5", mend=_FIVE + hint)
-    for (name, values), field in zip(_FIELDS.values(), fields, strict=True):
-        for item in field.split(","):
-            if not _ITEM.fullmatch(item):
-                mend = (
-                    f"it takes {values}, ranges, lists with commas, and steps after * or a range such as */5 or 8-18/2"
-                )
-                raise CronError(f"cron {expression!r}: {item!r} is no {name}", mend=mend)
     return fields
 
 
-def _without_one_long_step(item: str) -> str:
-    """`5-5/2` → `5`: cronsim reads a range of one with a step as "from there on", cron as one."""
-    first, dash, rest = item.partition("-")
-    last, slash, _ = rest.partition("/")
-    return first if dash and slash and _number(first) == _number(last) else item
-
-
-def _number(text: str) -> int:
-    return _NUMBERS[text] if text in _NUMBERS else int(text) if text.isdigit() else -1
-
-
-def _in_range(field: str, low: int, high: int) -> bool:
-    return all(low <= int(number) <= high for number in re.findall(r"(?<!/)\b[0-9]+", field))
+def _checked(expression: str, kind: _Field, field: str) -> str:
+    items = field.split(",")
+    for at, item in enumerate(items):
+        try:
+            items[at] = kind.plain(item)
+        except ValueError as error:
+            raise CronError(f"cron {expression!r}: {item!r} is no {kind.name}", mend=str(error)) from None
+    return ",".join(items)
 
 
 def _known_zone(timezone: str) -> bool:
