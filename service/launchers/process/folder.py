@@ -23,7 +23,7 @@ from service.launchers.process.keeper.processes import new_tag
 from service.launchers.process.places import hand_over
 from service.launchers.process.supply import Supplies
 
-_ID = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
+_ID = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _KEEP_S = 10.0  # a keeper that has not begun after this will not (it takes 0.05 s on an idle machine)
 
 # sys.path is appended to, so that no module here can stand before one of the standard library.
@@ -34,7 +34,7 @@ class Folder:
     """`user`: the uid its job runs as, None for our own."""
 
     def __init__(self, runs_dir: Path, job: str, user: int | None) -> None:
-        if not _ID.match(job):
+        if not _ID.fullmatch(job):
             raise LaunchFailed(f"{job!r} is not a job id", mend="Use lower-case letters, digits and '-', 63 at most")
         self.job = job
         self.path = runs_dir / job

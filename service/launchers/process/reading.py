@@ -11,9 +11,6 @@ from typing import Any
 
 from service import limits
 
-# One look at an event file; the rest comes with the next.
-_READ = 4 * limits.EVENT_BYTES
-
 
 def open_file(path: Path, user: int) -> int | None:
     """A descriptor of the regular file `path` that `user` wrote; None where there is no such file.
@@ -45,7 +42,7 @@ def read_events(path: Path, user: int, position: int) -> tuple[tuple[dict[str, A
         if position >= limits.RUN_EVENTS_BYTES:
             # Only the end of an endless file is of use: it may say how the job finished.
             position = max(position, size - limits.EVENT_BYTES)
-        data = os.pread(handle, _READ, position)
+        data = os.pread(handle, 4 * limits.EVENT_BYTES, position)  # the rest comes with the next look
     finally:
         os.close(handle)
     whole = data.rfind(b"\n") + 1

@@ -200,8 +200,16 @@ def test_a_runner_killed_from_outside_is_told_so(bench: Bench) -> None:
 def kill_keeper(bench: Bench, job: str) -> None:
     folder = bench.launcher._folder(job)
     lock = str(folder.path / "lock")
-    (keeper,) = [int(fd.parts[2]) for fd in Path("/proc").glob("[0-9]*/fd/*") if _target(fd) == lock]
-    os.kill(keeper, 9)
+    holders: set[int] = set()
+
+    def only_the_keeper() -> bool:
+        """A process that is about to become the runner still has all that its parent has."""
+        holders.clear()
+        holders.update(int(fd.parts[2]) for fd in Path("/proc").glob("[0-9]*/fd/*") if _target(fd) == lock)
+        return len(holders) == 1
+
+    wait_for(only_the_keeper, "the keeper to be the only one with its lock")
+    os.kill(holders.pop(), 9)
     wait_for(lambda: not folder.kept(), "the keeper's lock to be free")
 
 
