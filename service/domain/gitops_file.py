@@ -7,18 +7,14 @@ with the known one that looks most like it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from difflib import get_close_matches
-from enum import StrEnum
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Iterable
 
 from service.domain import cron, subscriptions, yaml_guard
+from service.domain.place import Place
 from service.domain.projects import (
     CatchUp,
     Concurrency,
     Declaration,
-    Json,
     NotifyRule,
     RunnerRule,
     RunOn,
@@ -31,22 +27,17 @@ from service.limits import PATTERN_BYTES, PATTERNS
 FILE = ".gitops.yaml"
 VERSION = 1
 
-T = TypeVar("T")
-Choice = TypeVar("Choice", bound=StrEnum)
-
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)([smhd]?)")
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PYTHON = re.compile(r"3\.[0-9]{1,2}")
 _NAME = re.compile(r"[a-z0-9{]([-a-z0-9{}]*[a-z0-9}])?")
-_TEXT_BYTES = 400
 _NAME_BYTES = 63
-_KEY_BYTES = 200
 
 
 def parse(text: str | bytes) -> tuple[Declaration, ...]:
     """The projects of a `.gitops.yaml`, in its order. Raises GitopsFileError and nothing else."""
     document = yaml_guard.read(text, name=FILE, error=GitopsFileError)
-    top = _At(document.value, (), document.lines)
+    top = Place(document, document.value)
     if document.value is None:
         top.fail("is empty", f"begin it with version: {VERSION}, or delete it")
     top.only("version", "projects")
@@ -60,70 +51,70 @@ def parse(text: str | bytes) -> tuple[Declaration, ...]:
     return tuple(declaration for _, declaration in entries)
 
 
-def _declaration(at: _At) -> Declaration:
+def _declaration(at: Place) -> Declaration:
     at.only(
         "path", "name", "refs", "paths", "python", "run", "schedules", "runner", "notify", "setup_parameters", "prune"
     )
     run = at.key("run")
     declaration = Declaration(
-        path=at.key("path").get(_At.folder, "."),
-        name=at.key("name").get(_At.name, None),
-        refs=at.key("refs").patterns(()),
-        paths=at.key("paths").patterns(("**",)),
-        python=at.key("python").get(_At.python, None),
-        run=None if run.missing else tuple(_run_rule(rule) for rule in run.items()),
+        path=at.key("path").get(_folder, "."),
+        name=at.key("name").get(_name, None),
+        refs=at.key("refs").get(_patterns, ()),
+        paths=at.key("paths").get(_patterns, ("**",)),
+        python=at.key("python").get(_python, None),
+        run=None if run.missing or run.value is None else tuple(_run_rule(rule) for rule in run.items()),
         schedules={name: _schedule(name, rule) for name, rule in at.key("schedules").entries()},
         runner=_runner(at.key("runner")),
         notify=tuple(_notify(rule) for rule in at.key("notify").items()),
-        setup_parameters=at.key("setup_parameters").get(_At.json, {}),
-        prune_functions=at.key("prune").get(_At.flag, False),
+        setup_parameters=at.key("setup_parameters").get(Place.mapping, {}),
+        prune_functions=at.key("prune").get(Place.flag, False),
     )
     _check_refs(at, declaration)
     _check_runs(run, declaration)
     return declaration
 
 
-def _run_rule(at: _At) -> RunRule:
+def _run_rule(at: Place) -> RunRule:
     at.only("workflow", "on", "arguments", "concurrency")
     return RunRule(
         workflow=at.key("workflow").text(),
         on=at.key("on").choice(RunOn, RunOn.PUSH),
-        arguments=at.key("arguments").get(_At.json, {}),
+        arguments=at.key("arguments").get(Place.mapping, {}),
         concurrency=at.key("concurrency").choice(Concurrency, Concurrency.SUPERSEDE),
     )
 
 
-def _schedule(name: str, at: _At) -> ScheduleRule:
+def _schedule(name: str, at: Place) -> ScheduleRule:
     at.only("workflow", "cron", "timezone", "catch_up", "arguments")
-    line, timezone = at.key("cron"), at.key("timezone").get(_At.text, "UTC")
+    line, timezone = at.key("cron"), at.key("timezone").get(Place.text, "UTC")
     try:
         checked = cron.parse(line.text(), timezone)
     except CronError as error:
         (at.key("timezone") if "time zone" in error.what else line).fail(error.what, error.mend)
     return ScheduleRule(
-        workflow=at.key("workflow").get(_At.text, name),
+        workflow=at.key("workflow").get(Place.text, name),
         cron=checked.expression,
         timezone=timezone,
         catch_up=at.key("catch_up").choice(CatchUp, CatchUp.LATEST),
-        arguments=at.key("arguments").get(_At.json, {}),
+        arguments=at.key("arguments").get(Place.mapping, {}),
     )
 
 
-def _runner(at: _At) -> RunnerRule:
+def _runner(at: Place) -> RunnerRule:
     if at.missing:
         return RunnerRule()
     at.only("launcher", "image", "requirements_file", "node_selector", "resources", "timeout")
     return RunnerRule(
-        launcher=at.key("launcher").get(_At.text, None),
-        image=at.key("image").get(_At.text, None),
-        requirements_file=at.key("requirements_file").get(_At.folder, None),
+        launcher=at.key("launcher").get(Place.text, None),
+        image=at.key("image").get(Place.text, None),
+        requirements_file=at.key("requirements_file").get(_folder, None),
         node_selector={name: label.text() for name, label in at.key("node_selector").entries()},
-        resources=at.key("resources").get(_At.json, {}),
-        timeout_s=at.key("timeout").get(_At.seconds, None),
+        resources=at.key("resources").get(Place.mapping, {}),
+        timeout_s=at.key("timeout").get(_seconds, None),
     )
 
 
-def _notify(at: _At) -> NotifyRule:
+def _notify(at: Place) -> NotifyRule:
     at.only("to", "on")
     to, on = at.key("to"), at.key("on")
     topics = on.texts() if not on.missing else ("*",)
@@ -137,7 +128,7 @@ def _notify(at: _At) -> NotifyRule:
     return NotifyRule(to=to.text(), on=topics)
 
 
-def _check_refs(at: _At, declaration: Declaration) -> None:
+def _check_refs(at: Place, declaration: Declaration) -> None:
     """One project name belongs to one ref: several need `{ref}` in the name; tags are nobody's name."""
     branches = [ref for ref in declaration.refs if not ref.removeprefix("refs/").startswith("tags/")]
     several = len(branches) > 1 or any(mark in ref for ref in branches for mark in "*?[")
@@ -151,14 +142,14 @@ def _check_refs(at: _At, declaration: Declaration) -> None:
         at.key("refs").wrong("names tags, but nothing runs on them", mend="add a run rule with on: tag")
 
 
-def _check_runs(at: _At, declaration: Declaration) -> None:
+def _check_runs(at: Place, declaration: Declaration) -> None:
     rules = declaration.run or ()
     for place, rule in zip(at.items(), rules, strict=True):
         if sum((other.workflow, other.on) == (rule.workflow, rule.on) for other in rules) > 1:
             place.fail(f"the workflow {rule.workflow!r} has two rules on: {rule.on.value}", "keep one of them")
 
 
-def _check_apart(entries: Iterable[tuple[_At, Declaration]]) -> None:
+def _check_apart(entries: Iterable[tuple[Place, Declaration]]) -> None:
     """Two entries must not be the same project."""
     names: set[str] = set()
     places: set[tuple[str, str]] = set()
@@ -174,133 +165,47 @@ def _check_apart(entries: Iterable[tuple[_At, Declaration]]) -> None:
         names |= {declaration.name} if declaration.name is not None else set()
 
 
-@dataclass(frozen=True, slots=True)
-class _At:
-    """A place in the file: its value, how to get there, and what to say when it is wrong."""
+def _seconds(at: Place) -> float:
+    found = _DURATION.fullmatch(str(at.value)) if not isinstance(at.value, bool) else None
+    if not found or (seconds := float(found[1]) * _UNITS[found[2]]) <= 0:
+        at.wrong("is no duration", mend="write for example 90s, 30m or 2h")
+    return seconds
 
-    value: Any
-    path: yaml_guard.Path
-    lines: Any
-    missing: bool = False
 
-    def fail(self, what: str, mend: str) -> NoReturn:
-        place, path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in self.path).lstrip("."), self.path
-        while path and path not in self.lines:
-            path = path[:-1]
-        where = f"{FILE}, line {self.lines[path]}" if path in self.lines else FILE
-        raise GitopsFileError(f"{where}: {place}: {what}" if place else f"{where}: {what}", mend=mend)
+def _python(at: Place) -> str:
+    if not isinstance(at.value, str) or not _PYTHON.fullmatch(at.value):
+        at.wrong("is no Python version", mend='write it in quotes, for example python: "3.11"')
+    return at.value
 
-    def wrong(self, what: str, *, mend: str) -> NoReturn:
-        self.fail("is missing" if self.missing else f"{_shown(self.value)} {what}", mend)
 
-    def get(self, read: Callable[[_At], T], default: T) -> T:
-        return default if self.missing or self.value is None else read(self)
+def _name(at: Place) -> str:
+    text = at.text()
+    if len(text) > _NAME_BYTES or not _NAME.fullmatch(text) or re.search(r"[{}]", text.replace("{ref}", "")):
+        at.wrong(
+            "is no project name",
+            mend=f"use at most {_NAME_BYTES} lower-case letters, digits and dashes; {{ref}} stands for the branch",
+        )
+    return text
 
-    def key(self, name: str) -> _At:
-        here = (*self.path, name)
-        if isinstance(self.value, dict) and name in self.value:
-            return _At(self.value[name], here, self.lines)
-        return _At(None, here, self.lines, missing=True)
 
-    def only(self, *known: str) -> None:
-        for key in self.mapping():
-            if key not in known:
-                near = get_close_matches(key[:_KEY_BYTES], known, 1)
-                mend = f"did you mean {near[0]}?" if near else f"the keys here are {', '.join(known)}"
-                _At(self.value[key], (*self.path, key), self.lines).fail("is no key we know", mend)
+def _folder(at: Place) -> str:
+    """A relative path inside the repository, without `.` in it."""
+    text = at.text()
+    parts = [part for part in text.split("/") if part not in ("", ".")]
+    if text.startswith("/") or "\\" in text or ".." in parts or ".git" in parts:
+        at.wrong("is no path inside the repository", mend="write it relative, without .. and .git")
+    return "/".join(parts) or "."
 
-    def mapping(self) -> Json:
-        if not isinstance(self.value, dict):
-            self.wrong("is not a mapping", mend="write key: value pairs")
-        return self.value
 
-    def entries(self) -> list[tuple[str, _At]]:
-        if self.missing or self.value is None:
-            return []
-        names = list(self.mapping())
-        for name in names:
-            if not name.strip() or len(name) > _KEY_BYTES or not name.isprintable():
-                self.key(name).fail(
-                    f"{name[:_KEY_BYTES]!r} is no name", f"use 1 to {_KEY_BYTES} letters, digits and signs"
-                )
-        return [(name, self.key(name)) for name in names]
-
-    def items(self) -> list[_At]:
-        if self.missing or self.value is None:
-            return []
-        if not isinstance(self.value, list):
-            self.wrong("is not a list", mend="write one item a line, each with a dash in front")
-        return [_At(item, (*self.path, at), self.lines) for at, item in enumerate(self.value)]
-
-    def json(self) -> Json:
-        return self.mapping()
-
-    def flag(self) -> bool:
-        if not isinstance(self.value, bool):
-            self.wrong("is neither true nor false", mend="write true or false")
-        return self.value
-
-    def text(self) -> str:
-        if not isinstance(self.value, str):
-            self.wrong("is not a text", mend="write it in quotes" if self.value is not None else "give it a value")
-        if not self.value.strip() or len(self.value) > _TEXT_BYTES or not self.value.isprintable():
-            self.wrong("is empty, too long or holds control characters", mend=f"write 1 to {_TEXT_BYTES} letters")
-        return self.value
-
-    def texts(self) -> tuple[str, ...]:
-        """One text, or a list of them."""
-        return (self.text(),) if isinstance(self.value, str) else tuple(item.text() for item in self.items())
-
-    def choice(self, kind: type[Choice], default: Choice) -> Choice:
-        if self.missing:
-            return default
-        if not isinstance(self.value, str) or self.value not in list(kind):
-            self.wrong("is not one of the choices", mend=f"write {', '.join(kind)}")
-        return kind(self.value)
-
-    def seconds(self) -> float:
-        found = _DURATION.fullmatch(str(self.value)) if not isinstance(self.value, bool) else None
-        if not found or (seconds := float(found[1]) * _UNITS[found[2]]) <= 0:
-            self.wrong("is no duration", mend="write for example 90s, 30m or 2h")
-        return seconds
-
-    def python(self) -> str:
-        if not isinstance(self.value, str) or not _PYTHON.fullmatch(self.value):
-            self.wrong("is no Python version", mend='write it in quotes, for example python: "3.11"')
-        return self.value
-
-    def name(self) -> str:
-        text = self.text()
-        if len(text) > _NAME_BYTES or not _NAME.fullmatch(text) or re.search(r"[{}]", text.replace("{ref}", "")):
-            self.wrong(
-                "is no project name",
-                mend=f"use at most {_NAME_BYTES} lower-case letters, digits and dashes; {{ref}} stands for the branch",
+def _patterns(at: Place) -> tuple[str, ...]:
+    found = at.texts()
+    if len(found) > PATTERNS:
+        at.fail(f"more than {PATTERNS} patterns", "write fewer, with ** and *")
+    for pattern in found:
+        plain = pattern.removeprefix("!")
+        if len(pattern) > PATTERN_BYTES or plain in ("", "/") or ".." in plain.split("/"):
+            at.wrong(
+                f"holds {pattern[:PATTERN_BYTES]!r}, which matches nothing",
+                mend="write globs such as src/** or !docs/**",
             )
-        return text
-
-    def folder(self) -> str:
-        """A relative path inside the repository, without `.` in it."""
-        text = self.text()
-        parts = [part for part in text.split("/") if part not in ("", ".")]
-        if text.startswith("/") or "\\" in text or ".." in parts or ".git" in parts:
-            self.wrong("is no path inside the repository", mend="write it relative, without .. and .git")
-        return "/".join(parts) or "."
-
-    def patterns(self, default: tuple[str, ...]) -> tuple[str, ...]:
-        if self.missing or self.value is None:
-            return default
-        found = self.texts()
-        if len(found) > PATTERNS:
-            self.fail(f"more than {PATTERNS} patterns", "write fewer, with ** and *")
-        for pattern in found:
-            if len(pattern) > PATTERN_BYTES or pattern in ("!", "/", "!/") or ".." in pattern.split("/"):
-                self.wrong(
-                    f"holds {pattern[:PATTERN_BYTES]!r}, which matches nothing",
-                    mend="write globs such as src/** or !docs/**",
-                )
-        return found
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return found

@@ -38,10 +38,12 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What a YAML text says, and on which line (from 1) each of its values stands."""
+    """What a YAML text says, on which line (from 1) each of its values stands, and how its faults are told."""
 
     value: Any
     lines: Mapping[Path, int]
+    name: str
+    error: type[ProjectError]
 
 
 class _Refused(Exception):
@@ -58,7 +60,8 @@ def read(text: str | bytes, *, name: str, error: type[ProjectError], foreign_tag
     try:
         plain = _decode(text)
         _count(plain)
-        return _build(plain, foreign_tags=foreign_tags)
+        value, lines = _build(plain, foreign_tags=foreign_tags)
+        return Document(value, lines, name, error)
     except _Refused as refused:
         where = f"{name}, line {refused.line}" if refused.line else name
         raise error(f"{where}: {refused.what}", mend=refused.mend) from None
@@ -130,14 +133,14 @@ def _events(text: str) -> Iterator[Event]:
         loader.dispose()
 
 
-def _build(text: str, *, foreign_tags: bool) -> Document:
+def _build(text: str, *, foreign_tags: bool) -> tuple[Any, dict[Path, int]]:
     loader = _Loader(text)
     try:
         root = loader.get_single_node()
     finally:
         loader.dispose()
     lines: dict[Path, int] = {}
-    return Document(None if root is None else _Builder(lines, foreign_tags).value(root, ()), lines)
+    return None if root is None else _Builder(lines, foreign_tags).value(root, ()), lines
 
 
 @dataclass(slots=True)
