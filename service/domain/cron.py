@@ -10,14 +10,12 @@ change is not a whole hour (Lord Howe). What a clock change means is decided her
   come twice.
 - A change of three hours and more is a correction: what it skips is not made up for.
 
-The grammar is cron's own: five fields; numbers, names, ranges, lists, and steps after `*` or a range. Extensions of
-others (`L`, `#`, `5/15`, seconds) and nicknames are refused with what to write instead. What crontab(5) leaves open
-follows Debian's entry.c: day of month and day of week must *both* match where one of them begins with `*`.
+The grammar is `crontab`'s. What crontab(5) leaves open follows Debian's entry.c: day of month and day of week must
+*both* match where one of them begins with `*`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,72 +24,13 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
+from service.domain import crontab
 from service.domain.projects import CatchUp
 from service.errors import CronError
-from service.limits import CATCH_UP_FIRES, CRON_BYTES, FIRE_ON_TIME_S
+from service.limits import CATCH_UP_FIRES, FIRE_ON_TIME_S
 
 Instant = float | datetime
 
-_ITEM = re.compile(
-    r"(?:\*|(?P<first>[0-9]{1,2}|[A-Z]{3})(?:-(?P<last>[0-9]{1,2}|[A-Z]{3}))?)(?:/(?P<step>[0-9]{1,3}))?"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Field:
-    name: str
-    low: int
-    high: int
-    names: tuple[str, ...] = ()
-
-    def plain(self, item: str) -> str:
-        """One item of the field as cronsim should read it; ValueError, with what to write, if it is no cron."""
-        found = _ITEM.fullmatch(item)
-        if (
-            found is None
-            or (found["step"] and found["first"] and not found["last"])
-            or found["step"] in ("0", "00", "000")
-        ):
-            raise ValueError(
-                f"it takes {self.low}-{self.high}{self._or_names()}, ranges, lists with commas, and steps after * or a range such as */5 or 8-18/2"
-            )
-        if found["first"] is None:
-            return item
-        first = self._number(found["first"])
-        last = self._number(found["last"] or found["first"])
-        if first > last:
-            raise ValueError(f"it runs backwards; write {first}-{self.high},{self.low}-{last}")
-        # cronsim reads `5-5/2` as "from 5 on", cron as 5.
-        return found["first"] if first == last else item
-
-    def _number(self, text: str) -> int:
-        if text in self.names:
-            return self.names.index(text) + self.low
-        if not text.isdigit() or not self.low <= int(text) <= self.high:
-            raise ValueError(f"it takes {self.low}-{self.high}{self._or_names()}")
-        return int(text)
-
-    def _or_names(self) -> str:
-        return f" or {self.names[0]}-{self.names[-1]}" if self.names else ""
-
-
-_FIELDS = (
-    _Field("minute", 0, 59),
-    _Field("hour", 0, 23),
-    _Field("day of month", 1, 31),
-    _Field("month", 1, 12, ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")),
-    _Field("day of week", 0, 7, ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")),
-)
-_NICKNAMES = {
-    "@YEARLY": "0 0 1 1 *",
-    "@ANNUALLY": "0 0 1 1 *",
-    "@MONTHLY": "0 0 1 * *",
-    "@WEEKLY": "0 0 * * 0",
-    "@DAILY": "0 0 * * *",
-    "@MIDNIGHT": "0 0 * * *",
-    "@HOURLY": "0 * * * *",
-}
-_FIVE = "write five fields: minute, hour, day of month, month, day of week"
 _CORRECTION = timedelta(hours=3)
 _SECOND = timedelta(seconds=1)
 _DAY = timedelta(days=1)
@@ -145,12 +84,11 @@ class Cron:
 
 def parse(expression: str, timezone: str = "UTC") -> Cron:
     """A `Cron`, or CronError that says what is wrong and what to write."""
-    fields = _five_fields(expression)
+    plain = crontab.checked(expression)
     if not _known_zone(timezone):
         raise CronError(
             f"time zone {timezone[:100]!r} is unknown", mend="use an IANA name such as UTC or Europe/Berlin"
         )
-    plain = " ".join(_checked(expression, kind, field) for kind, field in zip(_FIELDS, fields, strict=True))
     try:
         fires = next(CronSim(plain, _SOMETIME), None) is not None
     except CronSimError:  # 30 February; all else was checked
@@ -190,30 +128,6 @@ def _fires(cron: Cron, after: datetime, until: datetime) -> Iterator[datetime]:
     while fire is not None and fire <= until:
         yield fire
         fire = cron.next_after(fire)
-
-
-def _five_fields(expression: str) -> list[str]:
-    if not expression.isascii() or len(expression) > CRON_BYTES:
-        raise CronError(f"cron {expression[:CRON_BYTES]!r} is no cron expression", mend=_FIVE)
-    fields = expression.upper().split()
-    if fields and fields[0].startswith("@"):
-        same = _NICKNAMES.get(fields[0])
-        mend = f"write {same!r}" if same and len(fields) == 1 else _FIVE
-        raise CronError(f"cron {expression!r}: nicknames are not taken", mend=mend)
-    if len(fields) != len(_FIELDS):
-        hint = "; there are no seconds and no years" if len(fields) > len(_FIELDS) else ""
-        raise CronError(f"cron {expression!r} has {len(fields)} fields, not 5", mend=_FIVE + hint)
-    return fields
-
-
-def _checked(expression: str, kind: _Field, field: str) -> str:
-    items = field.split(",")
-    for at, item in enumerate(items):
-        try:
-            items[at] = kind.plain(item)
-        except ValueError as error:
-            raise CronError(f"cron {expression!r}: {item!r} is no {kind.name}", mend=str(error)) from None
-    return ",".join(items)
 
 
 def _known_zone(timezone: str) -> bool:
