@@ -88,6 +88,9 @@ class Launcher(Protocol):
     def fingerprint(self) -> str:
         """Names what jobs run on: two loads of the same files and fingerprint have the same result."""
 
+    def prepare(self) -> None:
+        """Do what the first job would wait for. Raises RunnerEnvironmentError."""
+
     def ensure(self, job: Job) -> None:
         """Start `job` unless it was started before. Raises LaunchFailed, RunnerEnvironmentError."""
 

@@ -7,6 +7,7 @@ import time
 import structlog
 from sqlalchemy import Connection
 
+from service.errors import GitopsError
 from service.reconciler import fetch, fire, launch, rounds, sync, watch
 from service.reconciler.dispatcher import Crew, Dispatcher, Step
 from service.reconciler.rooms import Rooms
@@ -48,6 +49,7 @@ class Reconciler:
         self._rooms.store.write(self._pick_up)
         self._clock.start()
         self._dispatcher.spawn("schedules", self._keep_schedules)
+        self._dispatcher.spawn("prepare", self._prepare_launcher)
         self._dispatcher.start()
 
     def stop(self, timeout_s: float = 10.0) -> None:
@@ -62,6 +64,13 @@ class Reconciler:
                 work.want(conn, "poll", repository.name, now=now)
         if runs.count_active(conn, rooms.launcher.name):
             work.want(conn, "watch", rooms.launcher.name, now=now)
+
+    def _prepare_launcher(self) -> None:
+        """What the first job would wait for. A failure is the first job's to tell."""
+        try:
+            self._rooms.launcher.prepare()
+        except GitopsError as error:
+            log.warning("the launcher could not be prepared", error=str(error))
 
     def _on_due(self, schedule: str) -> None:
         now = self._rooms.store.now()

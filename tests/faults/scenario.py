@@ -236,8 +236,9 @@ def nap(seconds: float) -> None:
     time.sleep(seconds)
 
 
-def warm_parents() -> list[int]:
-    """Runner parents on this machine that belong to nobody's test but this one's uid."""
+def warm_parents(team: Team) -> list[int]:
+    """The runner parents of this team's service, nobody else's."""
+    mine = f"{team.service.data_dir}-runs/.warm/".encode()
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -245,7 +246,7 @@ def warm_parents() -> list[int]:
                 line = (entry / "cmdline").read_bytes()
             except OSError:
                 continue
-            if b"--warm" in line and b".pyz" in line:
+            if b"--warm" in line and mine in line:
                 found.append(int(entry.name))
     return found
 

@@ -55,7 +55,7 @@ def _hurt(team: Team, number: int) -> None:
     nap(team.random.uniform(0, 2.0))
     victim = team.random.choice(["master", "worker", "both", "parent"])
     if victim == "parent":
-        for pid in warm_parents():
+        for pid in warm_parents(team):
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:

@@ -15,7 +15,6 @@ from typing import Any, Self
 import httpx
 
 _READY_S = 60.0
-_SERVE = "import sys, pathlib; from service.app import serve; from service.settings import load_settings; serve(load_settings(pathlib.Path(sys.argv[1])))"
 _ROOT = Path(__file__).parents[2]
 
 
@@ -39,7 +38,7 @@ class ServiceProcess:
     def start(self) -> Self:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _SERVE, str(self.config)],
+                [sys.executable, "-m", "service", "serve", "--config", str(self.config)],
                 cwd=_ROOT,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
