@@ -109,7 +109,7 @@ def _runs(inputs: Inputs, scheduled: set[str]) -> tuple[tuple[PlannedRun, ...], 
         inputs.declaration,
         cause=inputs.cause,
         changed_paths=None if tag else inputs.changed_paths,
-        messages=inputs.messages,
+        messages=() if tag else inputs.messages,
     )
     if not go.yes:
         return (), tuple(Skipped(what=f"run {rule.workflow}", reason=go.reason) for rule in rules)

@@ -9,7 +9,8 @@ the last one that matches decides; only-`!` lists begin with everything. No matc
 loaded anyway when something in the project's own folder or its declaration changed, so that what is in force is
 what Git says; else the sync is skipped before any code is loaded.
 
-Skip tokens (`[skip ci]` ...) hold back runs, never the configuration, and only if every commit since the base has one.
+Skip tokens (`[skip ci]` ...) hold back runs, never the configuration, and only if every commit since the base has one. To
+a tag neither paths nor tokens apply: release tools tag the very commit that they marked `[skip ci]`.
 """
 
 from __future__ import annotations

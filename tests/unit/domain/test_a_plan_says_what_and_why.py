@@ -260,6 +260,14 @@ def test_run_rules_say_what_runs_on_what() -> None:
     assert ran(make_plan(inputs(found, declared, cause=Cause.MANUAL, changed_paths=()))) == ["train"]
 
 
+def test_a_tag_runs_whatever_its_commits_say() -> None:
+    declared = Declaration(run=(RunRule(workflow="main", on=RunOn.TAG),), paths=("src/**",))
+    given = inputs(
+        project(MAIN), declared, ref="refs/tags/v1", changed_paths=("a.md",), messages=("release [skip ci]",)
+    )
+    assert ran(make_plan(given)) == ["main"]
+
+
 def test_no_run_rules_means_that_nothing_runs() -> None:
     plan = make_plan(inputs(project(MAIN), Declaration(run=())))
     assert plan.runs == ()
