@@ -18,6 +18,7 @@ from service import limits
 from service.errors import LaunchFailed
 from service.faults import point
 from service.launchers import EndReason, Job, Life
+from service.launchers.process.children import mind
 from service.launchers.process.keeper import layout
 from service.launchers.process.keeper.processes import new_tag
 from service.launchers.process.places import hand_over
@@ -204,7 +205,7 @@ class Folder:
         else:
             return False
         if keeper is not None:
-            _children.append(keeper)
+            mind(keeper)
         return True
 
     @property
@@ -264,14 +265,6 @@ class Folder:
                 if entry.name != layout.ARTIFACTS:
                     _remove(Path(entry.path))
         (self.path / layout.START).unlink(missing_ok=True)  # may hold secrets of the job
-
-
-_children: list[subprocess.Popen[bytes]] = []
-
-
-def reap() -> None:
-    """Keepers are children of the service that started them; take those that ended."""
-    _children[:] = [keeper for keeper in _children if keeper.poll() is None]
 
 
 def _remove(path: Path) -> None:

@@ -14,7 +14,8 @@ from service import limits
 from service.errors import LaunchFailed, LoadFailed
 from service.launchers import EndReason, Job, Life, LogChunk, Observation
 from service.launchers.process import reading
-from service.launchers.process.folder import Folder, reap
+from service.launchers.process.children import reap
+from service.launchers.process.folder import Folder
 from service.launchers.process.keeper import layout
 from service.launchers.process.places import runner_user, runs_dir
 from service.launchers.process.supply import EnvironmentSupply, Supplies, Supply

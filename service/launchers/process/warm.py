@@ -15,12 +15,14 @@ import socket
 import subprocess
 import threading
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import structlog
 
 from service import limits
 from service.launchers import Job
+from service.launchers.process.children import mind, reap
 from service.launchers.process.keeper import layout
 from service.launchers.process.supply import Supplies
 
@@ -39,7 +41,6 @@ class WarmParents:
         self._home = runs_dir / layout.WARM
         self._user = user
         self._lock = threading.Lock()
-        self._started: list[tuple[subprocess.Popen[bytes], int]] = []
         self._wanted: Supplies | None = None
         self._closed = threading.Event()
         self._asking: threading.Thread | None = None
@@ -56,7 +57,7 @@ class WarmParents:
         """See that there is a parent for `supplies`, and that it stays."""
         folder = self._folder(supplies)
         with self._lock:
-            self._reap()
+            reap()
             if not _held(folder):
                 if len(others := self._alive()) >= limits.WARM_PARENTS:
                     return f"{len(others)} other warm parents are running, which is the most there may be"
@@ -75,10 +76,6 @@ class WarmParents:
         self._closed.set()
         if self._asking is not None:
             self._asking.join()
-        with self._lock:
-            self._reap()
-            for _, said in self._started:
-                os.close(said)
 
     def _start(self, folder: Path, supplies: Supplies) -> None:
         self._home.mkdir(mode=0o711, exist_ok=True)
@@ -104,7 +101,7 @@ class WarmParents:
         except OSError:
             os.close(said)
             raise
-        self._started.append((process, said))
+        mind(process, partial(_ended, said))
 
     def _folder(self, supplies: Supplies) -> Path:
         return self._home / hashlib.sha256(supplies.key.encode()).hexdigest()[:16]
@@ -118,13 +115,12 @@ class WarmParents:
             if wanted is not None and ping(self._folder(wanted)) is None:
                 self.warm_up(wanted)
 
-    def _reap(self) -> None:
-        """Take the parents that ended; one that failed is worth a line in our log."""
-        for process, said in [one for one in self._started if one[0].poll() is not None]:
-            if process.returncode != 0:
-                log.warning("a warm parent failed", exit_code=process.returncode, said=_read(said)[-4000:])
-            self._started.remove((process, said))
-            os.close(said)
+
+def _ended(said: int, code: int) -> None:
+    """A parent that failed is worth a line in our log."""
+    if code != 0:
+        log.warning("a warm parent failed", exit_code=code, said=_read(said)[-4000:])
+    os.close(said)
 
 
 def _fifo(path: Path) -> int:
