@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 
 from flask import Flask
 
+from service.errors import GitopsError
 from service.receiver import Intake, Spool
 from service.settings import Settings, load_settings
 from service.store import Store, open_store
@@ -24,8 +26,17 @@ def make_app(settings: Settings, store: Store, intake: Intake) -> Flask:
     problems.register(app)
     app.register_blueprint(webhooks.blueprint(intake, metrics))
     app.register_blueprint(health.blueprint({"store": lambda: read(store)}, metrics))
-    app.add_url_rule("/pid", view_func=lambda: str(os.getpid()))
+    app.add_url_rule("/pid", "pid", lambda: str(os.getpid()))
+    app.add_url_rule("/environment", "environment", lambda: dict(os.environ))
+    app.add_url_rule("/slow", "slow", _slow)
     return app
+
+
+def _slow() -> str:
+    """A request that is in flight for a while; it says on the log that it is."""
+    print("in flight", file=sys.stderr, flush=True)
+    time.sleep(1)
+    return "done"
 
 
 def read(store: Store) -> None:
@@ -44,5 +55,14 @@ def factory(settings: Settings) -> Served:
     return Served(make_app(settings, store, intake), close)
 
 
+def main() -> int:
+    try:
+        serve(load_settings(Path(sys.argv[1])), factory, announce=lambda url: print(url, flush=True))
+    except GitopsError as error:
+        print(f"{error.code}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    serve(load_settings(Path(sys.argv[1])), factory, announce=lambda url: print(url, flush=True))
+    sys.exit(main())
