@@ -23,7 +23,7 @@ def test_a_push_is_saved_scheduled_run_and_told(team: Team) -> None:
     assert team.schedules() == {"nightly": "30 2 * * *"}
     [run] = team.runs()
     assert (run["state"], run["workflow"], run["commit"]) == ("succeeded", "main", commit)
-    assert run["results"]["double"]["product"] == 42
+    assert run["results"]["double-run"]["product"] == 42
     wait_for(lambda: team.told("run.succeeded"), LONG_S, "the message")
     [message] = team.told("run.succeeded")
     assert message["run"]["id"] == run["id"]
@@ -38,7 +38,7 @@ def test_a_second_push_changes_what_runs_and_moves_the_schedule(team: Team) -> N
     team.synced(commit)
     assert team.in_force() != first
     assert team.schedules() == {"nightly": "45 3 * * *"}
-    assert team.runs()[0]["results"]["double"]["product"] == 63
+    assert team.runs()[0]["results"]["double-run"]["product"] == 63
     wait_for(lambda: team.told("schedule.changed"), LONG_S, "the message")
 
 
@@ -66,7 +66,7 @@ def test_a_broken_push_leaves_the_last_good_configuration_in_force_and_a_fix_men
     mended = team.push(team.files(factor=7, cron="0 9 * * *"))
     assert team.synced(mended)["state"] == "succeeded"
     assert team.project()["error"] is None
-    assert team.runs()[0]["results"]["double"]["product"] == 147
+    assert team.runs()[0]["results"]["double-run"]["product"] == 147
 
 
 def test_the_same_push_told_twice_is_synced_once(team: Team) -> None:

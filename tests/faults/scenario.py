@@ -52,7 +52,7 @@ def pipeline():
 """
 
 
-def project_files(marker: int, lines: Path, nap: float, cron: str) -> dict[str, str]:
+def project_files(marker: int, lines: Path, nap: float, cron: str) -> dict[str, str | bytes | None]:
     """The repository at one push."""
     project = {
         "kind": "project",
