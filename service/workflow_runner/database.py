@@ -19,7 +19,7 @@ from typing import Any, Callable, Optional
 
 from .errors import NoApiError
 from .plain import Json
-from .steps import Watcher
+from .watcher import Watcher
 
 # The calls that change something on the server; everything else reads.
 _WRITES = (
@@ -186,9 +186,6 @@ class RunnerDB:
 
     def _ended(self, uid: str, iteration: int) -> None:
         run = self.runs[uid, iteration]
-        for artifact in run.get("status", {}).get("artifacts") or []:
-            # A step that ran as a program of its own reports what it logged by its run.
-            self._keep_artifact(artifact, artifact.get("metadata", {}).get("project", ""))
         if not iteration and run.get("status", {}).get("state") in _ENDED:
             self._watcher.step_finished(uid, run)
 
@@ -302,6 +299,10 @@ class RunnerDB:
         if self.job == "load":
             raise NoApiError("read_artifact", f"{project}/{key}", self.job)
         return _found(None, f"artifact {project}/{key} among those that this run logged")
+
+    def knows(self, uri: str) -> bool:
+        """Whether the artifact `uri` can be read."""
+        return self._api is not None or any(uri.endswith(f"^{kept['metadata']['uid']}") for kept in self.artifacts)
 
     def list_artifacts(
         self,

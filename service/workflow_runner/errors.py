@@ -7,7 +7,7 @@ import os
 import traceback
 from typing import Optional
 
-from .job import Job
+from .job import RUN, Job
 from .plain import Json, NotPlainError
 
 
@@ -73,8 +73,8 @@ def describe(exc: BaseException, job: Job) -> Json:
         if isinstance(refused, NoApiError) and refused is not exc:  # MLRun went on and stumbled over what followed
             return describe(refused.with_traceback(exc.__traceback__), job)
     message = _message(exc)
-    if "Default pipeline not defined" in message:
-        message = f"{message} {_KUBEFLOW_ONLY}"
+    if job.kind == RUN and _raised_by_kubeflow(exc):
+        message = f"{message}. {_KUBEFLOW_ONLY}"
     return {"type": _type(exc), "message": message, "traceback": trace(exc, job)}
 
 
@@ -86,7 +86,12 @@ def trace(exc: BaseException, job: Job) -> str:
         if frames or one is exc:
             head = "Traceback (most recent call last):\n" if frames else ""
             told = f"{head}{''.join(frames)}{_last(one)}{joint if told else ''}{told}"
-    return told.replace(os.path.join(job.source, ""), "")
+    return told.replace(os.path.join(job.source, ""), "").replace('File "./', 'File "')
+
+
+def _raised_by_kubeflow(exc: BaseException) -> bool:
+    """Whether it came through kfp's own code, whose constructs look for a pipeline that is being compiled."""
+    return any("/site-packages/kfp/" in frame.filename for frame in traceback.extract_tb(exc.__traceback__))
 
 
 def _chain(exc: BaseException) -> list[tuple[BaseException, str]]:
@@ -110,7 +115,8 @@ def _frames(exc: BaseException, job: Job) -> list[str]:
     linecache.checkcache()
     for frame in traceback.extract_tb(exc.__traceback__):
         path = os.path.realpath(os.path.join(job.directory, frame.filename))
-        if path.startswith(os.path.join(job.source, "")) and "site-packages" not in path:
+        inside = path.startswith(os.path.join(job.source, "")) and not frame.filename.startswith("<")
+        if inside and "site-packages" not in path:
             line = linecache.getline(path, frame.lineno or 0)
             name = os.path.relpath(path, job.source)
             frames.append(traceback.FrameSummary(name, frame.lineno, frame.name, lookup_line=False, line=line))

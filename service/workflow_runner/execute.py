@@ -16,7 +16,7 @@ from . import claim
 from .errors import ProjectError, describe
 from .events import Events
 from .job import LOAD, Job
-from .steps import Watcher
+from .watcher import Watcher
 
 SUCCEEDED, FAILED = 0, 1
 
@@ -73,7 +73,7 @@ def _work(job: Job, watcher: Watcher) -> None:
     mlrun.utils.logger.set_logger_level(str(mlrun.mlconf.log_level).upper())
     api = mlrun.db.httpdb.HTTPRunDB(url) if "://" in url else None
     database = databases.RunnerDB(job.kind, watcher, api)
-    steps.install(watcher)
+    steps.install(watcher, database)
     databases.install(database, url if job.kind != LOAD else "")
     _reseed()
     watcher.started()

@@ -20,7 +20,7 @@ from .database import RunnerDB
 from .errors import ProjectError
 from .job import PROJECT_NAME, Job
 from .plain import Json, plain
-from .steps import Watcher
+from .watcher import Watcher
 
 RESULT = "result.json"
 

@@ -13,7 +13,7 @@ from .database import RunnerDB
 from .errors import ProjectError, WorkflowFailedError
 from .job import Job
 from .resolved import build, make_current
-from .steps import Watcher
+from .watcher import Watcher
 
 ARTIFACTS = "artifacts"
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 Files = Path | Mapping[str, str]
 JOB_S = 120.0
@@ -198,7 +198,7 @@ class WarmParent:
     environment: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[str] | None = None
 
-    def __enter__(self) -> WarmParent:
+    def __enter__(self) -> Self:
         self.process = subprocess.Popen(
             [self.python, "-u", self.program, "--warm", self.socket, *self.arguments],
             env={**ENVIRONMENT, **self.environment},
