@@ -58,10 +58,11 @@ def deliveries(page: Row) -> None:
                 short_ref(d["ref"]),
                 state(d["state"]),
                 when(d["received_at"]),
-                state(d["outcome"]) if d["outcome"] else dim("open" if d["state"] == "accepted" else d["reason"]),
+                state(d["outcome"]) if d["outcome"] else dim("open" if d["state"] == "accepted" else "–"),
             ]
             for d in page["items"]
         ],
+        notes=[d["outcome_reason"] or d["reason"] for d in page["items"]],
         empty="no deliveries",
     )
     _more(page)
@@ -90,7 +91,7 @@ def delivery(row: Row) -> None:
 
 def syncs(page: Row) -> None:
     screen.table(
-        ["SYNC", "PROJECT", "COMMIT", "STATE", "QUEUED", "WHY"],
+        ["SYNC", "PROJECT", "COMMIT", "STATE", "QUEUED"],
         [
             [
                 s["id"],
@@ -98,10 +99,10 @@ def syncs(page: Row) -> None:
                 s["commit"][:8],
                 state(s["state"]),
                 when(s["created_at"]),
-                failure(s) or s["reason"] or s["cause"],
             ]
             for s in page["items"]
         ],
+        notes=[failure(s) or s["reason"] or s["cause"] for s in page["items"]],
         empty="no syncs",
     )
     _more(page)

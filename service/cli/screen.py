@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -68,7 +69,8 @@ def data(value: Any) -> None:
 
 def complain(error: GitopsError) -> None:
     """What happened, and below it what to do."""
-    red, off = ("\x1b[31m", "\x1b[0m") if sys.stderr.isatty() else ("", "")
+    coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    red, off = ("\x1b[31m", "\x1b[0m") if coloured else ("", "")
     lines = [_CONTROL.sub("?", line) for line in error.what.split("\n")]
     sys.stderr.write(f"{red}error:{off} " + "\n".join(lines) + "\n")
     for line in error.detail.splitlines()[-40:]:
@@ -77,30 +79,45 @@ def complain(error: GitopsError) -> None:
         sys.stderr.write(f"  {clean(error.mend)}\n")
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str | tuple[str, str]]], *, empty: str) -> None:
-    """Columns as wide as what is in them; on a terminal the last one takes what is left, folded."""
+def table(
+    heads: Sequence[str],
+    rows: Iterable[Sequence[str | tuple[str, str]]],
+    *,
+    notes: Iterable[str] | None = None,
+    empty: str,
+) -> None:
+    """Columns as wide as what is in them. `notes` say something long about each row: the last column in a pipe, a
+    line below the row on a terminal."""
     lines = [[_cell(cell) for cell in row] for row in rows]
+    said = [clean(text) for text in notes] if notes is not None else None
     if not lines:
         note(empty)
-        return
-    if out().width == _PIPE_WIDTH:
-        _aligned(heads, [[text for text, _ in line] for line in lines])
-        return
-    from rich.table import Table
-    from rich.text import Text
+    elif out().width == _PIPE_WIDTH:
+        plain = [[text for text, _ in line] for line in lines]
+        told = [[*line, text] for line, text in zip(plain, said, strict=True)] if said else plain
+        _aligned([*heads, "WHY"] if said else heads, told)
+    else:
+        _coloured(heads, lines, said)
 
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=_DIM)
-    for i, head in enumerate(heads):
-        made.add_column(head, no_wrap=i < len(heads) - 1, overflow="fold")
-    for line in lines:
-        made.add_row(*(Text(text, style=style) for text, style in line))
-    out().print(made)
+
+def _coloured(heads: Sequence[str], lines: list[list[tuple[str, str]]], notes: list[str] | None) -> None:
+    widths = _widths(heads, [[text for text, _ in line] for line in lines])
+    say(dim("  ".join(head.ljust(width) for head, width in zip(heads, widths, strict=True)).rstrip()))
+    for i, line in enumerate(lines):
+        cells = [(text.ljust(width + 2), style) for (text, style), width in zip(line, widths, strict=True)]
+        say(*cells[:-1], line[-1])
+        if notes and notes[i]:
+            say(dim(notes[i]), indent=2)
 
 
 def _aligned(heads: Sequence[str], lines: list[list[str]]) -> None:
-    widths = [max(len(line[i]) for line in [list(heads), *lines]) for i in range(len(heads))]
+    widths = _widths(heads, lines)
     for line in [list(heads), *lines]:
         sys.stdout.write("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() + "\n")
+
+
+def _widths(heads: Sequence[str], lines: list[list[str]]) -> list[int]:
+    return [max(len(line[i]) for line in [list(heads), *lines]) for i in range(len(heads))]
 
 
 def _cell(cell: str | tuple[str, str]) -> tuple[str, str]:
@@ -135,7 +152,8 @@ def when(at: str | None) -> str:
     seconds = (datetime.now(UTC) - then).total_seconds()
     if abs(seconds) < 1:
         return "now"
-    return f"{span(seconds)} ago" if seconds > 0 else f"in {span(-seconds)}"
+    age = f"{abs(seconds):.0f} s" if abs(seconds) < 10 else span(abs(seconds))
+    return f"{age} ago" if seconds > 0 else f"in {age}"
 
 
 def span(seconds: float) -> str:

@@ -58,17 +58,19 @@ def _project(row: Row) -> None:
         (row["name"], "bold"), f"  {short_ref(row['ref'])}", dim(f"  {row['path']}" if row["path"] != "." else ""),
         ("  " + ", ".join(flags) if flags else "", "yellow"), indent=2,
     )  # fmt: skip
-    if row["error"]:
-        screen.say(bad("error     "), row["error"], indent=4)
     if in_force := row["in_force"]:
         commit = f"{(in_force['commit'] or '')[:8]} {in_force['subject'] or ''}"
         screen.say(dim("in force  "), f"{in_force['revision'][:12]}  {commit}", indent=4)
     else:
         screen.say(dim("in force  "), "nothing yet", indent=4)
     if sync := row["last_sync"]:
-        why = failure(sync) or sync["reason"] or sync["cause"]
         at = when(sync["ended_at"] or sync["created_at"])
+        why = failure(sync) or sync["reason"] or sync["cause"]
         screen.say(dim("last sync "), state(sync["state"]), f" {at}: {why}", indent=4)
+        if mend := (sync["error"] or {}).get("mend"):
+            screen.say(" " * 10, mend, indent=4)
+    if row["error"] and not (sync and sync["error"]):
+        screen.say(bad("error     "), row["error"], indent=4)
     for run in row["open_runs"]:
         since = took(run["started_at"] or run["created_at"], None)
         screen.say(

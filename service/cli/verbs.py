@@ -200,9 +200,7 @@ def schedules(
 
 @app.command()
 def deliveries(
-    delivery: Annotated[
-        str | None, typer.Argument(metavar="DELIVERY", help="Show this one with all about it.")
-    ] = None,
+    delivery: Annotated[str | None, typer.Argument(metavar="DELIVERY", help="Show this one with all about it.")] = None,
     repository: Annotated[str | None, typer.Option("--repository", help="Only of this repository.")] = None,
     state: Annotated[str | None, typer.Option("--state", help="Only in this state.")] = None,
     limit: Limit = 20,
