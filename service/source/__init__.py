@@ -24,8 +24,10 @@ from service.source.failures import looks_broken, no_git, words
 from service.source.git import Git, GitError, NoGitError
 from service.source.history import Commit
 from service.source.mirror import Mirror, Places
+from service.source.spare import Spares
 from service.source.tips import Tips
 from service.source.tree import Entry, Kind
+from service.source.workshop import Workshop
 
 T = TypeVar("T")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -47,6 +49,8 @@ class Source:
     ) -> None:
         self._places = Places(settings.data_dir.resolve() / "mirrors")
         self._places.make()
+        self._workshop = Workshop(self._places.work)
+        self._spares = Spares(self._workshop.folder)
         self._timeout_s = timeout_s
         self._clone_timeout_s = clone_timeout_s
         self._repositories = {repository.name: repository for repository in settings.repositories}
@@ -99,7 +103,7 @@ class Source:
         _checkout.discard(part)
         try:
             into.parent.mkdir(parents=True, exist_ok=True)
-            self._read(repository_name, commit, lambda git: self._materialise(git, commit, part))
+            self._read(repository_name, commit, lambda git: self._materialise(repository_name, git, commit, part))
             part.rename(into)
         except OSError as error:
             raise CheckoutFailed(f"Commit {commit[:12]} cannot be written to {into}", detail=str(error)) from error
@@ -127,20 +131,30 @@ class Source:
         _check_commit(ancestor)
         return self._read(repository_name, descendant, lambda git: _history.contains(git, ancestor, descendant))
 
-    def _materialise(self, git: Git, commit: str, part: Path) -> None:
+    def _materialise(self, name: str, git: Git, commit: str, part: Path) -> None:
         _checkout.discard(part)
-        part.mkdir()
         manifest = _checkout.look_through(git, commit)
-        _checkout.check_space(commit, part, manifest)
-        with tempfile.TemporaryDirectory(dir=self._places.work) as work:
-            _checkout.write(git, commit, part, Path(work) / "index")
+        if not self._spares.use(name, git, commit, part):
+            part.mkdir()
+            _checkout.check_space(commit, part, manifest)
+            with tempfile.TemporaryDirectory(dir=self._workshop.folder) as work:
+                _checkout.write(git, commit, part, Path(work) / "index")
         _checkout.check_symlinks(commit, part, manifest)
+        self._spares.refill(name, git, commit, manifest)
+
+    def close(self) -> None:
+        """Give back what this process has on disk for itself. Mirrors stay."""
+        self._workshop.close()
 
     def _mirror(self, name: str) -> Mirror:
         with self._lock:
             if name not in self._mirrors:
                 self._mirrors[name] = Mirror(
-                    name, self._places, timeout_s=self._timeout_s, clone_timeout_s=self._clone_timeout_s
+                    name,
+                    self._places,
+                    self._workshop.folder,
+                    timeout_s=self._timeout_s,
+                    clone_timeout_s=self._clone_timeout_s,
                 )
             return self._mirrors[name]
 

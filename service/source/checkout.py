@@ -11,18 +11,20 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from service import limits
 from service.errors import CheckoutFailed
 from service.source.git import Git, GitError
-from service.source.tree import Kind, kind_of
 
-# `.git` as the file systems of other machines would read it; a commit that holds it is an attack or an accident.
-_DOT_GIT = re.compile(r"(\.git|git~1)[. ]*(:.*)?", re.IGNORECASE)
-_IGNORED_BY_HFS = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
+# Characters that HFS+ leaves out when it compares names.
+_UNSEEN = rb"(?:\xe2\x80[\x8c-\x8f\xaa-\xae]|\xe2\x81[\xaa-\xaf]|\xef\xbb\xbf)"
+# Names in a listing that are none, or are `.git` as the file systems of other machines read it: an attack or an accident.
+_FORBIDDEN = re.compile(
+    rb"[\t/](?:\.{0,2}|(?:%(u)s*\.%(u)s*g%(u)s*i%(u)s*t|git~1)(?:[. ]|%(u)s)*(?::[^/\0]*)?)(?=[/\0])" % {b"u": _UNSEEN},
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +54,23 @@ def look_through(git: Git, commit: str) -> Manifest:
             raise refused(commit, f"it holds more than {limits.CHECKOUT_FILES:,} files or very long names") from None
         raise
     manifest = Manifest()
-    for kind, size, path in _entries(output.stdout):
+    for entry in output.stdout.split(b"\0")[:-1]:
+        meta, _, path = entry.partition(b"\t")
+        size = meta.rpartition(b" ")[2]
+        if size == b"BAD":
+            raise GitError("ls-tree", 0, f"error: missing object: the content of {_text(path)!r}")
         manifest.files += 1
-        manifest.size += size
-        if manifest.files > limits.CHECKOUT_FILES:
-            raise refused(commit, f"it holds more than {limits.CHECKOUT_FILES:,} files")
-        if manifest.size > limits.CHECKOUT_BYTES:
-            raise refused(commit, f"its files are larger than {limits.CHECKOUT_BYTES // limits.MIB:,} MiB together")
-        _check_path(commit, path)
-        if kind is Kind.SYMLINK:
-            manifest.symlinks.append(path)
+        manifest.size += 0 if size == b"-" else int(size)
+        if path.count(b"/") >= limits.CHECKOUT_DEPTH:
+            raise refused(commit, f"{_text(path)[:80]!r}… lies more than {limits.CHECKOUT_DEPTH} folders deep")
+        if meta.startswith(b"120000"):
+            manifest.symlinks.append(_text(path))
+    if manifest.files > limits.CHECKOUT_FILES:
+        raise refused(commit, f"it holds more than {limits.CHECKOUT_FILES:,} files")
+    if manifest.size > limits.CHECKOUT_BYTES:
+        raise refused(commit, f"its files are larger than {limits.CHECKOUT_BYTES // limits.MIB:,} MiB together")
+    if (found := _FORBIDDEN.search(output.stdout)) is not None:
+        raise refused(commit, f"it holds the forbidden name {_text(found[0][1:])!r}")
     return manifest
 
 
@@ -75,9 +84,9 @@ def check_space(commit: str, folder: Path, manifest: Manifest) -> None:
         )
 
 
-def write(git: Git, commit: str, into: Path, index: Path) -> None:
+def write(git: Git, commit: str, into: Path, index: Path, *, in_background: bool = False) -> None:
     """The files of `commit` into the empty folder `into`. `index` is a path where git may put its index."""
-    git.run("read-tree", "--reset", "-u", commit, env=_places(into, index), guarded=True)
+    git.run("read-tree", "--reset", "-u", commit, env=_places(into, index), guarded=True, in_background=in_background)
 
 
 def move_on(git: Git, before: str, commit: str, into: Path, index: Path) -> None:
@@ -111,19 +120,5 @@ def _places(into: Path, index: Path) -> dict[str, str]:
     return {"GIT_WORK_TREE": str(into), "GIT_INDEX_FILE": str(index)}
 
 
-def _entries(listing: bytes) -> Iterator[tuple[Kind, int, str]]:
-    for line in listing.split(b"\0")[:-1]:
-        meta, _, path = line.partition(b"\t")
-        mode, _, _, size = meta.split()
-        if size == b"BAD":
-            raise GitError("ls-tree", 0, f"error: missing object: the content of {path!r}")
-        yield kind_of(mode.decode()), 0 if size == b"-" else int(size), path.decode("utf-8", "surrogateescape")
-
-
-def _check_path(commit: str, path: str) -> None:
-    parts = path.split("/")
-    if len(parts) > limits.CHECKOUT_DEPTH:
-        raise refused(commit, f"{path[:80]!r}… lies more than {limits.CHECKOUT_DEPTH} folders deep")
-    for part in parts:
-        if part in ("", ".", "..") or _DOT_GIT.fullmatch(_IGNORED_BY_HFS.sub("", part)):
-            raise refused(commit, f"it holds the forbidden name {path[:200]!r}")
+def _text(path: bytes) -> str:
+    return path.decode("utf-8", "surrogateescape")

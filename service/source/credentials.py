@@ -38,10 +38,13 @@ class Access:
 
 
 @contextlib.contextmanager
-def access(repository: Repository, address: Address, ssh_dir: Path) -> Iterator[Access]:
-    """Credentials of `repository` for the time of one command. `ssh_dir` is ours alone (0700)."""
+def access(repository: Repository, address: Address, *, known_hosts: Path, keys: Path) -> Iterator[Access]:
+    """Credentials of `repository` for the time of one command.
+
+    `known_hosts` is the file of ssh host keys seen so far, `keys` a folder that is ours alone (0700).
+    """
     if address.scheme == "ssh":
-        with _ssh(repository, ssh_dir) as found:
+        with _ssh(repository, known_hosts, keys) as found:
             yield found
         return
     token = repository.credentials.token
@@ -99,13 +102,13 @@ def _words(username: str, secret: str, *, username_is_secret: bool) -> tuple[str
 
 
 @contextlib.contextmanager
-def _ssh(repository: Repository, ssh_dir: Path) -> Iterator[Access]:
+def _ssh(repository: Repository, known_hosts: Path, keys: Path) -> Iterator[Access]:
     """ssh with one key or none, no agent, no configuration, and the host keys that were seen first."""
     key = repository.credentials.ssh_key
     options = {
         "BatchMode": "yes",
         "StrictHostKeyChecking": "accept-new",
-        "UserKnownHostsFile": str(ssh_dir / "known_hosts"),
+        "UserKnownHostsFile": str(known_hosts),
         "GlobalKnownHostsFile": "/dev/null",
         "IdentitiesOnly": "yes",
         "IdentityAgent": "none",
@@ -120,7 +123,7 @@ def _ssh(repository: Repository, ssh_dir: Path) -> Iterator[Access]:
     }
     file: Path | None = None
     if key is not None:
-        descriptor, path = tempfile.mkstemp(dir=ssh_dir, prefix="key-")  # 0600 from the start
+        descriptor, path = tempfile.mkstemp(dir=keys, prefix="key-")  # 0600 from the start
         file = Path(path)
         options["IdentityFile"] = path
         with os.fdopen(descriptor, "w", encoding="utf-8") as out:

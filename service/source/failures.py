@@ -70,7 +70,7 @@ _KINDS = (
     _kind(
         r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED",
         "shows another ssh host key than before",
-        "If the server really has a new key, remove its line from mirrors/.ssh/known_hosts in data_dir",
+        "If the server really has a new key, remove its line from mirrors/.known_hosts in data_dir",
     ),
     _kind(
         r"error: 403",

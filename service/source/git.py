@@ -44,6 +44,7 @@ PASSED_ON = (
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _STDERR_BYTES = 64 * limits.KIB
 _CHUNK = 64 * limits.KIB
+_BACKGROUND = 10
 
 # Wins over the mirror's own config file. Nothing here is a secret: arguments are visible to every user of the machine.
 CONFIG: Mapping[str, str] = {
@@ -159,10 +160,12 @@ class Git(git.Git):
         scheme: str = "",
         fds: Sequence[int] = (),
         guarded: bool = False,
+        in_background: bool = False,
     ) -> Output:
         """Run `git *arguments` on the mirror. Raises GitError when the exit code is not among `ok`, NoGitError.
 
         `fds` are inherited by git and everything it starts. `config` and `env` are added to what always holds.
+        `in_background` leaves the processor to everybody else.
         """
         settings = {**CONFIG, **({f"protocol.{scheme}.allow": "always"} if scheme else {}), **(config or {})}
         settings["safe.directory"] = str(self.git_dir)
@@ -179,6 +182,7 @@ class Git(git.Git):
             timeout_s=self.timeout_s if timeout_s is None else timeout_s,
             fds=fds,
             guarded=guarded,
+            niceness=_BACKGROUND if in_background else 0,
         )
 
     # GitPython's signature is a pile of overloads over a dozen flags of which this takes the ones that make sense here.
@@ -214,6 +218,7 @@ def _run(
     timeout_s: float,
     fds: Sequence[int],
     guarded: bool,
+    niceness: int,
 ) -> Output:
     deadline = time.monotonic() + timeout_s
     with _guard() if guarded else contextlib.nullcontext(0) as group:
@@ -229,6 +234,9 @@ def _run(
         )
         if guarded:
             _limit_file_size(process.pid)
+        if niceness:
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, process.pid, niceness)
         # An unguarded git leads its own group and stays unreaped until `wait`, so this id can't be anybody else's.
         with process, _group_killed_on_the_way_out(group or process.pid, process):
             pump = _Pump(process, stdin, cap)

@@ -49,8 +49,8 @@ class Places:
         return self.root / ".home"
 
     @property
-    def ssh(self) -> Path:
-        return self.root / ".ssh"
+    def known_hosts(self) -> Path:
+        return self.root / ".known_hosts"
 
     @property
     def work(self) -> Path:
@@ -65,16 +65,12 @@ class Places:
     def stage(self, name: str) -> Path:
         return self.root / ".stage" / f"{name}.git"
 
-    def spare(self, name: str) -> Path:
-        return self.root / ".spare" / name
-
     def make(self) -> None:
         for folder in (
             self.root,
             self.home,
-            self.ssh,
             self.work,
-            *(self.root / n for n in (".locks", ".stage", ".spare")),
+            *(self.root / n for n in (".locks", ".stage")),
         ):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -82,9 +78,10 @@ class Places:
 class Mirror:
     """The mirror of the repository `name`; thread-safe."""
 
-    def __init__(self, name: str, places: Places, *, timeout_s: float, clone_timeout_s: float) -> None:
+    def __init__(self, name: str, places: Places, workshop: Path, *, timeout_s: float, clone_timeout_s: float) -> None:
         self.name = name
         self.places = places
+        self._workshop = workshop
         self.git = Git(places.mirror(name), home=places.home, timeout_s=timeout_s)
         self._clone_timeout_s = clone_timeout_s
         self._thread_lock = threading.Lock()
@@ -231,7 +228,7 @@ class Mirror:
         env: Mapping[str, str] = MappingProxyType({}),
     ) -> Output:
         """Run a git that speaks to the remote. What it says is redacted before anybody sees it."""
-        with access(repository, address, self.places.ssh) as given:
+        with access(repository, address, known_hosts=self.places.known_hosts, keys=self._workshop) as given:
             try:
                 return git.run(
                     *arguments,

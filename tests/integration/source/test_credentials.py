@@ -94,7 +94,7 @@ def test_a_token_alone_goes_with_the_forges_documented_user(forge_kind: Forge, u
         webhook_secrets="insecure",
         credentials=let_in(None, "t0k"),
     )
-    with access(repository, parse_address("x", repository.url), tmp_path) as given:
+    with access(repository, parse_address("x", repository.url), known_hosts=tmp_path / "known", keys=tmp_path) as given:
         assert Path(f"/proc/self/fd/{given.fds[0]}").read_text() == f"username={user}\npassword=t0k\n"
 
 
@@ -162,7 +162,9 @@ def test_only_git_itself_inherits_the_password(forge: GitServer, private: GitRep
     """A process started by another thread meanwhile must not get the descriptor."""
     place = place_for(private, right(forge))
     place.push({"a": "1"})
-    with access(place.setting, parse_address("fraud", private.url), place.data) as given:
+    with access(
+        place.setting, parse_address("fraud", private.url), known_hosts=place.data / "known", keys=place.data
+    ) as given:
         assert not os.get_inheritable(given.fds[0])
 
 

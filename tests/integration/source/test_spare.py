@@ -1,0 +1,163 @@
+"""The checkout of a large repository costs by what changed, and is as exact and as private as any other."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from service.errors import CheckoutFailed
+from tests.integration.source.conftest import Place
+from tests.integration.source.test_checkout import assert_exact, found, listed
+
+
+@pytest.fixture(autouse=True)
+def _small_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.limits.SPARE_FILES", 3)
+
+
+def spare_of(place: Place, commit: str) -> Path:
+    """The files of the spare, once it is there."""
+    deadline = time.monotonic() + 20
+    while (spare := place.source._spares._ready.get("fraud")) is None or spare.commit != commit:
+        assert time.monotonic() < deadline, "no spare was made"
+        time.sleep(0.01)
+    return spare.files
+
+
+def test_the_next_checkout_is_the_spare_with_only_the_change_written(place: Place) -> None:
+    first = place.push({f"d/{n}": str(n) for n in range(20)})
+    place.fetch()
+    place.checkout(first)
+    before = {p.name: p.stat().st_mtime_ns for p in (spare_of(place, first) / "d").iterdir()}
+    second = place.push({"d/7": "changed"})
+    place.fetch()
+    out = assert_exact(place, second)
+    after = {p.name: p.stat().st_mtime_ns for p in (out / "d").iterdir()}
+    assert {name for name in after if after[name] != before[name]} == {"7"}
+
+
+def test_the_same_commit_again_needs_no_write_at_all(place: Place) -> None:
+    commit = place.push({f"f{n}": str(n) for n in range(9)})
+    place.fetch()
+    place.checkout(commit)
+    inode = spare_of(place, commit).stat().st_ino
+    assert assert_exact(place, commit).stat().st_ino == inode
+
+
+def test_every_kind_of_change_comes_out_exact(place: Place) -> None:
+    place.work.commit({"a": "1", "b/c": "1", "x": "1", "keep": "1", "gone/deep/er": "1", "mode": "1"})
+    (place.work.path / "link").symlink_to("a")
+    first = place.push({})
+    place.fetch()
+    place.checkout(first)
+    spare_of(place, first)
+    work = place.work.path
+    (work / "link").unlink()
+    (work / "a").unlink()
+    place.work.commit(
+        {"a/now/a/folder": "2", "link": "a file", "b/c": None, "gone/deep/er": None, "new\nname": b"\0\r\n"}
+    )
+    (work / "x").unlink()
+    (work / "x").symlink_to("keep")
+    (work / "b").rmdir()
+    (work / "b").symlink_to("a/now")
+    (work / "mode").chmod(0o755)
+    second = place.push({})
+    place.fetch()
+    out = assert_exact(place, second)
+    assert not (out / "gone").exists()
+    # And all the way back, by the spare of the second.
+    spare_of(place, second)
+    assert (assert_exact(place, first) / "gone/deep/er").read_text() == "1"
+
+
+def test_what_user_code_does_to_a_checkout_is_in_no_later_one(place: Place) -> None:
+    commit = place.push({f"d/{n}": str(n) for n in range(9)})
+    place.fetch()
+    for _ in range(3):
+        out = place.checkout(commit)
+        assert found(out, place.repository.path) == listed(place, commit)
+        spare = spare_of(place, commit)
+        assert not out.samefile(spare)
+        assert not {p.stat().st_ino for p in out.rglob("*")} & {p.stat().st_ino for p in spare.rglob("*")}
+        for file in (out / "d").iterdir():
+            file.write_text("spoilt in place")
+        (out / "junk").write_text("left behind")
+
+
+def test_hostile_changes_are_refused_on_this_way_too(place: Place, tmp_path: Path) -> None:
+    first = place.push({f"f{n}": str(n) for n in range(9)})
+    place.fetch()
+    place.checkout(first)
+    spare_of(place, first)
+    (place.work.path / "out").symlink_to("/etc")
+    second = place.push({})
+    place.fetch()
+    with pytest.raises(CheckoutFailed, match="leads out"):
+        place.checkout(second)
+    assert_exact(place, first)
+
+
+def test_a_spare_whose_commit_went_with_the_old_mirror_is_no_harm(place: Place) -> None:
+    first = place.push({f"f{n}": str(n) for n in range(9)})
+    place.fetch()
+    place.checkout(first)
+    spare_of(place, first)
+    place.work.git("checkout", "--quiet", "--orphan", "other")
+    second = place.work.commit({"f1": "other"})
+    place.work.push("HEAD:refs/heads/main", force=True)
+    place.mirror.rename(place.mirror.with_suffix(".away"))
+    place.fetch()
+    assert_exact(place, second)
+
+
+def test_a_job_folder_on_another_file_system_is_no_harm(place: Place) -> None:
+    shm = Path("/dev/shm")
+    if not shm.is_dir() or shm.stat().st_dev == place.data.parent.stat().st_dev:
+        pytest.skip("there is no second file system here")
+    commit = place.push({f"f{n}": str(n) for n in range(9)})
+    place.fetch()
+    place.checkout(commit)
+    spare_of(place, commit)
+    into = shm / f"{place.data.parent.name}-{os.getpid()}"
+    try:
+        out = place.source.checkout("fraud", commit, into).path
+        assert found(out, place.repository.path) == listed(place, commit)
+    finally:
+        shutil.rmtree(into, ignore_errors=True)
+
+
+def test_small_repositories_keep_no_spare(place: Place) -> None:
+    commit = place.push({"a": "1", "b": "1"})
+    place.fetch()
+    place.checkout(commit)
+    assert not place.source._spares._making
+    assert not place.source._spares._ready
+
+
+def test_nothing_of_a_process_outlives_it(place: Place) -> None:
+    commit = place.push({f"f{n}": str(n) for n in range(9)})
+    place.fetch()
+    place.checkout(commit)
+    workshop = spare_of(place, commit).parents[1]
+    assert list(workshop.iterdir())
+    place.restarted()
+    assert workshop.is_dir(), "its process lives"
+    place.source.close()
+    assert not workshop.exists()
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(place: Place) -> None:
+    place.push({"a": "1"})
+    place.fetch()
+    left = place.data / "mirrors" / ".work" / "0123456789abcdef"
+    (left / "spare-x" / "files").mkdir(parents=True)
+    (left / "key-x").write_text("secret")
+    left.with_suffix(".lock").touch()
+    place.restarted()
+    assert not left.exists()
+    assert not left.with_suffix(".lock").exists()
