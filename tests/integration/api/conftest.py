@@ -42,6 +42,9 @@ class MemoryLauncher:
     name: str = "process"
     printed: dict[str, str] = field(default_factory=dict)
 
+    def prepare(self) -> None:
+        raise NotImplementedError
+
     def ensure(self, job: Job) -> None:
         raise NotImplementedError
 
