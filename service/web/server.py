@@ -25,6 +25,7 @@ from granian.log import LogLevels
 
 from service.errors import GitopsError, SettingsError
 from service.settings import Settings, forget_secrets
+from service.web import idle
 from service.web.process import die_with, keep_memory_private
 
 if TYPE_CHECKING:
@@ -55,8 +56,14 @@ class Served(NamedTuple):
 Factory = Callable[[Settings], Served]
 
 
-def serve(settings: Settings, factory: Factory, announce: Callable[[str], None] = lambda _: None) -> None:
-    """Serve until SIGTERM or SIGINT. `announce` hears the URL once the port is ours.
+def serve(
+    settings: Settings,
+    factory: Factory,
+    announce: Callable[[str], None] = lambda _: None,
+    *,
+    idle_s: float = idle.IDLE_S,
+) -> None:
+    """Serve until SIGTERM or SIGINT. `announce` hears the URL once the port is ours; silent connections end after `idle_s`.
 
     Raises what `factory` raised in the worker, and SettingsError when the port is taken or strangers could reach an API
     without tokens. Ends by SystemExit(1) when the worker dies again and again.
@@ -68,10 +75,10 @@ def serve(settings: Settings, factory: Factory, announce: Callable[[str], None] 
     with _reserve(address, settings.server.port) as reserved:
         port: int = reserved.getsockname()[1]
         announce(_url(address, port))
-        _run(settings, factory, address, port)
+        _run(settings, partial(_load, settings, factory, os.getpid(), port, idle_s), address, port)
 
 
-def _run(settings: Settings, factory: Factory, address: str, port: int) -> None:
+def _run(settings: Settings, load: Callable[[int], WSGIApplication], address: str, port: int) -> None:
     said, says = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     server = Granian(
         "service",
@@ -90,9 +97,8 @@ def _run(settings: Settings, factory: Factory, address: str, port: int) -> None:
         log_level=LogLevels.error,
         log_dictconfig=_LOGGING,
     )
-    load = partial(_load, settings=settings, factory=factory, master=os.getpid(), says=says)
     try:
-        server.serve(target_loader=load, wrap_loader=False)
+        server.serve(target_loader=partial(load, says), wrap_loader=False)
     finally:
         told = _heard(said)
         os.close(says)
@@ -101,7 +107,7 @@ def _run(settings: Settings, factory: Factory, address: str, port: int) -> None:
             raise told
 
 
-def _load(settings: Settings, factory: Factory, master: int, says: int) -> WSGIApplication:
+def _load(settings: Settings, factory: Factory, master: int, port: int, idle_s: float, says: int) -> WSGIApplication:
     """In the worker, before its first request. A failure is told to the master, which then stops instead of trying again."""
     die_with(master)
     try:
@@ -110,6 +116,7 @@ def _load(settings: Settings, factory: Factory, master: int, says: int) -> WSGIA
         _tell(says, error)
         os.kill(master, signal.SIGTERM)
         raise SystemExit(1) from error
+    idle.watch(port, idle_s)
     Finalize(None, served.close, exitpriority=10)
     return served.app
 

@@ -57,7 +57,8 @@ def factory(settings: Settings) -> Served:
 
 def main() -> int:
     try:
-        serve(load_settings(Path(sys.argv[1])), factory, announce=lambda url: print(url, flush=True))
+        idle_s = float(os.environ.get("GITOPS_TEST_IDLE_S", "90"))
+        serve(load_settings(Path(sys.argv[1])), factory, lambda url: print(url, flush=True), idle_s=idle_s)
     except GitopsError as error:
         print(f"{error.code}: {error}", file=sys.stderr)
         return 1
