@@ -194,6 +194,7 @@ runs = Table(
     Column("reason", Text, nullable=False, default=""),
     Column("position", BigInteger, nullable=False, default=0),  # bytes of the event file that were read
     Column("cancel", String(16)),  # an EndReason that was asked for
+    Column("starts", Integer, nullable=False, default=1),  # how often the launcher was told to start it
     Column("results", Text),
     Column("error", Text),  # JSON: type, message, traceback
     Column("created_at", Float, nullable=False),

@@ -25,7 +25,8 @@ class Run:
 
     `declared_by` is the sync whose declaration holds; where it is not given, `sync`.
 
-    `position` is how many bytes of its event file are in the store; `cancel` an end that somebody asked for.
+    `position` is how many bytes of its event file are in the store; `cancel` an end that somebody asked for;
+    `starts` how often the launcher was told to start it.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Run:
     reason: str = ""
     position: int = 0
     cancel: EndReason | None = None
+    starts: int = 1
     results: Json | None = None
     error: Json | None = None
     started_at: float | None = None

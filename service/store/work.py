@@ -176,9 +176,7 @@ def release_dead(connection: Connection, *, now: float) -> None:
 
     A not_before further off than any backoff comes from a clock that was set back since; it is due now.
     """
-    connection.execute(
-        update(work).where(_row.owner.is_not(None)).values(not_before=_earlier(now), fence=_row.fence + 1, **_FREE)
-    )
+    connection.execute(update(work).where(_row.owner.is_not(None)).values(not_before=_earlier(now), **_FREE))
     connection.execute(
         update(work)
         .where(_open, _row.kind.not_in(list(SCHEDULED)), _row.not_before > now + limits.BACKOFF_MAX_S)

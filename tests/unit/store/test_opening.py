@@ -204,6 +204,30 @@ def test_work_wanted_between_looking_and_waiting_is_not_slept_through(sqlite_sto
     assert time.monotonic() - began < 30
 
 
+def test_work_that_is_claimable_again_wakes_who_waits(sqlite_store: Store) -> None:
+    """Waiters sleep until the lease ends; who finishes early, or gives it back, tells them."""
+    store = sqlite_store
+
+    def claim() -> work.Claim:
+        got = store.write(lambda conn: work.claim(conn, ["sync"], owner="me", now=store.now(), lease_s=60))
+        assert got is not None
+        return got
+
+    def rings(change: Callable[[Connection], None]) -> bool:
+        before = store._rung
+        store.write(change)
+        return store._rung > before
+
+    want(store)
+    first = claim()
+    want(store)
+    assert rings(lambda conn: work.finish(conn, first))
+    second = claim()
+    assert rings(lambda conn: work.again(conn, second, at=store.now()))
+    third = claim()
+    assert not rings(lambda conn: work.finish(conn, third))
+
+
 def test_a_change_that_failed_wakes_nobody(sqlite_store: Store) -> None:
     def change(conn: Connection) -> None:
         work.want(conn, "sync", "x", now=sqlite_store.now())

@@ -239,6 +239,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.Column("cancel", sa.String(length=16), nullable=True),
+        sa.Column("starts", sa.Integer(), nullable=False),
         sa.Column("results", sa.Text(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("created_at", sa.Float(), nullable=False),
