@@ -108,7 +108,7 @@ def _ssh(repository: Repository, known_hosts: Path, keys: Path) -> Iterator[Acce
     options = {
         "BatchMode": "yes",
         "StrictHostKeyChecking": "accept-new",
-        "UserKnownHostsFile": str(known_hosts),
+        "UserKnownHostsFile": _ssh_word(known_hosts),
         "GlobalKnownHostsFile": "/dev/null",
         "IdentitiesOnly": "yes",
         "IdentityAgent": "none",
@@ -125,7 +125,7 @@ def _ssh(repository: Repository, known_hosts: Path, keys: Path) -> Iterator[Acce
     if key is not None:
         descriptor, path = tempfile.mkstemp(dir=keys, prefix="key-")  # 0600 from the start
         file = Path(path)
-        options["IdentityFile"] = path
+        options["IdentityFile"] = _ssh_word(file)
         with os.fdopen(descriptor, "w", encoding="utf-8") as out:
             # ssh wants the last line ended; settings cut the line break off.
             out.write(key.get_secret_value().rstrip("\n") + "\n")
@@ -136,6 +136,11 @@ def _ssh(repository: Repository, known_hosts: Path, keys: Path) -> Iterator[Acce
     finally:
         if file is not None:
             file.unlink(missing_ok=True)
+
+
+def _ssh_word(path: Path) -> str:
+    """A path as ssh reads one in its options: blanks separate there, and `%` begins a token."""
+    return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%") + '"'
 
 
 def _quoted(word: str) -> str:

@@ -93,7 +93,8 @@ def remember_default(git: Git, ref: str) -> None:
 
 
 def _known_default(git: Git) -> str:
+    """What the mirror's own HEAD says: a file that only we write."""
     try:
-        return git.run("symbolic-ref", "--quiet", "HEAD").stdout.decode("utf-8", "surrogateescape").strip()
-    except GitError:
+        return (git.git_dir / "HEAD").read_text(encoding="utf-8").removeprefix("ref: ").strip()
+    except (OSError, UnicodeDecodeError):
         return ""
