@@ -41,10 +41,10 @@ class Job:
 class Life(StrEnum):
     """What is known of a job's process."""
 
-    UNKNOWN = "unknown"  # nothing of it is here: it was never started, or was cleaned
+    UNKNOWN = "unknown"  # nothing of it is here: it was never started
     STARTING = "starting"  # started, not claimed
     ALIVE = "alive"
-    GONE = "gone"  # no more events will come
+    GONE = "gone"  # no more events will come, also after `clean`
 
 
 class EndReason(StrEnum):
@@ -52,6 +52,7 @@ class EndReason(StrEnum):
 
     EXITED = "exited"
     CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
     TIMED_OUT = "timed-out"
     KILLED = "killed"
 

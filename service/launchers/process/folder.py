@@ -268,22 +268,24 @@ class Folder:
 
 
 def _remove(path: Path) -> None:
-    """rmtree does not follow links; a directory that its owner locked is opened first."""
-
-    def unlock(_: Any, name: str, __: BaseException | Any) -> None:
-        try:
-            Path(name).parent.chmod(0o700)
-            if Path(name).is_dir() and not Path(name).is_symlink():
-                shutil.rmtree(name, ignore_errors=True)
-            else:
-                Path(name).unlink()
-        except OSError:
-            pass
-
+    """rmtree follows no link; a folder that its owner locked is opened first."""
     try:
-        if stat.S_ISDIR(os.lstat(path).st_mode):
-            shutil.rmtree(path, onerror=unlock)
+        if stat.S_ISDIR(path.lstat().st_mode):
+            shutil.rmtree(path, onerror=_unlock)
         else:
             path.unlink()
     except FileNotFoundError:
+        pass
+
+
+def _unlock(_: object, name: str, __: object) -> None:
+    path = Path(name)
+    try:
+        path.parent.chmod(0o700)
+        if stat.S_ISDIR(path.lstat().st_mode):
+            path.chmod(0o700)
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()
+    except OSError:
         pass

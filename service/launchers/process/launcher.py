@@ -59,7 +59,11 @@ class ProcessLauncher:
         if folder.cancelled and not folder.prepared:
             folder.cancel(EndReason.CANCELLED)
             return
-        if not folder.keep(lambda: folder.prepare(job, lambda source: self._supplies(job, source))):
+        try:
+            kept = folder.keep(lambda: folder.prepare(job, lambda source: self._supplies(job, source)))
+        except OSError as error:
+            raise LaunchFailed(f"job {job.id} could not be started: {error}") from error
+        if not kept:
             raise LaunchFailed(f"job {job.id} could not be started", detail=self.logs(job.id).text[-4000:])
 
     def _supplies(self, job: Job, source: Path) -> tuple[Supplies, Path | str]:
@@ -97,7 +101,10 @@ class ProcessLauncher:
         return document
 
     def cancel(self, job: str, reason: EndReason = EndReason.CANCELLED) -> None:
-        self._folder(job).cancel(reason)
+        try:
+            self._folder(job).cancel(reason)
+        except OSError as error:
+            raise LaunchFailed(f"job {job} could not be cancelled: {error}") from error
 
     def logs(self, job: str, offset: int = 0) -> LogChunk:
         folder = self._folder(job)

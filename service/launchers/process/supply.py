@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from service.errors import RunnerEnvironmentError
 from service.launchers import Job
 from service.launchers.process.environment import RunnerEnvironment, ensure_environment
 from service.launchers.process.packages import Progress
 from service.launchers.process.places import cache_dir
 from service.launchers.process.requirements import ensure_layer
 from service.settings import Settings
+
+# A search that found nothing, or an install that failed, takes its time; whoever asks meanwhile gets the same answer.
+_AGAIN_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +48,7 @@ class EnvironmentSupply:
         self._progress = progress
         self._lock = threading.Lock()
         self._made: tuple[RunnerEnvironment, Path] | None = None
+        self._failed: tuple[float, RunnerEnvironmentError] | None = None
 
     def standard(self) -> Supplies:
         environment, program = self._make()
@@ -62,6 +68,13 @@ class EnvironmentSupply:
         from service.launchers.pack import pack
 
         with self._lock:
-            if self._made is None or not all(path.exists() for path in (self._made[0].python, self._made[1])):
+            if self._made is not None and self._made[0].python.exists() and self._made[1].exists():
+                return self._made
+            if self._failed is not None and time.monotonic() < self._failed[0] + _AGAIN_S:
+                raise self._failed[1]
+            try:
                 self._made = ensure_environment(self._settings, self._progress), pack(cache_dir(self._settings))
+            except RunnerEnvironmentError as error:
+                self._failed = time.monotonic(), error
+                raise
             return self._made

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from service.errors import LaunchFailed
 from service.launchers import EndReason, Life
 from service.launchers.process import ProcessLauncher
 from tests.integration.launcher.conftest import Bench, wait_for
@@ -100,7 +101,7 @@ def test_a_failing_checkout_is_raised_and_the_next_attempt_starts_the_job(bench:
         into.mkdir()
 
     job = bench.job(STEP, source=source)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(LaunchFailed, match="disk full"):
         bench.launcher.ensure(job)
     bench.launcher.ensure(job)
     assert bench.follow(job.id).kinds == ["claimed", "finished"]
@@ -137,7 +138,7 @@ def test_a_service_killed_around_the_start_leaves_a_job_that_runs_once(bench: Be
             *(sys.executable, "-c", SERVICE, str(ground), str(bench.supply.python), str(bench.supply.program)),
             *(str(user), job.id, STEP),
         ],
-        env={**os.environ, "GITOPS_CRASH_AT": at, "PYTHONPATH": str(Path.cwd())},
+        env={**os.environ, "GITOPS_CRASH_AT": at, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), *sys.path])},
         check=False,
     )
     assert done.returncode == -9

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
+import tempfile
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,19 +77,34 @@ class Real:
         return [folder for folder in home.glob("*/") if warm.ping(folder)] if home.is_dir() else []
 
 
+@pytest.fixture(scope="module")
+def place() -> Iterator[Path]:
+    """One for all tests here, which so share a warm parent: to make one takes longer than all of them."""
+    path = Path(tempfile.mkdtemp(prefix="launch-", dir="/tmp"))
+    path.chmod(0o755)
+    real = Real(path)
+    yield path
+    real.launcher.close()
+    for folder in real.parents():
+        end_parent(folder)
+    shutil.rmtree(path)
+
+
 @pytest.fixture
-def real(ground: Path) -> Iterator[Real]:
-    real = Real(ground)
+def real(place: Path) -> Iterator[Real]:
+    real = Real(place)
     yield real
     for job in real.jobs:
         real.launcher.cancel(job)
         real.bench.follow(job)
     real.launcher.close()
-    for folder in real.parents():
-        about = warm.ping(folder)
-        assert about is not None
-        os.kill(int(str(about["pid"])), signal.SIGKILL)
-        wait_for(lambda at=folder: not warm._held(at), "the warm parent to end")  # type: ignore[misc]
+
+
+def end_parent(folder: Path) -> None:
+    about = warm.ping(folder)
+    assert about is not None
+    os.kill(int(str(about["pid"])), signal.SIGKILL)
+    wait_for(lambda: not warm._held(folder), "the end of the warm parent")
 
 
 def test_loads_by_one_parent_that_the_next_service_uses_too(real: Real) -> None:
@@ -166,9 +183,7 @@ def test_the_end_of_the_parent_is_not_the_end_of_its_jobs(real: Real) -> None:
     """)
     real.claimed(job)
     (folder,) = real.parents()
-    about = warm.ping(folder)
-    assert about is not None
-    os.kill(int(str(about["pid"])), signal.SIGKILL)
+    end_parent(folder)
     (real.bench.folder(job) / "home" / "go").touch()
     told = real.bench.follow(job)
     assert (told.kinds[-1], told.end.life) == ("finished", Life.GONE)

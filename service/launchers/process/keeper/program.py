@@ -74,9 +74,11 @@ class Keeper:
 
     def root(self, process: processes.Process) -> None:
         self.roots = (process,)
-        layout.write_document(
-            self.job / layout.PROCESS, {"pid": process.pid, "start_time": process.start_time, "boot": _boot()}
-        )
+        document = {"pid": process.pid, "start_time": process.start_time, "boot": _boot()}
+        try:
+            layout.write_document(self.job / layout.PROCESS, document)
+        except OSError as error:  # the next keeper, if there has to be one, finds the process by its tag
+            self.say(f"its process could not be noted: {error}")
 
     def claimer(self) -> processes.Process | None:
         """Who claimed the job, while it holds the liveness lock: then the pid it wrote is its own still."""
