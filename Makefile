@@ -34,7 +34,7 @@ lint: environment ## style, types, import rules, and that requirements and pages
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
-	@.venv/bin/lint-imports
+	@$(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-logo
 	@$(PY) -m pytest tests/unit/house
 
 format: environment ## put the code into its one format
