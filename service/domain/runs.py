@@ -18,7 +18,7 @@ from service.domain.states import ENDED_RUNS, RunState
 from service.limits import LAUNCH_STARTS
 
 _UNFINISHED_ENDS = {"cancelled": RunState.CANCELLED, "timed-out": RunState.TIMED_OUT}
-_TOPICS = {
+TOPICS = {
     RunState.RUNNING: Topic.RUN_STARTED,
     RunState.SUCCEEDED: Topic.RUN_SUCCEEDED,
     RunState.FAILED: Topic.RUN_FAILED,
@@ -162,7 +162,7 @@ def _news(before: Progress, after: Progress) -> tuple[Topic, ...]:
         return ()
     began = before.started_at is None and after.started_at is not None
     started = (Topic.RUN_STARTED,) if began else ()
-    return (*started, _TOPICS[after.state]) if after.state in ENDED_RUNS else started
+    return (*started, TOPICS[after.state]) if after.state in ENDED_RUNS else started
 
 
 def _at(event: Mapping[str, Any], now: float) -> float:

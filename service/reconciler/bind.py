@@ -62,7 +62,7 @@ def take_in(rooms: Rooms, repository: Repository, tips: Tips, moved: Moved) -> N
     failure: ProjectError | None = None
     found: tuple[Declared, ...] = ()
     try:
-        found = declared(rooms.source, repository, ref=moved.ref, commit=moved.tip, default_branch=tips.default_branch)
+        found = declared(rooms, repository, ref=moved.ref, commit=moved.tip, default_branch=tips.default_branch)
     except ProjectError as error:
         failure = error
     wanted = {moved.tip} | {hint.after for hint in moved.hints if hint.after}
@@ -70,8 +70,8 @@ def take_in(rooms: Rooms, repository: Repository, tips: Tips, moved: Moved) -> N
 
     def change(conn: Connection) -> None:
         ref = _Ref(rooms, conn, repository, moved, commits, rooms.store.now())
-        made = _fail_bound(ref, failure) if failure else _queue(ref, found)
-        _answer(ref, made=made, failure=failure, concerned=bool(found))
+        made, refusal = (_fail_bound(ref, failure), failure) if failure else _queue(ref, found)
+        _answer(ref, made=made, failure=refusal, concerned=bool(found))
         repositories.set_tip(conn, repository.name, moved.ref, moved.tip, now=ref.now)
 
     rooms.store.write(change)
@@ -102,24 +102,26 @@ def _unbind(rooms: Rooms, conn: Connection, project: Project, *, reason: str) ->
     projects.release(conn, project.name)
 
 
-def _queue(ref: _Ref, found: tuple[Declared, ...]) -> bool:
-    """A sync for each project that has news; says whether any had."""
+def _queue(ref: _Ref, found: tuple[Declared, ...]) -> tuple[bool, ProjectError | None]:
+    """A sync for each project that has news: whether any had; without any, why one could not."""
     moved = ref.moved
     if not is_tag(moved.ref):
         names = {one.name for one in found}
         for project in projects.for_ref(ref.conn, ref.repository.name, moved.ref):
             if project.name not in names:
                 _unbind(ref.rooms, ref.conn, project, reason=f"{moved.ref} no longer declares it")
-    queued = [_queue_one(ref, one) for one in found]
-    return any(queued)
+    made, refusal = False, None
+    for one in found:
+        try:
+            made = _queue_one(ref, _own(ref, one), one) or made
+        except NameTaken as error:
+            _fail(ref, one.name, one.declaration, error)
+            refusal = error
+    return made, None if made else refusal
 
 
-def _queue_one(ref: _Ref, one: Declared) -> bool:
+def _queue_one(ref: _Ref, project: Project, one: Declared) -> bool:
     conn, moved = ref.conn, ref.moved
-    try:
-        project = _own(ref, one)
-    except NameTaken as error:
-        return _fail(ref, one.name, one.declaration, error)
     newest = syncs.newest(conn, project.name, moved.ref)
     last = hints.Last(newest.commit, newest.state) if newest else None
     cause = hints.cause(moved.tip, last, hinted=bool(moved.hints), asked=moved.asked)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from service.domain import gitops_file, project_name, triggers
+from service.domain import gitops_file, policy, project_name, triggers
 from service.domain.projects import Declaration
 from service.errors import ProjectError, ProjectFileError
-from service.settings import Repository
+from service.reconciler.rooms import Rooms
+from service.settings import Repository, Settings
 from service.source import Source
 
 GITOPS_FILE = ".gitops.yaml"
@@ -23,12 +24,16 @@ class Declared:
 
 
 def declared(
-    source: Source, repository: Repository, *, ref: str, commit: str, default_branch: str | None
+    rooms: Rooms, repository: Repository, *, ref: str, commit: str, default_branch: str | None
 ) -> tuple[Declared, ...]:
     """The projects that `commit` declares for `ref`. Raises GitopsFileError, ProjectFileError."""
+    source = rooms.source
     text = source.read_file(repository.name, commit, GITOPS_FILE)
     declarations = gitops_file.parse(text) if text is not None else (Declaration(),)
     branch = repository.branch or default_branch
+    allowed = _policy(rooms.settings)
+    for declaration in declarations:
+        policy.check(declaration, allowed)
     found = tuple(
         Declared(_name(source, repository, declaration, ref=ref, commit=commit), declaration)
         for declaration in declarations
@@ -41,6 +46,16 @@ def declared(
             mend="give each project.yaml its own metadata.name, or each entry of .gitops.yaml its own name",
         )
     return found
+
+
+def _policy(settings: Settings) -> policy.Policy:
+    said = settings.policy
+    return policy.Policy(
+        launchers=said.launchers,
+        images=said.images,
+        node_selectors=said.node_selectors,
+        handlers=frozenset(settings.handlers),
+    )
 
 
 def _name(source: Source, repository: Repository, declaration: Declaration, *, ref: str, commit: str) -> str:

@@ -6,20 +6,12 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from service.domain.events import Topic
+from service.domain.runs import TOPICS
 from service.domain.states import RunState
 from service.reconciler import news
 from service.reconciler.rooms import Rooms
 from service.store import runs, work
 from service.store.runs import Run
-
-_TOPICS = {
-    RunState.SUCCEEDED: Topic.RUN_SUCCEEDED,
-    RunState.FAILED: Topic.RUN_FAILED,
-    RunState.TIMED_OUT: Topic.RUN_TIMED_OUT,
-    RunState.LOST: Topic.RUN_LOST,
-    RunState.CANCELLED: Topic.RUN_CANCELLED,
-}
 
 
 def end_run(
@@ -37,7 +29,6 @@ def end_run(
     ended = runs.end(conn, run.id, state, reason=reason, results=results, error=error, now=now)
     if ended is None:
         return
-    if state in _TOPICS:
-        news.of_run(rooms, conn, _TOPICS[state], ended)
+    news.of_run(rooms, conn, TOPICS[state], ended)
     for waiting in runs.queued(conn, run.launcher):
         work.want(conn, "launch", waiting.id, now=now)

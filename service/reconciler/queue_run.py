@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from service.domain import supersede
 from service.domain.events import Topic
 from service.domain.states import RunState
+from service.launchers import EndReason
 from service.reconciler import news
 from service.reconciler.end_run import end_run
 from service.reconciler.rooms import Rooms
@@ -26,7 +27,7 @@ def queue_run(rooms: Rooms, conn: Connection, run: Run) -> Run:
         if other.id in way.superseded:
             end_run(rooms, conn, other, RunState.SUPERSEDED, reason=f"run {run.id} is newer")
         elif other.id in way.cancelled:
-            runs.request_cancel(conn, other.id)
+            runs.request_cancel(conn, other.id, EndReason.SUPERSEDED)
     work.want(conn, "launch", added.id, now=run.created_at)
     return added
 

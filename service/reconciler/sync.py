@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import structlog
 from sqlalchemy import Connection
 
+from service.domain import triggers
 from service.domain.events import Topic
 from service.domain.plan import Inputs, Plan, make_plan
 from service.domain.projects import Resolved
@@ -79,6 +80,11 @@ def _bring(rooms: Rooms, held: Held, project: Project, sync: Sync) -> None:
     with _timed(timings, "diff"):
         changed = rooms.source.changed_paths(sync.repository, sync.base, sync.commit)
         commits = rooms.source.log(sync.repository, sync.base, sync.commit, MESSAGES)
+    if not is_tag(sync.ref):
+        decision = _worth_it(rooms, project, sync, changed)
+        if not decision.yes:
+            _skip(rooms, held, project, sync, decision.reason)
+            return
     with _timed(timings, "load"):
         resolved = load(rooms, held, sync)
     with rooms.store.read() as conn:
@@ -101,6 +107,28 @@ def _bring(rooms: Rooms, held: Held, project: Project, sync: Sync) -> None:
     held.check()
     _apply(rooms, held, project, sync, plan, resolved, timings)
     point("sync.applied")
+
+
+def _worth_it(rooms: Rooms, project: Project, sync: Sync, changed: tuple[str, ...] | None) -> triggers.Decision:
+    """Whether anything that this project is made of moved since its last sync."""
+    with rooms.store.read() as conn:
+        before = syncs.find(conn, project.in_force_sync) if project.in_force_sync else None
+    return triggers.should_sync(
+        sync.declaration,
+        cause=sync.cause,
+        changed_paths=changed,
+        synced_before=before is not None and project.error is None,
+        declaration_changed=before is not None and before.declaration != sync.declaration,
+    )
+
+
+def _skip(rooms: Rooms, held: Held, project: Project, sync: Sync, reason: str) -> None:
+    def change(conn: Connection) -> None:
+        work.check(conn, held.claim, now=rooms.store.now())
+        syncs.transition(conn, sync.id, SyncState.SKIPPED, now=rooms.store.now(), reason=reason)
+        projects.record_synced(conn, project.name, sync.commit)
+
+    rooms.store.write(change)
 
 
 def _in_force(conn: Connection, project: Project) -> Resolved | None:

@@ -69,6 +69,14 @@ def _record(rooms: Rooms, held: Held, run: Run, seen: Observation) -> None:
         elif after.state == RunState.RUNNING and run.state == RunState.STARTING:
             news.of_run(rooms, conn, Topic.RUN_STARTED, _started(conn, run, after))
         elif moved.start_again:
+            runs.transition(
+                conn,
+                run.id,
+                RunState.STARTING,
+                expected=[RunState.STARTING],
+                starts=run.starts + 1,
+                reason=after.reason,
+            )
             work.want(conn, "launch", run.id, now=now)
 
     rooms.store.write(change)
@@ -95,6 +103,7 @@ def _progress(run: Run) -> lives.Progress:
         state=run.state,
         position=run.position,
         cancel=run.cancel,
+        starts=run.starts,
         reason=run.reason,
         started_at=run.started_at,
         ended_at=run.ended_at,
