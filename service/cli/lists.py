@@ -78,7 +78,7 @@ def delivery(row: Row) -> None:
         ("came", when(row["received_at"])),
     )
     if row["outcome"]:
-        screen.say(dim(f"{'became':<10}"), state(row["outcome"]), _why(row["outcome_reason"]), indent=2)
+        screen.say(dim(f"{'became':<10}"), state(row["outcome"]), _why(row["outcome_reason"]), indent=2, hang=10)
     for sync in row["syncs"]:
         screen.say(
             dim(f"{'sync':<10}"),
@@ -125,7 +125,9 @@ def sync(row: Row) -> None:
         for line in [*error["detail"].splitlines(), error["mend"]]:
             screen.say(line, indent=4)
     for planned in row["runs"]:
-        screen.say(dim(f"{'run':<10}"), f"{planned['id']} {planned['workflow']} ", state(planned["state"]), indent=2)
+        screen.say(
+            dim(f"{'run':<10}"), f"{planned['id']} {planned['workflow']} ", state(planned["state"]), indent=2, hang=10
+        )
     if plan := row["plan"]:
         _plan(plan)
 
@@ -155,13 +157,13 @@ def failure(row: Row) -> str:
 
 def _plan(plan: Row) -> None:
     for change in plan.get("changes", []):
-        screen.say(dim(f"{'change':<10}"), f"{change['action']} {change['path']}", indent=2)
+        screen.say(dim(f"{'change':<10}"), f"{change['action']} {change['path']}", indent=2, hang=10)
     for planned in plan.get("schedules", []):
         screen.say(
             dim(f"{'schedule':<10}"), f"{planned['action']} {planned['name']}", _why(planned["reason"]), indent=2
         )
     for skipped in plan.get("skipped", []):
-        screen.say(dim(f"{'skipped':<10}"), f"{skipped['what']}: {skipped['reason']}", indent=2)
+        screen.say(dim(f"{'skipped':<10}"), f"{skipped['what']}: {skipped['reason']}", indent=2, hang=10)
     for warning in plan.get("warnings", []):
         screen.say((f"{'warning':<10}", "yellow"), warning, indent=2)
 
@@ -169,7 +171,7 @@ def _plan(plan: Row) -> None:
 def _facts(*facts: tuple[str, str | None]) -> None:
     for name, value in facts:
         if value:
-            screen.say(dim(f"{name:<10}"), value, indent=2)
+            screen.say(dim(f"{name:<10}"), value, indent=2, hang=10)
 
 
 def _why(reason: str | None) -> str:

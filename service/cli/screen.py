@@ -41,8 +41,8 @@ def on_terminal() -> bool:
     return sys.stdout.isatty()
 
 
-def say(*parts: str | tuple[str, str], indent: int = 0) -> None:
-    """A line of parts, each plain or (text, style); what is too long goes on below, indented a little further."""
+def say(*parts: str | tuple[str, str], indent: int = 0, hang: int = 2) -> None:
+    """A line of parts, each plain or (text, style); what is too long goes on below, indented `hang` further."""
     from rich.padding import Padding
     from rich.text import Text
 
@@ -50,10 +50,10 @@ def say(*parts: str | tuple[str, str], indent: int = 0) -> None:
     if out().width == _PIPE_WIDTH:
         out().print(" " * indent + text.plain)
         return
-    wrapped = text.wrap(out(), max(20, out().width - indent - 2))
+    wrapped = text.wrap(out(), max(20, out().width - indent - hang))
     for i, line in enumerate(wrapped):
         line.rstrip()
-        out().print(Padding(line, (0, 0, 0, indent + (2 if i else 0)), expand=False))
+        out().print(Padding(line, (0, 0, 0, indent + (hang if i else 0)), expand=False))
 
 
 def note(text: str) -> None:

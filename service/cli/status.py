@@ -60,17 +60,17 @@ def _project(row: Row) -> None:
     )  # fmt: skip
     if in_force := row["in_force"]:
         commit = f"{(in_force['commit'] or '')[:8]} {in_force['subject'] or ''}"
-        screen.say(dim("in force  "), f"{in_force['revision'][:12]}  {commit}", indent=4)
+        screen.say(dim("in force  "), f"{in_force['revision'][:12]}  {commit}", indent=4, hang=10)
     else:
-        screen.say(dim("in force  "), "nothing yet", indent=4)
+        screen.say(dim("in force  "), "nothing yet", indent=4, hang=10)
     if sync := row["last_sync"]:
         at = when(sync["ended_at"] or sync["created_at"])
         why = failure(sync) or sync["reason"] or sync["cause"]
-        screen.say(dim("last sync "), state(sync["state"]), f" {at}: {why}", indent=4)
+        screen.say(dim("last sync "), state(sync["state"]), f" {at}: {why}", indent=4, hang=10)
         if mend := (sync["error"] or {}).get("mend"):
             screen.say(" " * 10, mend, indent=4)
     if row["error"] and not (sync and sync["error"]):
-        screen.say(bad("error     "), row["error"], indent=4)
+        screen.say(bad("error     "), row["error"], indent=4, hang=10)
     for run in row["open_runs"]:
         since = took(run["started_at"] or run["created_at"], None)
         screen.say(
@@ -78,6 +78,6 @@ def _project(row: Row) -> None:
         )
     for fire in row["next_fires"][:_FIRES]:
         due = when(fire["due"]) if fire["due"] else "suspended"
-        screen.say(dim("next      "), f"{fire['schedule']} runs {fire['workflow']} {due}", indent=4)
+        screen.say(dim("next      "), f"{fire['schedule']} runs {fire['workflow']} {due}", indent=4, hang=10)
     if len(row["next_fires"]) > _FIRES:
-        screen.say(dim("          "), dim(f"and {len(row['next_fires']) - _FIRES} more schedules"), indent=4)
+        screen.say(dim("          "), dim(f"and {len(row['next_fires']) - _FIRES} more schedules"), indent=4, hang=10)
