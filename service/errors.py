@@ -30,6 +30,8 @@ GitopsError
 │   ├── LoadFailed           project.yaml or project_setup.py did not load
 │   └── LaunchFailed
 ├── DeliveryError            a notification did not leave
+├── ApiError                 what a service answered a command instead of what was asked for
+│   └── UnreachableError     nobody answered, or somebody who could not at this moment
 └── Stopping                 the service is stopping; the step is done again by the next one
 """
 
@@ -191,6 +193,14 @@ class DeliveryError(GitopsError):
     """A notification did not leave."""
 
     status = HTTPStatus.BAD_GATEWAY
+
+
+class ApiError(GitopsError):
+    """What the service answered a command instead of what was asked for."""
+
+
+class UnreachableError(ApiError):
+    retry = True
 
 
 class Stopping(GitopsError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from service.domain.hosts import is_loopback
-from service.errors import GitopsError
+from service.errors import ApiError, UnreachableError
 
 if TYPE_CHECKING:
     import httpx
@@ -20,16 +20,6 @@ _TIMEOUT_S = 40.0
 # How long a follower bears with a service that restarts.
 PATIENCE_S = 60.0
 _LOOK_S = 0.5
-
-
-class ApiError(GitopsError):
-    """What the service answered instead of what was asked for."""
-
-
-class UnreachableError(ApiError):
-    """Nobody answered, or somebody who could not at this moment."""
-
-    retry = True
 
 
 class Client:
