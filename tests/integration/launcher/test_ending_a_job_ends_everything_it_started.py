@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,16 @@ def test_a_job_over_its_time_is_ended_with_nobody_watching(bench: Bench) -> None
     ended = bench.folder(job).parent / "ended"
     wait_for(ended.exists, "the keeper to end the job by itself")
     assert bench.follow(job).end.ended is EndReason.TIMED_OUT
+
+
+def test_a_job_whose_folder_was_removed_ends_and_its_keeper_too(bench: Bench) -> None:
+    job = bench.start("import time\nevents.emit('started')\ntime.sleep(300)")
+    told = bench.follow(job, until="started")
+    runner = told.events[0]["pid"]
+    keeper = int(Path(f"/proc/{runner}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    shutil.rmtree(bench.folder(job).parent)
+    wait_for(lambda: gone(runner) and gone(keeper), "runner and keeper to end")
+    bench.jobs.clear()
 
 
 def test_a_fork_bomb_is_ended(bench: Bench) -> None:

@@ -70,7 +70,10 @@ class Keeper:
         return True
 
     def unwanted(self) -> str | None:
-        return self.cancelled() or ("timed-out" if _clock() >= self.deadline else None)
+        """Why the job is to end; also when somebody removed its folder, and with it all who could ask for it."""
+        if _clock() >= self.deadline:
+            return "timed-out"
+        return self.cancelled() or (None if self.job.is_dir() else "cancelled")
 
     def root(self, process: processes.Process) -> None:
         self.roots = (process,)
@@ -193,9 +196,10 @@ class Keeper:
 
     def end(self, reason: str | None, code: int | None) -> None:
         """Say so, and when the disk is full say it again until it is written: the exit code is nowhere else."""
-        while True:
+        document = {"reason": reason, "exit_code": code, "at": time.time()}
+        while self.job.is_dir():
             try:
-                layout.write_document(self.job / layout.ENDED, {"reason": reason, "exit_code": code, "at": time.time()})
+                layout.write_document(self.job / layout.ENDED, document)
             except OSError:
                 time.sleep(1)
             else:
