@@ -44,12 +44,12 @@ def step(rooms: Rooms, held: Held) -> float | None:
     hints = _open(rooms, repository.name)
     with rooms.store.read() as conn:
         known = repositories.tips(conn, repository.name)
+    gone = [hint for hint in hints if hint.id in hinted_before and hint.ref not in tips.refs]
+    rooms.store.write(lambda conn: _record_success(rooms, conn, repository, tips, gone))
     for ref, tip in tips.refs.items():
         mine = tuple(hint for hint in hints if hint.ref == ref and (hint.id in hinted_before or hint.after == tip))
         if mine or known.get(ref) != tip:
             take_in(rooms, repository, tips, Moved(ref, tip, mine))
-    gone = [hint for hint in hints if hint.id in hinted_before and hint.ref not in tips.refs]
-    rooms.store.write(lambda conn: _record_success(rooms, conn, repository, tips, gone))
     return _follow_missing(rooms, repository, tips, known)
 
 
