@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import io
 import os
 import random
 import sys
 import tempfile
 import time
+import traceback
 from typing import Any, NoReturn, Optional
 
 from . import claim
 from .errors import ProjectError, describe
 from .events import Events
 from .job import LOAD, Job
+from .plain import Json
 from .watcher import Watcher
 
 SUCCEEDED, FAILED = 0, 1
@@ -25,6 +26,7 @@ def execute(job: Job, warm: bool) -> int:
     """Run `job`; the exit code. Nothing of MLRun or of the user is imported before the job is ours."""
     if not claim.claim(job.folder):
         return SUCCEEDED
+    open_streams()
     events = Events(job.folder)
     events.emit(
         "claimed",
@@ -39,6 +41,7 @@ def execute(job: Job, warm: bool) -> int:
         _work(job, watcher)
     except BaseException as exc:  # whatever the user's code does, it is told
         error = describe(exc, job)
+        _log(error, exc)
     if not events.ours:
         return FAILED  # a child that the user's code forked and that came all the way back
     sys.stdout.flush()
@@ -71,6 +74,7 @@ def _work(job: Job, watcher: Watcher) -> None:
 
     mlrun.mlconf.reload()
     mlrun.utils.logger.set_logger_level(str(mlrun.mlconf.log_level).upper())
+    mlrun.utils.logger.replace_handler_stream("default", sys.stdout)
     api = mlrun.db.httpdb.HTTPRunDB(url) if "://" in url else None
     database = databases.RunnerDB(job.kind, watcher, api)
     steps.install(watcher, database)
@@ -90,7 +94,27 @@ def preload() -> None:
         import mlrun.db.httpdb
         import mlrun.launcher.factory
         import mlrun.launcher.local  # noqa: F401
-    from . import database, load, run  # noqa: F401
+    from . import database, load, run, steps  # noqa: F401
+
+
+def open_streams() -> None:
+    """Standard output and error anew: text that is not UTF-8 does no harm, and a reader sees each line at once.
+
+    A warm child's were made for what its parent writes to, which may be a file where the child has a FIFO.
+    """
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        stream = open(number, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
+        stream.reconfigure(write_through=True)
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+
+def _log(error: Json, exc: BaseException) -> None:
+    """The error in the log too; all of it where no line of the user's is in it."""
+    if "Traceback" in error["traceback"]:
+        sys.stderr.write(error["traceback"])
+    else:
+        traceback.print_exception(type(exc), exc, exc.__traceback__)
 
 
 def settle(job: Job) -> None:
@@ -111,9 +135,6 @@ def settle(job: Job) -> None:
         os.environ["TMPDIR"] = os.path.join(job.folder, "tmp")
         os.makedirs(os.environ["TMPDIR"], exist_ok=True)
     tempfile.tempdir = None
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True, write_through=True)
 
 
 def _reseed() -> None:

@@ -120,8 +120,8 @@ class _Parent:
                 _answer(connection, self.ping())
             else:
                 self.start(connection, request)
-        except (OSError, ValueError) as exc:
-            _answer(connection, {"error": str(exc)})
+        except Exception as exc:  # no request may end the parent
+            _answer(connection, {"error": str(exc) or type(exc).__name__})
 
     def start(self, connection: socket.socket, request: dict[str, Any]) -> None:
         _check(request)
