@@ -18,7 +18,7 @@ environment: ## the service environment in .venv, from hashed requirements
 	@requirements/install
 
 runner: environment ## the Python 3.9 runner environment, in the launcher's cache
-	@$(WITH_REGISTRY) $(PY) -m service.launchers.process.environment
+	@$(WITH_REGISTRY) $(PY) -m service.launchers.process
 
 peers: environment ## the real peers that tests use: makes what can be made, says how to get the rest
 	@$(WITH_REGISTRY) $(PY) -m tests.peers

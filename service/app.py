@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from flask import Flask
 
+from service.errors import SettingsError
 from service.launchers import Launcher
 from service.launchers.process import ProcessLauncher
 from service.log import configure_log
@@ -51,7 +52,7 @@ def make_service(settings: Settings, *, launcher: Launcher | None = None) -> Ser
         settings=settings,
         store=store,
         source=Source(settings),
-        launcher=launcher or ProcessLauncher(settings),
+        launcher=launcher or _make_launcher(settings),
         notifier=notifier,
         intake=intake,
     )
@@ -59,6 +60,17 @@ def make_service(settings: Settings, *, launcher: Launcher | None = None) -> Ser
     app = _make_app(rooms)
     reconciler.start()
     return Service(app, store, reconciler, intake)
+
+
+def _make_launcher(settings: Settings) -> Launcher:
+    """The launcher that the settings name. Raises SettingsError for one that this version does not have."""
+    if settings.launcher.kind != "process":
+        raise SettingsError(
+            f"launcher.kind {settings.launcher.kind!r} is not in this version", mend="Use launcher.kind: process"
+        )
+    if settings.mlrun.api is not None:
+        raise SettingsError("mlrun.api is not in this version", mend="Remove it: projects are saved in the own store")
+    return ProcessLauncher(settings)
 
 
 def _make_app(rooms: Rooms) -> Flask:

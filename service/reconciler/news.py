@@ -25,7 +25,7 @@ from service.store.syncs import Sync
 
 def of_sync(rooms: Rooms, conn: Connection, topic: Topic, sync: Sync) -> None:
     content = messages.of_sync(
-        topic, _where_of(sync), sync=sync.id, reason=sync.reason, revision=sync.revision, error=sync.error
+        topic, _where_of(rooms, sync), sync=sync.id, reason=sync.reason, revision=sync.revision, error=sync.error
     )
     rooms.notifier.announce(conn, content, rules=sync.declaration.notify, sync=sync.id)
 
@@ -53,7 +53,8 @@ def of_run(rooms: Rooms, conn: Connection, topic: Topic, run: Run) -> None:
     )
     sync = _sync_of(conn, run)
     commit = CommitFacts(sha=run.commit, author=sync.author if sync else None, subject=sync.subject if sync else None)
-    where = Where(project=run.project, repository=run.repository, ref=run.ref, commit=commit)
+    links = _links(rooms, run=f"runs/{run.id}", log=f"runs/{run.id}/log")
+    where = Where(project=run.project, repository=run.repository, ref=run.ref, commit=commit, links=links)
     rules = sync.declaration.notify if sync else ()
     rooms.notifier.announce(conn, messages.of_run(topic, where, facts), rules=rules, run=run.id)
 
@@ -70,7 +71,9 @@ def of_schedule(
     reason: str = "",
     sync: Sync | None = None,
 ) -> None:
-    where = _where_of(sync) if sync else Where(project=project.name, repository=project.repository, ref=project.ref)
+    where = (
+        _where_of(rooms, sync) if sync else Where(project=project.name, repository=project.repository, ref=project.ref)
+    )
     occurrence = sync.id if sync else f"{project.ref}/{int(rooms.store.now())}"
     content = messages.of_schedule(
         topic, where, name=name, occurrence=occurrence, before=before, after=after, reason=reason
@@ -85,12 +88,19 @@ def of_missed(rooms: Rooms, conn: Connection, project: Project, schedule: Schedu
     rooms.notifier.announce(conn, content, rules=_rules(conn, project))
 
 
-def _where_of(sync: Sync) -> Where:
+def _links(rooms: Rooms, **paths: str) -> dict[str, str]:
+    """Where people can look; nowhere, as long as the operator has not said how they reach the service."""
+    base = rooms.settings.server.public_url
+    return {name: f"{base.rstrip('/')}/api/v1/{path}" for name, path in paths.items()} if base else {}
+
+
+def _where_of(rooms: Rooms, sync: Sync) -> Where:
     return Where(
         project=sync.project,
         repository=sync.repository,
         ref=sync.ref,
         commit=CommitFacts(sha=sync.commit, author=sync.author, subject=sync.subject),
+        links=_links(rooms, sync=f"syncs/{sync.id}"),
     )
 
 

@@ -32,7 +32,7 @@ CREWS = (
     Crew(("launch",), 2),
     Crew(("watch",), 1),
     Crew(("fire", "poll", "parse"), 1),
-    Crew(("notify",), 2),
+    Crew(("notify",), 4),
 )
 # How often the schedules in the store are compared with the clock on the wall and with APScheduler's view.
 _RESYNC_S = 5.0
