@@ -130,9 +130,13 @@ def _open_sqlite(data_dir: Path, wait_s: float, batch: int) -> Store:
             engines=(readers, engine),
             lock=lock,
         )
-        store.write(lambda connection: work.release_dead(connection, now=store.now()))
     except BaseException:
         lock.release()
+        raise
+    try:
+        store.write(lambda connection: work.release_dead(connection, now=store.now()))
+    except BaseException:
+        store.close()
         raise
     return store
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,17 +29,20 @@ class Postgres:
             raise FileNotFoundError("PostgreSQL's server programs")
         self._programs = programs
         self._root = Path(tempfile.mkdtemp(prefix="pg-"))  # short: a socket's path has at most 107 bytes
+        self._log = self._root / "log"
+        self._server: subprocess.Popen[bytes] | None = None
         self._user = _not_root()
         if self._user is not None:
             os.chown(self._root, self._user.pw_uid, self._user.pw_gid)
 
     def __enter__(self) -> Self:
         try:
-            self._run(
-                "initdb", "-D", self._data, "-U", "tester", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"
-            )
+            words = ["-D", self._data, "-U", "tester", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+            if self._launch("initdb", *words).wait(120):
+                raise RuntimeError(f"initdb failed: {self._log.read_text()}")
             self.start()
         except BaseException:
+            self.stop()
             shutil.rmtree(self._root, ignore_errors=True)
             raise
         return self
@@ -47,13 +52,27 @@ class Postgres:
         shutil.rmtree(self._root, ignore_errors=True)
 
     def start(self) -> None:
-        options = f"-c listen_addresses='' -k {self._root} -c fsync=off -c full_page_writes=off"
-        log = str(self._root / "log")
-        self._run("pg_ctl", "-D", self._data, "-w", "-t", "60", "-l", log, "-o", options, "start")
+        options = {
+            "listen_addresses": "",
+            "unix_socket_directories": self._root,
+            "fsync": "off",
+            "full_page_writes": "off",
+        }
+        self._server = self._launch(
+            "postgres", "-D", self._data, *(f"--{name}={value}" for name, value in options.items())
+        )
+        deadline = time.monotonic() + 60
+        while not self._answers():
+            if self._server.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"PostgreSQL did not start: {self._log.read_text()}")
+            time.sleep(0.02)
 
     def stop(self) -> None:
         """At once, as a crash would."""
-        self._run("pg_ctl", "-D", self._data, "-w", "-m", "immediate", "stop", check=False)
+        if self._server is not None:
+            self._server.send_signal(signal.SIGQUIT)
+            self._server.wait(60)
+            self._server = None
 
     @contextmanager
     def database(self) -> Iterator[str]:
@@ -74,22 +93,29 @@ class Postgres:
     def _data(self) -> str:
         return str(self._root / "data")
 
-    def _run(self, program: str, *arguments: str, check: bool = True) -> None:
+    def _answers(self) -> bool:
+        try:
+            self._administer().close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _launch(self, program: str, *words: str) -> subprocess.Popen[bytes]:
+        """Never as root; and a test run that is killed leaves no server behind (SIGQUIT is its immediate shutdown)."""
         whose: dict[str, Any] = {}
         if self._user is not None:
             whose = {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
-        done = subprocess.run(
-            [str(self._programs / program), *arguments],
-            cwd=self._root,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
-            check=False,
-            **whose,
-        )
-        if check and done.returncode:
-            raise RuntimeError(f"{program}: {done.stderr.decode(errors='replace')}")
+        mortal = ["setpriv", "--pdeathsig", "QUIT"] if shutil.which("setpriv") else []
+        with self._log.open("ab") as log:
+            return subprocess.Popen(
+                [*mortal, str(self._programs / program), *words],
+                cwd=self._root,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
+                **whose,
+            )
 
 
 def _not_root() -> pwd.struct_passwd | None:
