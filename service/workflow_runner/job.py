@@ -83,7 +83,7 @@ def parse(document: Any) -> Job:
         raise BadJobError(f"version: {document.get('version')!r} is not {VERSION}")
     kinds = {LOAD: _load, RUN: _run}
     kind = document.get("kind")
-    if kind not in kinds:
+    if not isinstance(kind, str) or kind not in kinds:
         raise BadJobError(f"kind: {kind!r} is neither {LOAD!r} nor {RUN!r}")
     return Job(
         id=_text(document, "id"),
