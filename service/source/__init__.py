@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from service import limits
-from service.errors import CheckoutFailed, ProjectError, RefMissing, SourceError
+from service.errors import CheckoutFailed, ProjectError, RefMissing, RepositoryUnreachable, SourceError
 from service.settings import Repository, Settings
 from service.source import checkout as _checkout
 from service.source import history as _history
 from service.source import tree as _tree
 from service.source.checkout import Checkout
-from service.source.failures import looks_broken, no_git, words
+from service.source.failures import looks_broken, no_git, unreachable, words
 from service.source.git import Git, GitError, NoGitError
 from service.source.history import Commit
 from service.source.mirror import Mirror, Places
@@ -69,7 +69,13 @@ class Source:
         except NoGitError:
             raise no_git() from None
         except GitError as failed:
-            raise SourceError(f"The mirror of {repository.name} cannot be read", detail=words(failed)) from failed
+            raise unreachable(repository.name, failed) from None
+        except OSError as error:
+            raise RepositoryUnreachable(
+                f"Repository {repository.name} cannot be mirrored: {error.strerror}",
+                mend="Look at the disk and the permissions of data_dir",
+                detail=str(error),
+            ) from error
 
     def read_file(self, repository_name: str, commit: str, path: str) -> bytes | None:
         """A file's content; None where there is none. Raises ProjectError beyond limits.REPOSITORY_FILE_BYTES."""
@@ -106,7 +112,7 @@ class Source:
             self._read(repository_name, commit, lambda git: self._materialise(repository_name, git, commit, part))
             part.rename(into)
         except OSError as error:
-            raise CheckoutFailed(f"Commit {commit[:12]} cannot be written to {into}", detail=str(error)) from error
+            raise _unwritable(commit, error) from error
         finally:
             _checkout.discard(part)
         return Checkout(into, commit, tree)
@@ -140,7 +146,7 @@ class Source:
             with tempfile.TemporaryDirectory(dir=self._workshop.folder) as work:
                 _checkout.write(git, commit, part, Path(work) / "index")
         _checkout.check_symlinks(commit, part, manifest)
-        self._spares.refill(name, git, commit, manifest)
+        self._spares.refill(name, git, commit, manifest, part)
 
     def close(self) -> None:
         """Give back what this process has on disk for itself. Mirrors stay."""
@@ -175,7 +181,9 @@ class Source:
         except NoGitError:
             raise no_git() from None
         except GitError as failed:
-            raise self._failure(mirror, commit, failed) from failed
+            raise self._failure(mirror, commit, failed) from None
+        except OSError as error:
+            raise _unwritable(commit, error) from error
 
     @staticmethod
     def _mends(mirror: Mirror, commit: str, failed: GitError) -> bool:
@@ -193,6 +201,14 @@ class Source:
                 f"Commit {commit[:12]} is not in {mirror.name}", mend="It may have been rewritten away; push again"
             )
         return CheckoutFailed(f"Commit {commit[:12]} of {mirror.name} cannot be read", detail=words(failed))
+
+
+def _unwritable(commit: str, error: OSError) -> CheckoutFailed:
+    return CheckoutFailed(
+        f"Commit {commit[:12]} cannot be read or written: {error.strerror}",
+        mend="Look at the disk and the permissions of data_dir and of the jobs' folder",
+        detail=str(error),
+    )
 
 
 def _check_commit(commit: str) -> None:

@@ -277,6 +277,8 @@ def _guard() -> Iterator[int]:
         yield leader.pid
     finally:
         os.close(write_end)
+        # Not left to the shell: a process forked elsewhere meanwhile may hold the pipe open.
+        os.killpg(leader.pid, signal.SIGKILL)
         leader.wait()
 
 

@@ -50,6 +50,8 @@ class Spares:
 
     def use(self, name: str, git: Git, commit: str, into: Path) -> bool:
         """Put the files of `commit` at `into`, which does not exist. False where there is no spare that serves."""
+        if not self._near(into):
+            return False
         with self._lock:
             spare = self._ready.pop(name, None)
         if spare is None:
@@ -58,15 +60,15 @@ class Spares:
             if spare.commit != commit:
                 checkout.move_on(git, spare.commit, commit, spare.files, spare.index)
             spare.files.rename(into)
-        except (GitError, OSError):  # its commit is lost with an old mirror, or `into` is on another disk
+        except (GitError, OSError):  # its commit is lost with an old mirror; the disk is full
             return False
         finally:
             shutil.rmtree(spare.folder, ignore_errors=True)
         return True
 
-    def refill(self, name: str, git: Git, commit: str, manifest: Manifest) -> None:
-        """Make a spare of `commit` in the background, if it is large enough to be worth it."""
-        if manifest.files < limits.SPARE_FILES or manifest.size > limits.SPARE_BYTES:
+    def refill(self, name: str, git: Git, commit: str, manifest: Manifest, used_at: Path) -> None:
+        """Make a spare of `commit` in the background, if it is large enough to be worth it and can be moved there."""
+        if manifest.files < limits.SPARE_FILES or manifest.size > limits.SPARE_BYTES or not self._near(used_at):
             return
         with self._lock:
             if name in self._making or (name in self._ready and self._ready[name].commit == commit):
@@ -75,6 +77,10 @@ class Spares:
         threading.Thread(
             target=self._make, args=(name, git, commit, manifest), name=f"spare {name}", daemon=True
         ).start()
+
+    def _near(self, path: Path) -> bool:
+        """Whether a spare can be moved to `path`: only within one file system."""
+        return path.parent.stat().st_dev == self._workshop.stat().st_dev
 
     def _make(self, name: str, git: Git, commit: str, manifest: Manifest) -> None:
         """Failing is no harm: the next checkout writes everything itself."""

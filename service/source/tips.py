@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from service.domain.refs import check_ref, short
 from service.errors import RefMissing, RefRejected
-from service.source.git import Git, GitError
+from service.source.git import Git
 
 # Where the remote's HEAD is kept in a mirror. It is fetched by a pattern, so that a remote without one is no failure.
 REMOTE_HEAD = "refs/gitops/HEAD"

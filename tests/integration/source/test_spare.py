@@ -122,11 +122,12 @@ def test_a_job_folder_on_another_file_system_is_no_harm(place: Place) -> None:
     commit = place.push({f"f{n}": str(n) for n in range(9)})
     place.fetch()
     place.checkout(commit)
-    spare_of(place, commit)
+    spare = spare_of(place, commit)
     into = shm / f"{place.data.parent.name}-{os.getpid()}"
     try:
         out = place.source.checkout("fraud", commit, into).path
         assert found(out, place.repository.path) == listed(place, commit)
+        assert spare.is_dir(), "it could not be moved there, so it is kept for who can use it"
     finally:
         shutil.rmtree(into, ignore_errors=True)
 

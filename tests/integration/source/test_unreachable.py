@@ -174,3 +174,11 @@ def test_without_git_the_error_says_so(place: Place, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SourceError, match="git is not installed. Install git"):
         place.fetch()
+
+
+def test_a_data_dir_that_cannot_be_written_is_told(place: Place) -> None:
+    place.push({"a": "1"})
+    (place.data / "mirrors" / ".locks").rmdir()
+    error = refusal(place)
+    assert "cannot be mirrored" in error.what
+    assert "data_dir" in error.mend
