@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -29,6 +30,11 @@ source = Source(Settings(data_dir=Path(job["data"]), repositories=(repository,))
 print("ready", flush=True)
 if job["verb"] == "fetch":
     source.fetch(repository)
+elif job["verb"] == "work":
+    n = 0
+    while True:
+        commit = source.fetch(repository).commit("refs/heads/main")
+        source.checkout("fraud", commit, Path(job["into"]) / str(n := n + 1))
 else:
     source.checkout("fraud", job["commit"], Path(job["into"]))
 print("done", flush=True)
@@ -346,3 +352,28 @@ def test_reading_goes_on_while_somebody_fetches(place: Place, forge: GitServer) 
     place.fetch()
     assert seen
     assert set(seen) == {b"1"}
+
+
+@pytest.mark.faults
+def test_killed_at_random_it_always_goes_on(
+    place: Place, service: Callable[..., subprocess.Popen[str]], tmp_path: Path, faults: int
+) -> None:
+    commit = place.push({f"d{n % 9}/f{n}": os.urandom(300) for n in range(600)})
+    for kill in range(3 * faults):
+        into = tmp_path / "jobs" / str(kill)
+        process = service("work", into=str(into))
+        begun, moment = time.monotonic(), random.Random(kill).uniform(0.0, 1.2)
+        while time.monotonic() - begun < moment:
+            commit = place.push({f"d{kill % 9}/new{time.monotonic_ns()}": os.urandom(5000)})
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        source = place.restarted(timeout_s=30, clone_timeout_s=30)
+        assert source.fetch(place.setting).commit("refs/heads/main") == commit
+        out = source.checkout("fraud", commit, tmp_path / "after" / str(kill)).path
+        assert sum(p.is_file() for p in out.rglob("*")) == len(place.work.git("ls-files").splitlines())
+        assert run_git(place.mirror, "fsck", "--no-dangling") == ""
+        # What got its final name is whole.
+        for done in into.glob("[0-9]*"):
+            assert sum(p.is_file() for p in done.rglob("*")) >= 600
+        source.close()
+    assert len(list((place.data / "mirrors" / ".work").iterdir())) <= 2, "the test's own Source is alive, nobody else"
