@@ -25,6 +25,7 @@ from service.launchers.process.places import hand_over
 from service.launchers.process.supply import Supplies
 
 _ID = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_BAD_JOB = 2  # the runner's exit code for a document that it can't read; it would say so again
 _KEEP_S = 10.0  # a keeper that has not begun after this will not (it takes 0.05 s on an idle machine)
 
 # sys.path is appended to, so that no module here can stand before one of the standard library.
@@ -237,6 +238,32 @@ class Folder:
         finally:
             os.close(log)
 
+    @property
+    def unclaimed(self) -> bool:
+        """It ended of itself before its runner claimed it: nothing of the user's ran, so it may be started again."""
+        ended = self.ended
+        return (
+            ended is not None
+            and ended.get("reason") in (None, EndReason.EXITED, EndReason.KILLED)
+            and ended.get("exit_code") != _BAD_JOB
+            and self.prepared
+            and not self.claimed
+        )
+
+    def begin_again(self) -> None:
+        """Forget that it was started; the log and the events go on."""
+        deadline = time.monotonic() + _KEEP_S
+        while (lock := self._lock()) is None:  # its keeper is on its way out, or another service is at it
+            if not self.unclaimed or time.monotonic() > deadline:
+                return
+            time.sleep(0.005)
+        try:
+            if self.unclaimed:
+                for name in (layout.STARTED, layout.PROCESS, layout.ENDED):
+                    (self.path / name).unlink(missing_ok=True)
+        finally:
+            os.close(lock)
+
     # Ending it.
 
     def cancel(self, reason: EndReason) -> None:
@@ -259,12 +286,13 @@ class Folder:
         """Remove what the job left, but its log, its artifacts and the word that it has ended."""
         if self.ended is None:
             return
+        # First, since without it the job can't begin again; it may hold secrets of the job, too.
+        (self.path / layout.START).unlink(missing_ok=True)
         _remove(self.source)
         if self.inner.is_dir():
             for entry in os.scandir(self.inner):
                 if entry.name != layout.ARTIFACTS:
                     _remove(Path(entry.path))
-        (self.path / layout.START).unlink(missing_ok=True)  # may hold secrets of the job
 
 
 def _remove(path: Path) -> None:

@@ -54,6 +54,8 @@ class ProcessLauncher:
 
     def ensure(self, job: Job) -> None:
         folder = self._folder(job.id)
+        if folder.unclaimed:
+            folder.begin_again()
         if folder.ended is not None:
             return
         if folder.cancelled and not folder.prepared:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import textwrap
 import threading
 from pathlib import Path
 
@@ -219,3 +220,29 @@ def _target(link: Path) -> str:
         return str(link.readlink())
     except OSError:
         return ""
+
+
+def test_a_job_whose_runner_died_before_its_claim_is_started_again_when_it_is_ensured_again(bench: Bench) -> None:
+    marker = "os.path.join(os.path.dirname(job['folder']), 'folder', 'died')"
+    die_once = f"""
+        marker = {marker}
+        if not os.path.exists(marker):
+            open(marker, "w").close()
+            os.kill(os.getpid(), 9)
+    """
+    job = bench.job(STEP, before_claim=textwrap.dedent(die_once))
+    bench.launcher.ensure(job)
+    told = bench.follow(job.id)
+    assert (told.kinds, told.end.ended) == ([], EndReason.KILLED)
+    bench.launcher.ensure(job)
+    assert bench.follow(job.id).kinds == ["claimed", "finished"]
+    assert steps(bench, job.id) == ["step"]
+
+
+def test_a_job_that_was_cleaned_never_begins_again(bench: Bench) -> None:
+    job = bench.job("pass", before_claim="os.kill(os.getpid(), 9)")
+    bench.launcher.ensure(job)
+    bench.follow(job.id)
+    bench.launcher.clean(job.id)
+    bench.launcher.ensure(job)
+    assert bench.follow(job.id).end.ended == EndReason.KILLED
