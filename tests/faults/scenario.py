@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from service.launchers.process import warm
 from tests.peers.forge import SECRET, deliver, push_payload, signed
 from tests.peers.git_http import GitServer
 from tests.peers.recorder import Recorder
@@ -237,18 +238,11 @@ def nap(seconds: float) -> None:
 
 
 def warm_parents(team: Team) -> list[int]:
-    """The runner parents of this team's service, nobody else's."""
-    mine = f"{team.service.data_dir}-runs/.warm/".encode()
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                line = (entry / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if b"--warm" in line and mine in line:
-                found.append(int(entry.name))
-    return found
+    """The runner parents of this team's service that answer, nobody else's."""
+    data = team.service.data_dir
+    homes = (data / "runs" / ".warm", data.with_name(f"{data.name}-runs") / ".warm")
+    answers = [warm.ping(folder) for home in homes for folder in home.glob("*/")]
+    return [int(str(about["pid"])) for about in answers if about is not None]
 
 
 __all__ = ["Team", "nap", "project_files", "signal", "warm_parents"]
