@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam
 
 from service import limits
 from service.domain.states import DeliveryState, Outcome
@@ -100,12 +100,6 @@ def open_for(connection: Connection, repository: str) -> list[Delivery]:
         )
         .order_by(table.c.id),
     )
-
-
-def unparsed(connection: Connection) -> list[str]:
-    """Ids of the accepted bodies that nobody has read yet."""
-    query = select(table.c.id).where(table.c.parsed.is_(False), table.c.state == DeliveryState.ACCEPTED)
-    return list(connection.execute(query.order_by(table.c.id)).scalars())
 
 
 def record_parsed(

@@ -57,6 +57,7 @@ deliveries = Table(
     Column("outcome_reason", Text),
     Column("outcome_at", Float),
     Index(None, "repository", "outcome"),
+    Index(None, "repository", "id"),  # pages
     Index(None, "hook", "forge_id"),
 )
 
@@ -155,6 +156,7 @@ syncs = Table(
     UniqueConstraint("project", "seq"),
     Index(None, "repository", "ref", "commit"),
     Index(None, "project", "state"),
+    Index(None, "project", "id"),  # pages
 )
 
 # A resolved project. The same configuration met at another commit is the same revision.
@@ -204,6 +206,7 @@ runs = Table(
     UniqueConstraint("schedule", "due"),
     UniqueConstraint("project", "request"),
     Index(None, "project", "state"),
+    Index(None, "project", "id"),  # pages
     Index(None, "launcher", "state"),
 )
 
@@ -270,6 +273,8 @@ notifications = Table(
     Column("sent_at", Float),
     UniqueConstraint("handler", "key"),
     Index(None, "state"),
+    Index(None, "run"),
+    Index(None, "sync"),
 )
 
 # Who did what by API.

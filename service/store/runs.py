@@ -141,11 +141,6 @@ def queued(connection: Connection, launcher: str) -> list[Run]:
     return _in([RunState.QUEUED], connection, launcher=launcher)
 
 
-def queued_of(connection: Connection, project: str, workflow: str) -> list[Run]:
-    """Those of one workflow that wait for their turn, oldest first."""
-    return _in([RunState.QUEUED], connection, project=project, workflow=workflow)
-
-
 def active_of(connection: Connection, project: str, workflow: str) -> list[Run]:
     """Starting or running runs of one workflow: at most one is wanted."""
     return _in(ACTIVE_RUNS, connection, project=project, workflow=workflow)
@@ -203,12 +198,6 @@ def end(
     return transition(
         connection, run_id, state, expected=OPEN_RUNS, now=now, reason=reason, results=results, error=error
     )
-
-
-def supersede(connection: Connection, run_id: str, *, by: str, now: float) -> Run | None:
-    """A queued run gives way to the run `by`; None when it waits no more."""
-    reason = f"run {by} came after it"
-    return transition(connection, run_id, RunState.SUPERSEDED, expected=[RunState.QUEUED], now=now, reason=reason)
 
 
 def request_cancel(connection: Connection, run_id: str, reason: EndReason = EndReason.CANCELLED) -> Run | None:

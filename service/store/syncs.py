@@ -98,12 +98,6 @@ def open_of(connection: Connection, project: str) -> list[Sync]:
     return _rows.all(connection, query.order_by(table.c.seq))
 
 
-def newest_queued(connection: Connection, project: str) -> Sync | None:
-    """The one to do: also one that a crash left in `syncing`."""
-    query = _rows.select().where(table.c.project == project, table.c.state.in_(sorted(OPEN_SYNCS)))
-    return _rows.first(connection, query.order_by(table.c.seq.desc()))
-
-
 def newest(connection: Connection, project: str, ref: str | None = None) -> Sync | None:
     """The last one of a project, or of one of its refs."""
     query = _rows.select().where(table.c.project == project)
@@ -122,12 +116,6 @@ def for_commit(connection: Connection, repository: str, ref: str, commit: str) -
     """Every sync that a push of this commit led to, in all projects, oldest first."""
     where = (table.c.repository == repository, table.c.ref == ref, table.c.commit == commit)
     return _rows.all(connection, _rows.select().where(*where).order_by(table.c.id))
-
-
-def supersede_older(connection: Connection, project: str, *, than_seq: int, by: str, now: float) -> list[Sync]:
-    """Syncs before `than_seq` that are still open give way to the sync `by`; returns them as they are now."""
-    older = [sync for sync in open_of(connection, project) if sync.seq < than_seq]
-    return [supersede(connection, sync.id, by=by, now=now) for sync in older]
 
 
 def supersede_open(connection: Connection, project: str, *, reason: str, now: float) -> list[Sync]:

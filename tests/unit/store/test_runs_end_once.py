@@ -111,19 +111,9 @@ def test_runs_are_counted_by_launcher_and_found_by_workflow(store: Store) -> Non
         assert runs.count_active(conn, "process") == 2
         assert [r.id for r in runs.active(conn, "process")] == [one.id, three.id]
         assert [r.id for r in runs.queued(conn, "process")] == [two.id]
-        assert [r.id for r in runs.queued_of(conn, "fraud", "other")] == []
         assert [r.id for r in runs.active_of(conn, "fraud", "main")] == [one.id]
         assert [r.id for r in runs.open_of(conn, "fraud", "other")] == [three.id]
         assert len(runs.open_of(conn, "fraud")) == 4
-
-
-def test_a_queued_run_gives_way_and_a_started_one_does_not(store: Store) -> None:
-    old, started, new = add(store), add(store), add(store)
-    store.write(lambda conn: runs.start(conn, started.id))
-    gone = store.write(lambda conn: runs.supersede(conn, old.id, by=new.id, now=NOW))
-    assert gone is not None
-    assert new.id in gone.reason
-    assert store.write(lambda conn: runs.supersede(conn, started.id, by=new.id, now=NOW)) is None
 
 
 def test_the_first_wish_to_end_a_run_stays_and_an_ended_run_hears_none(store: Store) -> None:

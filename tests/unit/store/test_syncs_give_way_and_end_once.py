@@ -121,20 +121,16 @@ def test_older_syncs_give_way_to_the_newest(store: Store) -> None:
     other = add(store, project="other")
     move(store, one, SyncState.SYNCING)
     with store.read() as conn:
-        newest = syncs.newest_queued(conn, "fraud")
-    assert newest is not None
-    assert newest.id == three.id
-    gone = store.write(lambda conn: syncs.supersede_older(conn, "fraud", than_seq=3, by=three.id, now=NOW))
-    assert [(s.id, s.state, s.superseded_by) for s in gone] == [
-        (one.id, SyncState.SUPERSEDED, three.id),
-        (two.id, SyncState.SUPERSEDED, three.id),
-    ]
+        assert [s.id for s in syncs.open_of(conn, "fraud")] == [one.id, two.id, three.id]
+    for older in (one, two):
+        gone = store.write(lambda conn, older=older: syncs.supersede(conn, older.id, by=three.id, now=NOW))  # type: ignore[misc]  # mypy: lambda default
+        assert (gone.state, gone.superseded_by, gone.ended_at) == (SyncState.SUPERSEDED, three.id, NOW)
     with store.read() as conn:
         assert syncs.get(conn, other.id).state == SyncState.QUEUED
     last = store.write(lambda conn: syncs.supersede_open(conn, "fraud", reason="ref deleted", now=NOW))
     assert [(s.id, s.reason) for s in last] == [(three.id, "ref deleted")]
     with store.read() as conn:
-        assert syncs.newest_queued(conn, "fraud") is None
+        assert syncs.open_of(conn, "fraud") == []
 
 
 def test_syncs_are_found_by_their_commit(store: Store) -> None:

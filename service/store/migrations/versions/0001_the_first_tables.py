@@ -47,6 +47,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("deliveries", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_deliveries_hook_forge_id"), ["hook", "forge_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_deliveries_repository_id"), ["repository", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_deliveries_repository_outcome"), ["repository", "outcome"], unique=False)
 
     op.create_table(
@@ -78,7 +79,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("handler", "key", name=op.f("uq_notifications_handler_key")),
     )
     with op.batch_alter_table("notifications", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_notifications_run"), ["run"], unique=False)
         batch_op.create_index(batch_op.f("ix_notifications_state"), ["state"], unique=False)
+        batch_op.create_index(batch_op.f("ix_notifications_sync"), ["sync"], unique=False)
 
     op.create_table(
         "projects",
@@ -185,6 +188,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("project", "seq", name=op.f("uq_syncs_project_seq")),
     )
     with op.batch_alter_table("syncs", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_syncs_project_id"), ["project", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_syncs_project_state"), ["project", "state"], unique=False)
         batch_op.create_index(
             batch_op.f("ix_syncs_repository_ref_commit"), ["repository", "ref", "commit"], unique=False
@@ -253,4 +257,5 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("runs", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_runs_launcher_state"), ["launcher", "state"], unique=False)
+        batch_op.create_index(batch_op.f("ix_runs_project_id"), ["project", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_runs_project_state"), ["project", "state"], unique=False)
