@@ -151,6 +151,24 @@ def test_leases_of_the_dead_process_are_free_at_once(sqlite_settings: Settings) 
     second.close()
 
 
+def test_what_a_dead_process_was_doing_is_due_at_once_also_when_it_is_wanted_for_later_too(
+    sqlite_settings: Settings,
+) -> None:
+    first = open_store(sqlite_settings)
+    now = first.now()
+    want(first)
+    first.write(lambda conn: work.claim(conn, ["sync"], owner="dead", now=now + 1, lease_s=3600))
+    first.write(lambda conn: work.want(conn, "sync", "x", now=now, not_before=now + 200))
+    first.close()
+
+    second = open_store(sqlite_settings)
+    with second.read() as conn:
+        due = work.next_due(conn, ["sync"])
+    assert due is not None
+    assert due <= second.now()
+    second.close()
+
+
 def test_work_postponed_by_a_clock_that_was_set_back_since_is_due_and_a_schedule_stays(
     sqlite_settings: Settings,
 ) -> None:
