@@ -28,6 +28,11 @@ class Address:
     username: str | None = None
 
     @property
+    def authority(self) -> str:
+        """Host and port as git names them when it asks for credentials."""
+        return urlsplit(self.url).netloc.rpartition("@")[2]
+
+    @property
     def loopback(self) -> bool:
         try:
             return ipaddress.ip_address(self.host).is_loopback

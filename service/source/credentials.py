@@ -1,9 +1,8 @@
 """How git gets to know a token or key without anybody else seeing it.
 
 A token is in no argument, address, environment or file. It lies in an anonymous memory file whose descriptor git
-inherits, and git's credential helper is a line of shell that prints that descriptor when git asks with `get`. What a
-look at /proc shows is a number. Redirects are not followed (see `git.CONFIG`), so only the host of the setting can
-ask. ssh insists on a key *file*: it is written with mode 0600 into our own folder for the time of one fetch.
+inherits, and git's credential helper is a line of shell that prints that descriptor when git asks for the host of the
+setting, and for no other (a proxy may want credentials too). What a look at /proc shows is a number. ssh insists on a key *file*: it is written with mode 0600 into our own folder for the time of one fetch.
 """
 
 from __future__ import annotations
@@ -71,13 +70,19 @@ def access(repository: Repository, address: Address, *, known_hosts: Path, keys:
     descriptor = _memory(f"username={username}\npassword={secret}\n".encode())
     try:
         yield Access(
-            config={"credential.helper": f'!f() {{ test "$1" != get || cat /dev/fd/{descriptor}; }}; f'},
+            config={"credential.helper": _helper(address, descriptor)},
             fds=(descriptor,),
             secrets=_words(username, secret, username_is_secret=not secret),
             given=True,
         )
     finally:
         os.close(descriptor)
+
+
+def _helper(address: Address, descriptor: int) -> str:
+    """A line of shell for git, which calls it with what it wants and says on its stdin for whom."""
+    answer = f'test "$line" != "host={address.authority}" || cat /dev/fd/{descriptor}'
+    return f'!f() {{ test "$1" = get || return 0; while read -r line; do {answer}; done; }}; f'
 
 
 def _memory(content: bytes) -> int:

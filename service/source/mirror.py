@@ -162,6 +162,7 @@ class Mirror:
             (stage / "info").mkdir(exist_ok=True)
             (stage / "info" / "attributes").write_text(_ATTRIBUTES, encoding="ascii")
             self._fetch_into(git, repository, address, lock)
+            git.run("pack-refs", "--all", guarded=True, fds=(lock,))
         except GitError as failed:
             shutil.rmtree(stage, ignore_errors=True)
             raise unreachable(self.name, failed) from None

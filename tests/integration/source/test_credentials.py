@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -96,6 +97,35 @@ def test_a_token_alone_goes_with_the_forges_documented_user(forge_kind: Forge, u
     )
     with access(repository, parse_address("x", repository.url), known_hosts=tmp_path / "known", keys=tmp_path) as given:
         assert Path(f"/proc/self/fd/{given.fds[0]}").read_text() == f"username={user}\npassword=t0k\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "asked", "answered"),
+    [
+        ("https://git.example.com/x.git", "host=git.example.com", True),
+        ("https://git.example.com:8443/x.git", "host=git.example.com:8443", True),
+        ("http://[::1]:3000/x.git", "host=[::1]:3000", True),
+        ("https://git.example.com/x.git", "host=proxy.example.com:3128", False),
+        ("https://git.example.com/x.git", "host=git.example.com:444", False),
+        ("https://git.example.com/x.git", "path=host=git.example.com", False),
+    ],
+)
+@pytest.mark.parametrize("verb", ["get", "store", "erase"])
+def test_only_the_host_of_the_setting_is_answered(
+    url: str, asked: str, answered: bool, verb: str, tmp_path: Path
+) -> None:
+    repository = Repository(name="x", url=url, webhook_secrets="insecure", credentials=let_in("ada", "t0k"))
+    with access(repository, parse_address("x", url), known_hosts=tmp_path / "known", keys=tmp_path) as given:
+        helper = given.config["credential.helper"].removeprefix("!")
+        done = subprocess.run(
+            ["sh", "-c", f"{helper} {verb}"],
+            input=f"protocol=https\n{asked}\n\n",
+            pass_fds=given.fds,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    assert done.stdout == ("username=ada\npassword=t0k\n" if answered and verb == "get" else "")
 
 
 def everything_of_my_children() -> bytes:
