@@ -17,7 +17,6 @@ from service.settings.model import (
     Policy,
     Repository,
     Schedules,
-    Secrets,
     Server,
     Settings,
     Store,
@@ -25,6 +24,7 @@ from service.settings.model import (
     Token,
 )
 from service.settings.problems import Problem
+from service.settings.section import Secrets
 
 __all__ = [
     "Auth",

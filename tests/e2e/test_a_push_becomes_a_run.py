@@ -28,7 +28,8 @@ def test_a_push_is_saved_scheduled_run_and_told(team: Team) -> None:
     [message] = team.told("run.succeeded")
     assert message["run"]["id"] == run["id"]
     assert message["commit"]["sha"] == commit
-    assert [event["event"] for event in team.stage.service.get(f"/runs/{run['id']}/events")["items"]][0] == "claimed"
+    events = [event["event"] for event in team.stage.service.get(f"/runs/{run['id']}/events")["items"]]
+    assert (events[0], events[-1]) == ("claimed", "finished")
 
 
 def test_a_second_push_changes_what_runs_and_moves_the_schedule(team: Team) -> None:

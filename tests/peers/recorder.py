@@ -24,7 +24,10 @@ class Recorder:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
+                announced = int(self.headers["content-length"])
+                body = self.rfile.read(announced)
+                if len(body) < announced:
+                    return  # the sender was killed while it sent
                 status = recorder._take(body, {key.lower(): value for key, value in self.headers.items()})
                 self.send_response(status)
                 self.send_header("content-length", "0")

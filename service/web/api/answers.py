@@ -6,7 +6,7 @@ Field names are those of the store's rows, from whose attributes the answers are
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,18 +15,9 @@ from service.domain.plan import Cause
 from service.domain.projects import CatchUp, Concurrency
 from service.domain.states import DeliveryState, FireState, NotificationState, Outcome, RunState, SyncState
 
-T = TypeVar("T")
-
 
 class Answer(BaseModel):
     model_config = ConfigDict(from_attributes=True, frozen=True)
-
-
-class Page(Answer, Generic[T]):
-    """Part of a list."""
-
-    items: list[T] = Field(description="The entries, newest first where nothing else is said.")
-    next: str | None = Field(default=None, description="The `cursor` of the next page; null on the last.")
 
 
 class Failure(Answer):
@@ -368,47 +359,3 @@ class HandlerTested(Answer):
     """The test message left."""
 
     handler: str = Field(description="The handler.")
-
-
-class Deliveries(Page[Delivery]):
-    """Deliveries, newest first."""
-
-
-class Repositories(Page[Repository]):
-    """Repositories, by name."""
-
-
-class Projects(Page[Project]):
-    """Projects, by name."""
-
-
-class Revisions(Page[Revision]):
-    """Revisions, newest first."""
-
-
-class Syncs(Page[Sync]):
-    """Syncs, newest first."""
-
-
-class Runs(Page[Run]):
-    """Runs, newest first."""
-
-
-class Schedules(Page[Schedule]):
-    """Schedules, newest first."""
-
-
-class Fires(Page[Fire]):
-    """Fires of a schedule, the latest due time first."""
-
-
-class Notifications(Page[Notification]):
-    """Notifications, newest first."""
-
-
-class Handlers(Page[Handler]):
-    """Handlers, by name."""
-
-
-class AuditLog(Page[Audit]):
-    """Requests that acted, newest first."""

@@ -11,18 +11,18 @@ from service import limits
 from service.store import deliveries, syncs
 from service.store.deliveries import Delivery
 from service.store.syncs import Sync
-from service.web.api import answers, asks
+from service.web.api import answers, asks, pages
 from service.web.api.desk import Desk, answer, made
 
 TAG = Tag(name="deliveries", description="Webhooks that arrived.")
 
 
 def add(api: APIBlueprint, desk: Desk) -> None:
-    @api.get("/deliveries", tags=[TAG], summary="List deliveries", responses={200: answers.Deliveries})
+    @api.get("/deliveries", tags=[TAG], summary="List deliveries", responses={200: pages.Deliveries})
     def list_deliveries(query: asks.DeliveriesQuery) -> Response:
         with desk.store.read() as conn:
             rows, cursor = deliveries.page(conn, **query.model_dump())
-        return answer(answers.Deliveries(items=[answers.Delivery.model_validate(row) for row in rows], next=cursor))
+        return answer(pages.Deliveries(items=[answers.Delivery.model_validate(row) for row in rows], next=cursor))
 
     @api.get("/deliveries/<id>", tags=[TAG], summary="Show a delivery", responses={200: answers.DeliveryDetail})
     def show_delivery(path: asks.IdPath) -> Response:

@@ -9,18 +9,18 @@ from flask_openapi3.models.tag import Tag
 from service.errors import NotFound
 from service.store import notifications
 from service.store.notifications import Notification
-from service.web.api import answers, asks
+from service.web.api import answers, asks, pages
 from service.web.api.desk import Desk, answer, made
 
 TAG = Tag(name="notifications", description="Messages to people, and the handlers that send them.")
 
 
 def add(api: APIBlueprint, desk: Desk) -> None:
-    @api.get("/notifications", tags=[TAG], summary="List notifications", responses={200: answers.Notifications})
+    @api.get("/notifications", tags=[TAG], summary="List notifications", responses={200: pages.Notifications})
     def list_notifications(query: asks.NotificationsQuery) -> Response:
         with desk.store.read() as conn:
             rows, cursor = notifications.page(conn, **query.model_dump())
-        return answer(answers.Notifications(items=[show(row) for row in rows], next=cursor))
+        return answer(pages.Notifications(items=[show(row) for row in rows], next=cursor))
 
     @api.get(
         "/notifications/<id>", tags=[TAG], summary="Show a notification", responses={200: answers.NotificationDetail}
@@ -43,7 +43,7 @@ def add(api: APIBlueprint, desk: Desk) -> None:
         desk.actions.resend(path.id)
         return made(answers.ResendAsked(notification=path.id), f"/api/v1/notifications/{path.id}")
 
-    @api.get("/handlers", tags=[TAG], summary="List handlers", responses={200: answers.Handlers})
+    @api.get("/handlers", tags=[TAG], summary="List handlers", responses={200: pages.Handlers})
     def list_handlers(query: asks.PageQuery) -> Response:
         names = sorted(name for name in desk.settings.handlers if query.cursor is None or name > query.cursor)
         page = names[: query.limit]
@@ -55,7 +55,7 @@ def add(api: APIBlueprint, desk: Desk) -> None:
             )
             for name in page
         ]
-        return answer(answers.Handlers(items=items, next=page[-1] if len(names) > len(page) else None))
+        return answer(pages.Handlers(items=items, next=page[-1] if len(names) > len(page) else None))
 
     @api.post(
         "/handlers/<name>/test", tags=[TAG], summary="Send a test message", responses={200: answers.HandlerTested}

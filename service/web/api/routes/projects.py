@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from service.errors import Malformed
 from service.store import new_id, projects, revisions, runs, schedules, syncs
 from service.store.projects import Project
-from service.web.api import answers, asks
+from service.web.api import answers, asks, pages
 from service.web.api.desk import Desk, answer, made
 
 TAG = Tag(name="projects", description="MLRun projects that the repositories own.")
@@ -20,12 +20,12 @@ IDEMPOTENCY_KEY = "Idempotency-Key"
 
 
 def add(api: APIBlueprint, desk: Desk) -> None:
-    @api.get("/projects", tags=[TAG], summary="List projects", responses={200: answers.Projects})
+    @api.get("/projects", tags=[TAG], summary="List projects", responses={200: pages.Projects})
     def list_projects(query: asks.ProjectsQuery) -> Response:
         with desk.store.read() as conn:
             rows, cursor = projects.page(conn, **query.model_dump())
             items = [show(conn, row) for row in rows]
-        return answer(answers.Projects(items=items, next=cursor))
+        return answer(pages.Projects(items=items, next=cursor))
 
     @api.get("/projects/<name>", tags=[TAG], summary="Show a project", responses={200: answers.Project})
     def show_project(path: asks.NamePath) -> Response:
@@ -51,13 +51,13 @@ def add(api: APIBlueprint, desk: Desk) -> None:
         new = desk.actions.run(path.name, body.workflow, body.arguments, key)
         return made(answers.RunMade(run=new), f"/api/v1/runs/{new}")
 
-    @api.get("/projects/<name>/revisions", tags=[TAG], summary="List revisions", responses={200: answers.Revisions})
+    @api.get("/projects/<name>/revisions", tags=[TAG], summary="List revisions", responses={200: pages.Revisions})
     def list_revisions(path: asks.NamePath, query: asks.PageQuery) -> Response:
         with desk.store.read() as conn:
             project = projects.get(conn, path.name)
             rows, cursor = revisions.page(conn, project=path.name, **query.model_dump())
         items = [answers.Revision.model_validate(_revision(row, project)) for row in rows]
-        return answer(answers.Revisions(items=items, next=cursor))
+        return answer(pages.Revisions(items=items, next=cursor))
 
     @api.get(
         "/projects/<name>/revisions/<id>",

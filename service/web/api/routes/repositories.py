@@ -9,21 +9,21 @@ from sqlalchemy import Connection
 
 from service import settings
 from service.store import deliveries, projects, repositories
-from service.web.api import answers, asks
+from service.web.api import answers, asks, pages
 from service.web.api.desk import Desk, answer, made
 
 TAG = Tag(name="repositories", description="Repositories whose pushes are acted on.")
 
 
 def add(api: APIBlueprint, desk: Desk) -> None:
-    @api.get("/repositories", tags=[TAG], summary="List repositories", responses={200: answers.Repositories})
+    @api.get("/repositories", tags=[TAG], summary="List repositories", responses={200: pages.Repositories})
     def list_repositories(query: asks.PageQuery) -> Response:
         known = sorted(desk.settings.repositories, key=lambda r: r.name)
         behind = [r for r in known if query.cursor is None or r.name > query.cursor]
         page = behind[: query.limit]
         with desk.store.read() as conn:
             items = [answers.Repository.model_validate(show(desk, conn, r)) for r in page]
-        return answer(answers.Repositories(items=items, next=page[-1].name if len(behind) > len(page) else None))
+        return answer(pages.Repositories(items=items, next=page[-1].name if len(behind) > len(page) else None))
 
     @api.get("/repositories/<name>", tags=[TAG], summary="Show a repository", responses={200: answers.RepositoryDetail})
     def show_repository(path: asks.NamePath) -> Response:

@@ -10,7 +10,7 @@ from flask_openapi3.models.tag import Tag
 
 from service.domain.states import ENDED_RUNS
 from service.store import runs
-from service.web.api import answers, asks
+from service.web.api import answers, asks, pages
 from service.web.api.desk import Desk, answer, made
 
 TAG = Tag(name="runs", description="Executions of workflows.")
@@ -20,11 +20,11 @@ def add(api: APIBlueprint, desk: Desk) -> None:
     # Followers hold a thread of the server each; half of the threads stay free for everybody else.
     followers = threading.BoundedSemaphore(max(1, desk.settings.server.threads // 2))
 
-    @api.get("/runs", tags=[TAG], summary="List runs", responses={200: answers.Runs})
+    @api.get("/runs", tags=[TAG], summary="List runs", responses={200: pages.Runs})
     def list_runs(query: asks.RunsQuery) -> Response:
         with desk.store.read() as conn:
             rows, cursor = runs.page(conn, **query.model_dump())
-        return answer(answers.Runs(items=[answers.Run.model_validate(row) for row in rows], next=cursor))
+        return answer(pages.Runs(items=[answers.Run.model_validate(row) for row in rows], next=cursor))
 
     @api.get("/runs/<id>", tags=[TAG], summary="Show a run", responses={200: answers.Run})
     def show_run(path: asks.IdPath) -> Response:

@@ -9,18 +9,18 @@ from flask_openapi3.models.tag import Tag
 
 from service import limits
 from service.store import runs, syncs
-from service.web.api import answers, asks
+from service.web.api import answers, asks, pages
 from service.web.api.desk import Desk, answer
 
 TAG = Tag(name="syncs", description="Transitions of a project to a commit.")
 
 
 def add(api: APIBlueprint, desk: Desk) -> None:
-    @api.get("/syncs", tags=[TAG], summary="List syncs", responses={200: answers.Syncs})
+    @api.get("/syncs", tags=[TAG], summary="List syncs", responses={200: pages.Syncs})
     def list_syncs(query: asks.SyncsQuery) -> Response:
         with desk.store.read() as conn:
             rows, cursor = syncs.page(conn, **query.model_dump())
-        return answer(answers.Syncs(items=[answers.Sync.model_validate(row) for row in rows], next=cursor))
+        return answer(pages.Syncs(items=[answers.Sync.model_validate(row) for row in rows], next=cursor))
 
     @api.get("/syncs/<id>", tags=[TAG], summary="Show a sync", responses={200: answers.SyncDetail})
     def show_sync(path: asks.IdPath) -> Response:
