@@ -23,7 +23,8 @@ def main(arguments: list[str]) -> int:
     except BadJobError as exc:
         sys.stderr.write(f"{arguments[0]}: {exc}\n")
         return 2
-    from .execute import execute, leave
+    from .execute import execute
+    from .process import leave
 
     leave(execute(job, warm=False))
     return os.EX_SOFTWARE  # not reached: leave() ends the process

@@ -164,7 +164,7 @@ def _function(project: Any, key: str, database: RunnerDB) -> tuple[str, Json]:
     function.metadata.project = project.metadata.name
     function.save(versioned=False)
     tag = function.metadata.tag or "latest"
-    struct = database.functions[project.metadata.name, function.metadata.name, tag]
+    struct = database.memory.functions[project.metadata.name, function.metadata.name, tag]
     return key, plain(struct, f"function {key}")
 
 

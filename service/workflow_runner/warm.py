@@ -54,7 +54,7 @@ def serve(path: str, idle_s: float) -> int:
             raise
         return 0
     os.environ.update(SINGLE_THREADED)
-    from .execute import preload
+    from .process import preload
 
     preload()
     gc.collect()
@@ -142,7 +142,7 @@ class _Parent:
 
 
 def _about() -> dict[str, Any]:
-    from .execute import version
+    from .process import version
 
     return {
         "version": VERSION,
@@ -226,7 +226,7 @@ def _child(request: dict[str, Any], sockets: list[socket.socket], files: list[in
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
-        from .execute import leave
+        from .process import leave
 
         leave(code)
 
