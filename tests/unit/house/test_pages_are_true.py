@@ -1,4 +1,4 @@
-"""Pages that people read name files, targets and packages that exist."""
+"""Pages that people read name files, targets, verbs and settings that exist."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
+from service.cli.verbs import app
+from service.settings import load_settings
 from tests.unit.house.tree import HOUSE, files, name
 
 PAGES = files(".md")
@@ -35,6 +38,29 @@ def test_a_path_that_is_named_exists(page: Path) -> None:
 def test_a_make_target_that_is_named_exists(page: Path) -> None:
     named = set(re.findall(r"(?:`|\$ )make ([a-z]+)", page.read_text(encoding="utf-8")))
     assert not named - _targets()
+
+
+def test_the_settings_that_the_readme_shows_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = re.findall(
+        r"```yaml\n# config\.yaml\n(.*?)```", (HOUSE / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    assert shown
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "git-token").write_text("t0k3n", encoding="utf-8")
+    for number, text in enumerate(shown):
+        (tmp_path / f"{number}.yaml").write_text(text, encoding="utf-8")
+        assert load_settings(tmp_path / f"{number}.yaml", environ={}).repositories
+
+
+def test_a_verb_that_is_named_exists() -> None:
+    verbs = set(getattr(get_command(app), "commands"))  # noqa: B009 (typer's type says less than it has)
+    for page in ("README.md", "CHANGELOG.md"):
+        words = re.findall(r"`(?:\.venv/bin/)?mlrun-gitops ([a-z]+)", (HOUSE / page).read_text(encoding="utf-8"))
+        assert not set(words) - verbs
+    readme = (HOUSE / "README.md").read_text(encoding="utf-8")
+    listed = re.search(r"`\.venv/bin/mlrun-gitops` has (.*?)\.\n", readme, re.DOTALL)
+    assert listed
+    assert {"status", "runs", "logs"} <= set(re.findall(r"`([a-z]+)[^`]*`", listed[1])) <= verbs
 
 
 def test_make_tells_what_every_target_is_for() -> None:
