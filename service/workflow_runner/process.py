@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -40,6 +41,13 @@ def open_streams() -> None:
         setattr(sys, f"__{name}__", stream)
 
 
+def usual_signals() -> None:
+    """As Python begins in a terminal: what started us (nohup, a shell's `&`) must not decide what user code hears."""
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def settle(job: Job) -> None:
     """The process as `python -m` would have it in the project's directory."""
     if not os.path.join(job.directory, "").startswith(os.path.join(job.source, "")):
@@ -48,6 +56,7 @@ def settle(job: Job) -> None:
         raise ProjectError(
             f"there is no directory {job.project.path!r} in the repository", "Mend projects[].path in .gitops.yaml"
         )
+    usual_signals()
     os.chdir(job.directory)
     time.tzset()
     archive = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

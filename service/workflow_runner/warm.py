@@ -246,9 +246,9 @@ def _job(path: str) -> int:
 def _become(request: dict[str, Any]) -> None:
     """Make this forked child the process that a cold start would have been."""
     os.setsid()
-    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    from .process import usual_signals
+
+    usual_signals()
     _redirect(request["log"])
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if request.get("processes"):

@@ -22,7 +22,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def warm_socket(runner_python: Path, program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     socket = tmp_path_factory.mktemp("warm") / "socket"
-    with WarmParent(runner_python, program, socket):
+    with WarmParent(runner_python, program, socket, ("--idle", "3600")):  # other tests run between its own
         yield socket
 
 
