@@ -31,10 +31,12 @@ class Service:
     store: Store
     reconciler: Reconciler
     intake: Intake
+    source: Source
 
     def stop(self) -> None:
         self.reconciler.stop()
         self.intake.close()
+        self.source.close()
         self.store.close()
 
 
@@ -59,7 +61,7 @@ def make_service(settings: Settings, *, launcher: Launcher | None = None) -> Ser
     reconciler = Reconciler(rooms)
     app = _make_app(rooms)
     reconciler.start()
-    return Service(app, store, reconciler, intake)
+    return Service(app, store, reconciler, intake, rooms.source)
 
 
 def _make_launcher(settings: Settings) -> Launcher:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import structlog
 
 from service import limits
-from service.errors import GitopsError, LeaseLost, StoreUnavailable
+from service.errors import GitopsError, LeaseLost, Stopping, StoreUnavailable
 from service.reconciler.rooms import Rooms
 from service.store import Store, work
 
@@ -153,6 +153,8 @@ class Dispatcher:
         except LeaseLost:
             held.lost.set()
             return None, None
+        except Stopping:
+            return self._rooms.store.now(), None
         except GitopsError as error:
             log.warning("step failed", error=str(error), detail=error.detail[-2000:], attempt=claim.attempts + 1)
             return retry_at, str(error)

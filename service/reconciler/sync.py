@@ -15,7 +15,7 @@ from service.domain.plan import Inputs, Plan, make_plan
 from service.domain.projects import Resolved
 from service.domain.states import SyncState
 from service.domain.triggers import is_tag
-from service.errors import GitopsError, LeaseLost, StoreUnavailable
+from service.errors import GitopsError, LeaseLost, Stopping, StoreUnavailable
 from service.faults import point
 from service.reconciler import news
 from service.reconciler.apply import apply
@@ -40,7 +40,7 @@ def step(rooms: Rooms, held: Held) -> float | None:
         project, sync = begun
         try:
             _bring(rooms, held, project, sync)
-        except (LeaseLost, StoreUnavailable):
+        except (LeaseLost, StoreUnavailable, Stopping):
             raise
         except GitopsError as error:
             if error.retry and held.claim.attempts + 1 < SYNC_ATTEMPTS:
