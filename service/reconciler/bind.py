@@ -106,10 +106,12 @@ def _queue(ref: _Ref, found: tuple[Declared, ...]) -> tuple[bool, ProjectError |
     """A sync for each project that has news: whether any had; without any, why one could not."""
     moved = ref.moved
     if not is_tag(moved.ref):
-        names = {one.name for one in found}
+        places = {one.name: one.declaration.path for one in found}
         for project in projects.for_ref(ref.conn, ref.repository.name, moved.ref):
-            if project.name not in names:
+            if project.name not in places:
                 _unbind(ref.rooms, ref.conn, project, reason=f"{moved.ref} no longer declares it")
+            elif project.path != places[project.name]:
+                _unbind(ref.rooms, ref.conn, project, reason=f"it is in {places[project.name]} now")
     made, refusal = False, None
     for one in found:
         try:
@@ -152,9 +154,6 @@ def _own(ref: _Ref, one: Declared) -> Project:
     there = projects.find(ref.conn, one.name)
     if is_tag(ref.moved.ref) and there and (there.repository, there.path) == (repository.name, path):
         return there
-    bound = projects.by_binding(ref.conn, repository.name, path, ref.moved.ref)
-    if bound and bound.name != one.name:
-        _unbind(ref.rooms, ref.conn, bound, reason=f"the project is named {one.name} now")
     return projects.claim_name(
         ref.conn, one.name, repository=repository.name, path=path, ref=ref.moved.ref, now=ref.now
     )

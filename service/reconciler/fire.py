@@ -54,6 +54,8 @@ def _fire(rooms: Rooms, conn: Connection, project: Project | None, schedule: Sch
     """One run of the revision in force now, whatever it was when the schedule was made."""
     if project is None or project.in_force is None or project.in_force_sync is None:
         return _miss(rooms, conn, project, schedule, [due], "no revision is in force")
+    if rooms.repository(project.repository) is None:
+        return _miss(rooms, conn, project, schedule, [due], f"{project.repository} is not in the settings any more")
     revision = revisions.get(conn, project.name, project.in_force)
     if schedule.workflow not in revision.resolved.workflows:
         return _miss(
