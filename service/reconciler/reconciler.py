@@ -70,7 +70,8 @@ class Reconciler:
         try:
             self._rooms.launcher.prepare()
         except GitopsError as error:
-            log.warning("the launcher could not be prepared", error=str(error))
+            if not self._rooms.stopping.is_set():
+                log.warning("the launcher could not be prepared", error=str(error), detail=error.detail)
 
     def _on_due(self, schedule: str) -> None:
         now = self._rooms.store.now()
