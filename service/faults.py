@@ -2,7 +2,7 @@
 
 `GITOPS_CRASH_AT=name` kills the process at the first passing of that point, `name:3` at the third. A file named by
 `GITOPS_CRASH_FILE` arms a running process the same way, once: it is removed before the crash, so that a respawned
-worker lives. Without either variable a point costs one comparison.
+worker lives. `name:1:STOP` sends another signal than KILL. Without either variable a point costs one comparison.
 """
 
 from __future__ import annotations
@@ -28,18 +28,23 @@ def point(name: str) -> None:
 def _pass(name: str) -> None:
     with _lock:
         if _at and _reached(_at, name):
-            _die()
+            _hurt(_at)
         if _file and (order := _read(_file)) and _reached(order, name):
             Path(_file).unlink(missing_ok=True)
-            _die()
+            _hurt(order)
 
 
 def _reached(order: str, name: str) -> bool:
-    wanted, _, count = order.partition(":")
+    wanted, count, _ = _parts(order)
     if wanted != name:
         return False
     _passed[order] = _passed.get(order, 0) + 1
-    return _passed[order] >= int(count or 1)
+    return _passed[order] >= count
+
+
+def _parts(order: str) -> tuple[str, int, str]:
+    name, count, action = [*order.split(":"), "", ""][:3]
+    return name, int(count or 1), action or "KILL"
 
 
 def _read(path: str) -> str:
@@ -49,5 +54,5 @@ def _read(path: str) -> str:
         return ""
 
 
-def _die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+def _hurt(order: str) -> None:
+    os.kill(os.getpid(), signal.Signals[f"SIG{_parts(order)[2]}"])

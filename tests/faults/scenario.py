@@ -22,6 +22,10 @@ from tests.peers.git_http import GitServer
 from tests.peers.recorder import Recorder
 from tests.peers.service_process import ServiceProcess, wait_for
 
+# A webhook's body and headers.
+Hook = tuple[bytes, dict[str, str]]
+# How long after its due time a fire may be recorded: the store is compared with the clock every 5 s.
+LATE_S = 15.0
 ENDED = {"succeeded", "failed", "cancelled", "superseded", "timed-out", "lost"}
 SETTLED_S = 240.0
 
@@ -71,9 +75,22 @@ def project_files(marker: int, lines: Path, nap: float, cron: str) -> dict[str, 
 
 
 class Team:
-    """One repository, one service, one listener."""
+    """One repository, one service, one listener.
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    `disk` is where the service's data and runs lie, when not in `folder`. `may_fail` is what a failed run may say of its
+    failure: something that the fault did to it.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        seed: int,
+        *,
+        disk: Path | None = None,
+        environment: dict[str, str] | None = None,
+        may_fail: str | None = None,
+        **recorder: Any,
+    ) -> None:
         folder.chmod(0o755)
         self.random = random.Random(seed)
         self.lines = folder / "lines"
@@ -83,9 +100,10 @@ class Team:
         self.forge = GitServer(folder / "forge").start()
         self.repository = self.forge.create("team")
         self.work = self.repository.clone(folder / "work")
-        self.recorder = Recorder(fail_every=7).__enter__()
+        self.may_fail = may_fail
+        self.recorder = Recorder(fail_every=7, **recorder).__enter__()
         self.service = ServiceProcess(
-            folder / "service",
+            disk or folder / "service",
             {
                 "repositories": [
                     {"name": "team", "url": self.repository.url, "webhook_secrets": [SECRET], "poll": "5s"}
@@ -93,11 +111,17 @@ class Team:
                 "handlers": {"audit": self.recorder.settings()},
                 "notify": [{"to": "audit"}],
             },
-            environment={"GITOPS_CRASH_FILE": str(self.armed)},
+            environment={"GITOPS_CRASH_FILE": str(self.armed), **(environment or {})},
         )
         self.acknowledged: list[str] = []
+        self.outcomes: dict[str, str] = {}
+        self.markers: dict[str, int] = {}
         self.marker = 0
         self.tip: str | None = None
+
+    def clock(self) -> float:
+        """The time on the wall that the service sees."""
+        return time.time()
 
     def close(self) -> None:
         self.service.stop()
@@ -106,23 +130,32 @@ class Team:
 
     def push(self) -> None:
         """A real push, then its webhook until somebody acknowledges it (a person presses redeliver)."""
+        self.announce(self.commit())
+
+    def commit(self) -> Hook:
+        """A real push; the webhook that tells of it, not yet delivered."""
         self.marker += 1
         cron = "* * * * *" if self.marker % 2 else "*/1 * * * *"
         nap = self.random.choice([0.0, 0.0, 0.2, 0.5])
         before = self.tip
         self.tip = self.work.commit(project_files(self.marker, self.lines, nap, cron), f"Push {self.marker}")
+        self.markers[self.tip] = self.marker
         self.work.push()
-        body, headers = signed(push_payload("ada/team", before, self.tip))
-        wait_for(lambda: self._acknowledged(body, headers), 60, lambda: f"an acknowledgement\n{self.service.tail()}")
+        return signed(push_payload("ada/team", before, self.tip))
 
-    def _acknowledged(self, body: bytes, headers: dict[str, str]) -> bool:
-        answer = deliver(self.service.http, "team", body, headers)
+    def announce(self, hook: Hook, seconds: float = 60) -> None:
+        """Deliver it until somebody acknowledges it."""
+        wait_for(lambda: self.deliver(hook) == 202, seconds, lambda: f"an acknowledgement\n{self.service.tail()}")
+
+    def deliver(self, hook: Hook) -> int | None:
+        """One attempt: the status it got, None when nobody answered."""
+        answer = deliver(self.service.http, "team", *hook)
         if answer is None:
             self.service.keep_alive()
-            return False
+            return None
         if answer.status_code == 202:
             self.acknowledged.append(answer.json()["delivery"])
-        return answer.status_code == 202
+        return answer.status_code
 
     def settle(self) -> None:
         """Wait until nothing is left to do."""
@@ -135,6 +168,10 @@ class Team:
         service = self.service
         service.keep_alive()
         deliveries = {one["id"]: one for one in service.all("/deliveries", repository="team")}
+        for one in deliveries.values():
+            if one["outcome"]:
+                before = self.outcomes.setdefault(one["id"], one["outcome"])
+                assert one["outcome"] == before, f"{one['id']} ended as {before}, then as {one['outcome']}"
         return {
             "deliveries": [i for i in self.acknowledged if not deliveries.get(i, {}).get("outcome")],
             "syncs": [(s["id"], s["state"]) for s in service.all("/syncs") if s["state"] in ("queued", "syncing")],
@@ -161,17 +198,24 @@ class Team:
         ]
         assert not wrong, wrong
 
-        lines = Counter(line.split()[0] for line in self.lines.read_text().splitlines())
+        written = [line.split() for line in self.lines.read_text().splitlines()]
+        lines = Counter(run for run, _ in written)
         twice = {run: count for run, count in lines.items() if count > 1}
         assert not twice, f"a step ran twice: {twice}"
         runs = {run["id"]: run for run in service.all("/runs")}
         assert not lines.keys() - runs.keys(), "a step ran for a run that nobody planned"
+        mixed = [(runs[run], marker) for run, marker in written if self.markers[runs[run]["commit"]] != int(marker)]
+        assert not mixed, f"files and configuration of different commits ran: {mixed}"
         for run in runs.values():
             wrote = lines[run["id"]]
             if run["state"] == "succeeded":
                 assert wrote == 1, f"{run} says it succeeded and its step did not run"
+                returned = [{"marker": self.markers[run["commit"]]}]
+                assert list((run["results"] or {}).values()) == returned, f"{run} did not return {returned}"
             elif run["state"] in ("superseded", "cancelled"):
                 assert wrote == 0, f"{run} gave way and ran all the same"
+            elif run["state"] == "failed" and self.may_fail:
+                assert self.may_fail in str(run["error"]), f"a run failed, and not by what was done to it: {run}"
             else:
                 assert run["state"] == "lost", f"a run ended as nobody expects: {run}"
 
@@ -183,6 +227,7 @@ class Team:
         assert all(sync["state"] in ("succeeded", "superseded") for sync in syncs), [
             (sync["state"], sync["error"]) for sync in syncs if sync["state"] not in ("succeeded", "superseded")
         ]
+        self._check_syncs(syncs)
         planned = Counter(run["sync"] for run in runs.values() if run["sync"])
         succeeded = [sync for sync in syncs if sync["state"] == "succeeded"]
         assert all(planned[sync["id"]] == 1 for sync in succeeded), "a sync's run is missing or doubled"
@@ -200,6 +245,17 @@ class Team:
             "messages": len(self.recorder.received),
         }
 
+    def _check_syncs(self, syncs: list[Any]) -> None:
+        """Every pushed commit has one sync, also when nobody told of it; what gave way did so to a later one."""
+        assert Counter(sync["commit"] for sync in syncs) == Counter(self.markers.keys())
+        by_id = {sync["id"]: sync for sync in syncs}
+        for sync in syncs:
+            newer = by_id[sync["superseded_by"]]["seq"] if sync["state"] == "superseded" else sync["seq"] + 1
+            assert newer > sync["seq"], f"{sync} gave way to an earlier one"
+        ordered = sorted((sync for sync in syncs if sync["state"] == "succeeded"), key=lambda sync: sync["seq"])
+        markers = [self.markers[sync["commit"]] for sync in ordered]
+        assert markers == sorted(markers), f"an older commit was put in force after a newer one: {markers}"
+
     def _check_fires(self, runs: dict[str, Any]) -> int:
         """Since the schedule is there, every minute has one fire, and every fired one its run."""
         count = 0
@@ -214,18 +270,33 @@ class Team:
                 assert (fire["state"] == "fired") == (fire["run"] is not None)
                 assert fire["run"] is None or runs[fire["run"]]["schedule"] == schedule["id"]
             count += len(fires)
-        fired = Counter((run["schedule"], run["due"]) for run in runs.values() if run["schedule"])
-        assert all(n == 1 for n in fired.values())
+            fired = {fire["run"] for fire in fires if fire["run"]}
+            assert fired == {run["id"] for run in runs.values() if run["schedule"] == schedule["id"]}
+            self._check_in_step(schedule)
+        times = Counter((run["schedule"], run["due"]) for run in runs.values() if run["schedule"])
+        assert all(n == 1 for n in times.values())
         return count
+
+    def _check_in_step(self, schedule: Any) -> None:
+        """What the store says is next lies ahead by our own clock, or was due just now."""
+        ahead = datetime.fromisoformat(schedule["next_due"]).timestamp() - self.clock()
+        assert -LATE_S < ahead <= 60, f"{schedule} is due in {ahead:.1f} s"
 
     def _check_messages(self, runs: dict[str, Any], syncs: list[Any]) -> None:
         """Whatever ended was told: to the listener, not only to the store."""
         told = Counter((m["event"], (m["run"] or {}).get("id")) for m in self.recorder.received.values())
         for run in runs.values():
-            if run["state"] in ("succeeded", "lost"):
+            assert told["run.queued", run["id"]] == 1, f"{run['id']} was queued and told {told}"
+            if run["state"] != "superseded":
                 assert told[f"run.{run['state']}", run["id"]] == 1, f"{run['id']} {run['state']} was told {told}"
-        succeeded = sum(sync["state"] == "succeeded" for sync in syncs)
-        assert sum(n for (event, _), n in told.items() if event == "sync.succeeded") == succeeded
+        of_sync = Counter((m["event"], m["commit"]["sha"]) for m in self.recorder.received.values() if m["commit"])
+        for sync in syncs:
+            topic = f"sync.{sync['state']}"
+            assert of_sync[topic, sync["commit"]] == 1, f"{topic} of {sync['commit']} was told {of_sync}"
+        outbox = {one["id"]: one for one in self.service.all("/notifications")}
+        unsent = [one for one in outbox.values() if one["state"] != "sent"]
+        assert not unsent, f"given up: {unsent}"
+        assert outbox.keys() == self.recorder.received.keys(), "the outbox and what the listener heard differ"
 
 
 def _minute(at: str) -> int:
@@ -245,4 +316,4 @@ def warm_parents(team: Team) -> list[int]:
     return [int(str(about["pid"])) for about in answers if about is not None]
 
 
-__all__ = ["Team", "nap", "project_files", "signal", "warm_parents"]
+__all__ = ["Hook", "Team", "nap", "project_files", "signal", "warm_parents"]
