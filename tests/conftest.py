@@ -57,9 +57,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    reasons = [str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", [])]
-    absent = Counter(reason.split(_MISSING, 1)[1] for reason in reasons if _MISSING in reason)
-    if absent:
-        terminalreporter.section("tests skipped because a peer is missing here")
-    for peer, count in sorted(absent.items()):
-        terminalreporter.line(f"{count} tests, {peer}")
+    """What was not tested here, and why: first the peers that were missing and the way to get them."""
+    reasons = [str(report.longrepr[2]).removeprefix("Skipped: ") for report in terminalreporter.stats.get("skipped", [])]
+    # By their first line: what follows names the place of one test.
+    counted = Counter(reason.splitlines()[0] for reason in reasons)
+    if counted:
+        terminalreporter.section("skipped on this machine")
+    for reason, count in sorted(counted.items(), key=lambda item: (not item[0].startswith(_MISSING), item[0])):
+        terminalreporter.line(f"{count:4} {reason}")
