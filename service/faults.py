@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 
 _at = os.environ.get("GITOPS_CRASH_AT")
 _file = os.environ.get("GITOPS_CRASH_FILE")
 _armed = bool(_at or _file)
+_clock = os.environ.get("GITOPS_CLOCK_FILE")
 _passed: dict[str, int] = {}
 _lock = threading.Lock()
 
@@ -23,6 +25,11 @@ def point(name: str) -> None:
     """Die here if a test says so."""
     if _armed:
         _pass(name)
+
+
+def wall_clock() -> float:
+    """What the clock on the wall shows, in seconds since the epoch; a test may shift it by GITOPS_CLOCK_FILE's content."""
+    return time.time() + (float(_read(_clock) or 0) if _clock else 0.0)
 
 
 def _pass(name: str) -> None:

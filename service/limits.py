@@ -30,8 +30,9 @@ OUTSIDE_WRITE_TIMEOUT_S = LEASE_S / 3 - 1
 # Retries of a failing step: 1 s, 2 s, 4 s ... and never further apart than this.
 BACKOFF_FIRST_S = 1.0
 BACKOFF_MAX_S = 300.0
-# After so many failed fetches the waiting deliveries are told; polling goes on.
+# After so many failed fetches those deliveries are told that waited so long; polling goes on.
 FETCH_ATTEMPTS = 5
+FETCH_PATIENCE_S = 15.0
 NOTIFY_ATTEMPTS = 12
 
 # Git. A mirror that takes longer than this is hanging (Argo CD gives git 90 s by default).

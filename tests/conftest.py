@@ -58,7 +58,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What was not tested here, and why: first the peers that were missing and the way to get them."""
-    reasons = [str(report.longrepr[2]).removeprefix("Skipped: ") for report in terminalreporter.stats.get("skipped", [])]
+    reasons = [
+        str(report.longrepr[2]).removeprefix("Skipped: ") for report in terminalreporter.stats.get("skipped", [])
+    ]
     # By their first line: what follows names the place of one test.
     counted = Counter(reason.splitlines()[0] for reason in reasons)
     if counted:

@@ -7,7 +7,6 @@ as superseded by the newer one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from sqlalchemy import Connection
 
@@ -15,15 +14,16 @@ from service.domain import hints
 from service.domain.events import Topic
 from service.domain.plan import Cause
 from service.domain.projects import Declaration
-from service.domain.states import SyncState
+from service.domain.states import OPEN_SYNCS, SyncState
 from service.domain.triggers import is_tag
-from service.errors import GitopsError, NameTaken, ProjectError, RefMissing
+from service.errors import GitopsError, ProjectError, RefMissing
 from service.reconciler import news
 from service.reconciler.discover import Declared, declared
+from service.reconciler.own import give_up, settle
 from service.reconciler.rooms import Rooms
 from service.settings import Repository
 from service.source import Commit, Tips
-from service.store import deliveries, new_id, projects, repositories, schedules, syncs, work
+from service.store import deliveries, new_id, projects, repositories, syncs, work
 from service.store.deliveries import Delivery
 from service.store.projects import Project
 from service.store.syncs import Sync
@@ -57,8 +57,11 @@ class _Ref:
     now: float
 
 
-def take_in(rooms: Rooms, repository: Repository, tips: Tips, moved: Moved) -> None:
-    """Queue the syncs of one ref, answer its deliveries and remember its tip, in one transaction."""
+def take_in(rooms: Rooms, repository: Repository, tips: Tips, moved: Moved) -> bool:
+    """Queue the syncs of one ref, answer its deliveries and remember its tip, in one transaction.
+
+    True when a name was given up, which another ref may have been refused.
+    """
     failure: ProjectError | None = None
     found: tuple[Declared, ...] = ()
     try:
@@ -68,13 +71,14 @@ def take_in(rooms: Rooms, repository: Repository, tips: Tips, moved: Moved) -> N
     wanted = {moved.tip} | {hint.after for hint in moved.hints if hint.after}
     commits = {sha: commit for sha in wanted if (commit := _commit(rooms, repository.name, sha))}
 
-    def change(conn: Connection) -> None:
+    def change(conn: Connection) -> bool:
         ref = _Ref(rooms, conn, repository, moved, commits, rooms.store.now())
-        made, refusal = (_fail_bound(ref, failure), failure) if failure else _queue(ref, found)
+        made, refusal, freed = (_fail_bound(ref, failure), failure, False) if failure else _queue(ref, found)
         _answer(ref, made=made, failure=refusal, concerned=bool(found))
         repositories.set_tip(conn, repository.name, moved.ref, moved.tip, now=ref.now)
+        return freed
 
-    rooms.store.write(change)
+    return rooms.store.write(change)
 
 
 def _commit(rooms: Rooms, repository: str, sha: str) -> Commit | None:
@@ -84,48 +88,33 @@ def _commit(rooms: Rooms, repository: str, sha: str) -> Commit | None:
         return None
 
 
-def unbind_ref(rooms: Rooms, conn: Connection, repository: str, ref: str) -> None:
-    """The ref is gone: so is what was bound to it, and nothing else."""
-    for project in projects.for_ref(conn, repository, ref):
-        _unbind(rooms, conn, project, reason=f"{ref} was deleted")
+def unbind_ref(rooms: Rooms, conn: Connection, repository: str, ref: str) -> bool:
+    """The ref is gone: so is what was bound to it, and nothing else. Whether anything was."""
+    bound = projects.for_ref(conn, repository, ref)
+    for project in bound:
+        give_up(rooms, conn, project, reason=f"{ref} was deleted")
+    return bool(bound)
 
 
-def _unbind(rooms: Rooms, conn: Connection, project: Project, *, reason: str) -> None:
-    """Give the name free and take its schedules out; revisions and runs stay to be read."""
-    now = rooms.store.now()
-    for schedule in schedules.in_force(conn, project.name):
-        schedules.remove(conn, schedule.id, now=now)
-        news.of_schedule(
-            rooms, conn, Topic.SCHEDULE_REMOVED, project, schedule.name, before=schedule.spec, reason=reason
-        )
-    syncs.supersede_open(conn, project.name, reason=reason, now=now)
-    projects.release(conn, project.name)
-
-
-def _queue(ref: _Ref, found: tuple[Declared, ...]) -> tuple[bool, ProjectError | None]:
-    """A sync for each project that has news: whether any had; without any, why one could not."""
-    moved = ref.moved
-    if not is_tag(moved.ref):
-        places = {one.name: one.declaration.path for one in found}
-        for project in projects.for_ref(ref.conn, ref.repository.name, moved.ref):
-            if project.name not in places:
-                _unbind(ref.rooms, ref.conn, project, reason=f"{moved.ref} no longer declares it")
-            elif project.path != places[project.name]:
-                _unbind(ref.rooms, ref.conn, project, reason=f"it is in {places[project.name]} now")
-    made, refusal = False, None
+def _queue(ref: _Ref, found: tuple[Declared, ...]) -> tuple[bool, ProjectError | None, bool]:
+    """A sync for each project that has news: whether any had; without any, why one could not; whether a name is free now."""
+    settled = settle(ref.rooms, ref.conn, ref.repository, ref.moved.ref, found, now=ref.now)
+    made = False
     for one in found:
-        try:
-            made = _queue_one(ref, _own(ref, one), one) or made
-        except NameTaken as error:
-            _fail(ref, one.name, one.declaration, error)
+        if one.name in settled.owned:
+            made = _queue_one(ref, settled.owned[one.name], one) or made
+    refusal: ProjectError | None = None
+    for one in found:
+        if (error := settled.refused.get(one.name)) is not None:
             refusal = error
-    return made, None if made else refusal
+            there = projects.by_binding(ref.conn, ref.repository.name, one.declaration.path, ref.moved.ref)
+            _fail(ref, there, one.declaration, error)
+    return made, None if made else refusal, settled.freed
 
 
 def _queue_one(ref: _Ref, project: Project, one: Declared) -> bool:
     conn, moved = ref.conn, ref.moved
-    newest = syncs.newest(conn, project.name, moved.ref)
-    last = hints.Last(newest.commit, newest.state) if newest else None
+    last = _last(ref, project)
     cause = hints.cause(moved.tip, last, hinted=bool(moved.hints), asked=moved.asked)
     if cause is None:
         return False
@@ -143,20 +132,15 @@ def _queue_one(ref: _Ref, project: Project, one: Declared) -> bool:
     return True
 
 
-def _own(ref: _Ref, one: Declared) -> Project:
-    """The project's row, made at its first sight. Raises NameTaken."""
-    repository, path = ref.repository, one.declaration.path
-    if not any(fnmatchcase(one.name, pattern) for pattern in repository.projects):
-        raise NameTaken(
-            f"{repository.name} may not own a project named {one.name}",
-            mend=f"allow it in repositories[{repository.name}].projects, or rename the project",
-        )
-    there = projects.find(ref.conn, one.name)
-    if is_tag(ref.moved.ref) and there and (there.repository, there.path) == (repository.name, path):
-        return there
-    return projects.claim_name(
-        ref.conn, one.name, repository=repository.name, path=path, ref=ref.moved.ref, now=ref.now
-    )
+def _last(ref: _Ref, project: Project) -> hints.Last | None:
+    """The newest sync of the project on this ref. What happened under its name before it was given up is history."""
+    newest = syncs.newest(ref.conn, project.name, ref.moved.ref)
+    if newest is None:
+        return None
+    untouched = (project.in_force, project.synced_commit, project.error) == (None, None, None)
+    if untouched and not is_tag(ref.moved.ref) and newest.state not in OPEN_SYNCS:
+        return None
+    return hints.Last(newest.commit, newest.state)
 
 
 def _add(
@@ -186,11 +170,12 @@ def _give_way(ref: _Ref, sync: Sync, to: str) -> None:
     news.of_sync(ref.rooms, ref.conn, Topic.SYNC_SUPERSEDED, ended)
 
 
-def _fail(ref: _Ref, project: str, declaration: Declaration, error: GitopsError) -> bool:
-    """A sync that ended before it began: what the repository says at its tip can't be understood or allowed."""
-    owned = projects.find(ref.conn, project)
-    mine = owned is not None and owned.repository == ref.repository.name
-    if not mine:
+def _fail(ref: _Ref, project: Project | None, declaration: Declaration, error: GitopsError) -> None:
+    """A sync that ended before it began: what the repository says at its tip can't be understood or allowed.
+
+    Where no project is bound, the repository hears of it. The same trouble at the same tip is told once.
+    """
+    if project is None:
         repositories.record_error(ref.conn, ref.repository.name, url=ref.repository.url, error=str(error), now=ref.now)
         news.of_repository(
             ref.rooms,
@@ -200,12 +185,14 @@ def _fail(ref: _Ref, project: str, declaration: Declaration, error: GitopsError)
             error,
             occurrence=f"{ref.moved.ref}/{ref.moved.tip}",
         )
-        return True
-    sync = _add(ref, project, declaration, ref.moved.tip, Cause.PUSH)
+        return
+    newest = syncs.newest(ref.conn, project.name, ref.moved.ref)
+    if newest is not None and newest.commit == ref.moved.tip and not ref.moved.hints:
+        return
+    sync = _add(ref, project.name, declaration, ref.moved.tip, Cause.PUSH)
     failed = syncs.fail(ref.conn, sync.id, error=error, now=ref.now)
-    projects.record_error(ref.conn, project, str(error))
+    projects.record_error(ref.conn, project.name, str(error))
     news.of_sync(ref.rooms, ref.conn, Topic.SYNC_FAILED, failed)
-    return True
 
 
 def _fail_bound(ref: _Ref, error: GitopsError) -> bool:
@@ -213,10 +200,9 @@ def _fail_bound(ref: _Ref, error: GitopsError) -> bool:
     bound = projects.for_ref(ref.conn, ref.repository.name, ref.moved.ref)
     for project in bound:
         newest = syncs.newest(ref.conn, project.name, ref.moved.ref)
-        if newest is None or newest.commit != ref.moved.tip or ref.moved.hints:
-            _fail(ref, project.name, newest.declaration if newest else Declaration(), error)
+        _fail(ref, project, newest.declaration if newest else Declaration(), error)
     if not bound:
-        _fail(ref, "", Declaration(), error)
+        _fail(ref, None, Declaration(), error)
     return bool(bound)
 
 

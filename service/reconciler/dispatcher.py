@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import structlog
+from sqlalchemy import Connection
 
 from service import limits
 from service.errors import GitopsError, LeaseLost, Stopping, StoreUnavailable
@@ -83,6 +84,7 @@ class Dispatcher:
     def stop(self, timeout_s: float) -> None:
         """Ask every step to end at its next pause and wait for them."""
         self._rooms.stopping.set()
+        self._rooms.schedules_changed.set()
         self._rooms.store.wake()
         for thread in self._threads:
             thread.join(timeout_s)
@@ -131,23 +133,36 @@ class Dispatcher:
         try:
             with structlog.contextvars.bound_contextvars(work=claim.kind, key=claim.key):
                 at, error = self._step(held)
+                if not held.lost.is_set():
+                    self._put_down(held, at, error)
         finally:
             with self._lock:
                 self._held.discard(held)
-        if held.lost.is_set():
-            return
-        try:
+
+    def _put_down(self, held: Held, at: float | None, error: str | None) -> None:
+        """Say that it is done, or when again. A store that can't write now is asked again: the work is ours until then."""
+        claim = held.claim
+
+        def change(conn: Connection) -> None:
             if at is None:
-                self._rooms.store.write(lambda conn: work.finish(conn, claim))
+                work.finish(conn, claim)
             else:
-                self._rooms.store.write(lambda conn: work.again(conn, claim, at=at, error=error))
-        except LeaseLost:
-            log.warning("lease lost at the end", work=claim.kind, key=claim.key)
+                work.again(conn, claim, at=at, error=error)
+
+        while True:
+            try:
+                self._rooms.store.write(change)
+            except LeaseLost:
+                log.warning("lease lost at the end")
+            except StoreUnavailable as refusal:
+                log.warning("store unavailable", error=str(refusal))
+                if not self._rooms.stopping.wait(1.0):
+                    continue
+            return
 
     def _step(self, held: Held) -> tuple[float | None, str | None]:
         """When to do it again (None: done), and the error that is the reason."""
         claim = held.claim
-        retry_at = self._rooms.store.now() + work.backoff(claim.attempts + 1)
         try:
             return self._steps[claim.kind](self._rooms, held), None
         except LeaseLost:
@@ -157,10 +172,14 @@ class Dispatcher:
             return self._rooms.store.now(), None
         except GitopsError as error:
             log.warning("step failed", error=str(error), detail=error.detail[-2000:], attempt=claim.attempts + 1)
-            return retry_at, str(error)
+            return self._retry_at(claim), str(error)
         except Exception as error:
             log.exception("step met a bug", attempt=claim.attempts + 1)
-            return retry_at, f"{type(error).__name__}: {error}"
+            return self._retry_at(claim), f"{type(error).__name__}: {error}"
+
+    def _retry_at(self, claim: work.Claim) -> float:
+        """Counted from now: a step that hung for a minute before it failed has not rested meanwhile."""
+        return self._rooms.store.now() + work.backoff(claim.attempts + 1)
 
     def _keep_leases(self) -> None:
         while not self._rooms.stopping.wait(limits.LEASE_S / 4):

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 
 import structlog
 from sqlalchemy import Connection
 
 from service import limits
 from service.domain.events import Topic
+from service.domain.refs import HEADS
 from service.domain.states import Outcome
-from service.errors import SourceError
+from service.errors import SourceError, StoreUnavailable
 from service.reconciler import news
 from service.reconciler.bind import Moved, take_in, unbind_ref
 from service.reconciler.dispatcher import Held
 from service.reconciler.rooms import Rooms
 from service.settings import Repository
 from service.source import Tips
-from service.store import deliveries, repositories
+from service.store import deliveries, projects, repositories
 from service.store.deliveries import Delivery
+from service.store.repositories import Ref
 
 log = structlog.get_logger(__name__)
 
@@ -41,16 +44,74 @@ def step(rooms: Rooms, held: Held) -> float | None:
             raise
         return None
     held.check()
-    hints = _open(rooms, repository.name)
+    found = _look(rooms, repository, tips, hinted_before)
+    freed = _take_in(rooms, found, sorted(found.concerned(), key=lambda ref: (ref not in found.bound, ref)))
+    following = _follow_missing(rooms, found)
+    if freed or following.freed:
+        _take_in(rooms, found, _unbound(rooms, found))
+    return following.at
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a fetch found, beside what was known before it. `default` is the full ref of the repository's own branch."""
+
+    repository: Repository
+    tips: Tips
+    hints: tuple[Delivery, ...]
+    known: dict[str, Ref]
+    bound: frozenset[str]
+    default: str | None
+
+    def hints_at(self, ref: str) -> tuple[Delivery, ...]:
+        return tuple(hint for hint in self.hints if (hint.ref or self.default) == ref)
+
+    def concerned(self) -> set[str]:
+        """Refs that are new, moved or hinted at. And where no project is the default branch's, what may have become of it."""
+        refs = {r for r, tip in self.tips.refs.items() if r not in self.known or self.known[r].commit != tip}
+        refs |= {hint.ref or self.default or "" for hint in self.hints}
+        if self.default is not None and self.default not in self.bound:
+            refs |= self.bound | {self.default}
+        return refs & self.tips.refs.keys()
+
+
+def _look(rooms: Rooms, repository: Repository, tips: Tips, hinted_before: Collection[str]) -> _Found:
+    """Record the fetch. A hint that came while it was under way counts if the fetch saw what it tells of."""
+    hints = [h for h in _open(rooms, repository.name) if h.id in hinted_before or h.after == tips.refs.get(h.ref or "")]
     with rooms.store.read() as conn:
-        known = repositories.tips(conn, repository.name)
-    gone = [hint for hint in hints if hint.id in hinted_before and hint.ref not in tips.refs]
-    rooms.store.write(lambda conn: _record_success(rooms, conn, repository, tips, gone))
-    for ref, tip in tips.refs.items():
-        mine = tuple(hint for hint in hints if hint.ref == ref and (hint.id in hinted_before or hint.after == tip))
-        if mine or known.get(ref) != tip:
-            take_in(rooms, repository, tips, Moved(ref, tip, mine))
-    return _follow_missing(rooms, repository, tips, known)
+        before = repositories.find(conn, repository.name)
+        known = repositories.refs(conn, repository.name)
+        bound = frozenset(project.ref for project in projects.for_repository(conn, repository.name))
+    # A remote whose HEAD names no branch for a while has not lost its own branch by that.
+    tips = replace(tips, default_branch=tips.default_branch or (before.default_branch if before else None))
+    branch = repository.branch or tips.default_branch
+    found = _Found(repository, tips, tuple(hints), known, bound, f"{HEADS}{branch}" if branch else None)
+    rooms.store.write(lambda conn: _record_success(rooms, conn, found))
+    return found
+
+
+def _take_in(rooms: Rooms, found: _Found, refs: Iterable[str]) -> bool:
+    """Each ref by itself: one that fails keeps no other waiting. True when a name was given up."""
+    freed, failure = False, None
+    for ref in refs:
+        try:
+            moved = Moved(ref, found.tips.refs[ref], found.hints_at(ref))
+            freed = take_in(rooms, found.repository, found.tips, moved) or freed
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            log.exception("a ref could not be taken in", ref=ref)
+            failure = failure or error
+    if failure is not None:
+        raise failure
+    return freed
+
+
+def _unbound(rooms: Rooms, found: _Found) -> list[str]:
+    """Branches that nobody is bound to: one of them may have been refused a name that is free now."""
+    with rooms.store.read() as conn:
+        bound = {project.ref for project in projects.for_repository(conn, found.repository.name)}
+    return sorted(ref for ref in found.tips.refs if ref.startswith(HEADS) and ref not in bound)
 
 
 def _open(rooms: Rooms, repository: str) -> list[Delivery]:
@@ -58,12 +119,18 @@ def _open(rooms: Rooms, repository: str) -> list[Delivery]:
         return deliveries.open_for(conn, repository)
 
 
-def _record_success(rooms: Rooms, conn: Connection, repository: Repository, tips: Tips, gone: list[Delivery]) -> None:
-    now = rooms.store.now()
-    repositories.record_fetch(conn, repository.name, url=repository.url, default_branch=tips.default_branch, now=now)
-    for hint in gone:
-        reason = f"{hint.ref} is deleted" if hint.after is None else f"the repository has no {hint.ref}"
-        deliveries.set_outcome(conn, hint.id, Outcome.DELETED, reason, now=now)
+def _record_success(rooms: Rooms, conn: Connection, found: _Found) -> None:
+    now, name, tips = rooms.store.now(), found.repository.name, found.tips
+    repositories.record_fetch(conn, name, url=found.repository.url, default_branch=tips.default_branch, now=now)
+    for ref, before in found.known.items():
+        if before.missing_since is not None and ref in tips.refs:
+            repositories.set_tip(conn, name, ref, before.commit, now=now)
+    for hint in found.hints:
+        ref = hint.ref or found.default or ""
+        if ref not in tips.refs:
+            deleted = hint.ref is not None and hint.after is None
+            reason = f"{ref} is deleted" if deleted else f"the repository has no {ref or 'default branch'}"
+            deliveries.set_outcome(conn, hint.id, Outcome.DELETED, reason, now=now)
 
 
 def _record_failure(
@@ -71,15 +138,17 @@ def _record_failure(
 ) -> None:
     """The repository shows the error at once; deliveries wait for a few more attempts before they are told.
 
-    Only those that were there before this fetch began: a later one is answered by the fetch that it asked for.
+    Only those that were there before this fetch began: a later one is answered by the fetch that it asked for. And only
+    those that waited: each delivery asks for a fetch at once, so that many of them make many attempts of a short trouble.
     """
     final = not error.retry or attempt >= limits.FETCH_ATTEMPTS
+    waited_s = limits.FETCH_PATIENCE_S if error.retry else 0.0
 
     def change(conn: Connection) -> None:
         now = rooms.store.now()
         first = repositories.record_error(conn, repository.name, url=repository.url, error=str(error), now=now)
         if final:
-            _answer_all(rooms, conn, repository.name, hinted, Outcome.FAILED, str(error))
+            _answer_all(rooms, conn, repository.name, hinted, Outcome.FAILED, str(error), waited_s=waited_s)
         if first:
             news.of_repository(rooms, conn, Topic.SYNC_FAILED, repository.name, error, occurrence=str(int(now)))
 
@@ -87,29 +156,45 @@ def _record_failure(
 
 
 def _answer_all(
-    rooms: Rooms, conn: Connection, repository: str, hinted: Collection[str], outcome: Outcome, reason: str
+    rooms: Rooms,
+    conn: Connection,
+    repository: str,
+    hinted: Collection[str],
+    outcome: Outcome,
+    reason: str,
+    *,
+    waited_s: float = 0.0,
 ) -> None:
-    for hint in deliveries.open_for(conn, repository):
-        if hint.id in hinted:
-            deliveries.set_outcome(conn, hint.id, outcome, reason, now=rooms.store.now())
-
-
-def _follow_missing(rooms: Rooms, repository: Repository, tips: Tips, known: dict[str, str]) -> float | None:
-    """Prune what was bound to a ref that two reads missed; an empty answer is never believed."""
-    missing = known.keys() - tips.refs.keys()
-    if not missing or not tips.refs:
-        return None
     now = rooms.store.now()
+    for hint in deliveries.open_for(conn, repository):
+        if hint.id in hinted and now - hint.received_at >= waited_s:
+            deliveries.set_outcome(conn, hint.id, outcome, reason, now=now)
 
-    def change(conn: Connection) -> bool:
-        waiting = False
+
+@dataclass(frozen=True, slots=True)
+class _Following:
+    """When to look at missing refs again, and whether a name was given up with one."""
+
+    at: float | None = None
+    freed: bool = False
+
+
+def _follow_missing(rooms: Rooms, found: _Found) -> _Following:
+    """Prune what was bound to a ref that two reads missed; an empty answer is never believed."""
+    missing = found.known.keys() - found.tips.refs.keys()
+    if not missing or not found.tips.refs:
+        return _Following()
+    now, name = rooms.store.now(), found.repository.name
+
+    def change(conn: Connection) -> _Following:
+        waiting = freed = False
         for ref in missing:
-            since = repositories.mark_missing(conn, repository.name, ref, now=now)
+            since = repositories.mark_missing(conn, name, ref, now=now)
             if now - since >= REF_GONE_AFTER_S:
-                unbind_ref(rooms, conn, repository.name, ref)
-                repositories.remove_tip(conn, repository.name, ref)
+                freed = unbind_ref(rooms, conn, name, ref) or freed
+                repositories.remove_tip(conn, name, ref)
             else:
                 waiting = True
-        return waiting
+        return _Following(now + REF_GONE_AFTER_S if waiting else None, freed)
 
-    return now + REF_GONE_AFTER_S if rooms.store.write(change) else None
+    return rooms.store.write(change)

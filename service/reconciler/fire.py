@@ -6,12 +6,11 @@ now is either fired or recorded as missed, so a crash, a sleeping machine or a j
 
 from __future__ import annotations
 
-import time
-
 from sqlalchemy import Connection
 
 from service.domain import cron
 from service.domain.states import FireState
+from service.faults import wall_clock
 from service.reconciler import news
 from service.reconciler.dispatcher import Held
 from service.reconciler.queue_run import queue_run
@@ -36,7 +35,7 @@ def fire_due(rooms: Rooms, conn: Connection, schedule: Schedule) -> None:
     """Bring a schedule up to now."""
     if schedule.suspended:
         return
-    wall = time.time()
+    wall = wall_clock()
     if wall <= schedule.evaluated_until:  # the clock was set back: these times had their turn
         return
     rule = cron.parse(schedule.cron, schedule.timezone)
@@ -54,8 +53,6 @@ def _fire(rooms: Rooms, conn: Connection, project: Project | None, schedule: Sch
     """One run of the revision in force now, whatever it was when the schedule was made."""
     if project is None or project.in_force is None or project.in_force_sync is None:
         return _miss(rooms, conn, project, schedule, [due], "no revision is in force")
-    if rooms.repository(project.repository) is None:
-        return _miss(rooms, conn, project, schedule, [due], f"{project.repository} is not in the settings any more")
     revision = revisions.get(conn, project.name, project.in_force)
     if schedule.workflow not in revision.resolved.workflows:
         return _miss(
@@ -79,7 +76,7 @@ def _fire(rooms: Rooms, conn: Connection, project: Project | None, schedule: Sch
         timeout_s=sync.declaration.runner.timeout_s or rooms.settings.launcher.run_timeout,
         created_at=rooms.store.now(),
     )
-    fire = Fire(schedule=schedule.id, due=due, state=FireState.FIRED, at=time.time(), run=run.id)
+    fire = Fire(schedule=schedule.id, due=due, state=FireState.FIRED, at=wall_clock(), run=run.id)
     if schedules.add_fire(conn, fire):
         queue_run(rooms, conn, run)
     return None
@@ -88,7 +85,7 @@ def _fire(rooms: Rooms, conn: Connection, project: Project | None, schedule: Sch
 def _miss(
     rooms: Rooms, conn: Connection, project: Project | None, schedule: Schedule, times: list[float], reason: str
 ) -> None:
-    at = time.time()
+    at = wall_clock()
     missed = [
         due
         for due in times

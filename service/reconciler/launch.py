@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from service.domain.projects import Declaration
 from service.domain.states import RunState
-from service.errors import GitopsError, LaunchFailed
+from service.errors import GitopsError, LaunchFailed, LeaseLost, Stopping, StoreUnavailable
 from service.faults import point
 from service.launchers import Job, JobKind
 from service.reconciler.dispatcher import Held
@@ -35,6 +35,8 @@ def step(rooms: Rooms, held: Held) -> float | None:
         point("launch.before-ensure")
         rooms.launcher.ensure(job)
         point("launch.after-ensure")
+    except (LeaseLost, StoreUnavailable, Stopping):
+        raise  # says nothing about the run
     except GitopsError as error:
         if error.retry and held.claim.attempts + 1 < LAUNCH_ATTEMPTS:
             raise

@@ -6,6 +6,7 @@ folder and may be repeated: a load that was killed is started anew under the nex
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -26,6 +27,8 @@ log = structlog.get_logger(__name__)
 # A load that was killed (by the kernel, by hand) is tried this often before the sync fails.
 LOAD_ATTEMPTS = 3
 _PAUSE_S = 5.0
+# What a job says that met a full disk: no fault of the repository's.
+_FULL = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
 
 
 def load(rooms: Rooms, held: Held, sync: Sync) -> Resolved:
@@ -35,7 +38,7 @@ def load(rooms: Rooms, held: Held, sync: Sync) -> Resolved:
     if kept.exists():
         return msgspec.json.decode(kept.read_bytes(), type=Resolved)
     for attempt in range(LOAD_ATTEMPTS):
-        job = _job(rooms, sync, attempt)
+        job = _job(rooms, sync, f"{held.claim.attempts}-{attempt}")
         rooms.launcher.ensure(job)
         result = _follow(rooms, held, job.id)
         if result is not None:
@@ -66,7 +69,8 @@ def _key(rooms: Rooms, sync: Sync) -> str:
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:32]
 
 
-def _job(rooms: Rooms, sync: Sync, attempt: int) -> Job:
+def _job(rooms: Rooms, sync: Sync, attempt: str) -> Job:
+    """`attempt` tells one start from the next: a job that has ended, also by a full disk, never runs again."""
     declaration = sync.declaration
     return Job(
         id=f"load-{sync.id}-{attempt}",
@@ -132,11 +136,15 @@ def _finished(rooms: Rooms, job: str, event: dict[str, Any]) -> dict[str, Any]:
         return rooms.launcher.result(job)
     error = event.get("error")
     error = error if isinstance(error, dict) else {}
-    raise LoadFailed(
-        f"{error.get('type', 'Error')}: {error.get('message', 'no message')}",
-        mend="mend it in the repository and push",
+    what = f"{error.get('type', 'Error')}: {error.get('message', 'no message')}"
+    full = any(text in what for text in _FULL)
+    failure = LoadFailed(
+        what,
+        mend="free space where the jobs' folder is" if full else "mend it in the repository and push",
         detail=str(error.get("traceback", "")),
     )
+    failure.retry = full
+    raise failure
 
 
 def _resolved(result: dict[str, Any]) -> Resolved:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
-
 import structlog
 from sqlalchemy import Connection
 
 from service.errors import GitopsError
+from service.faults import wall_clock
 from service.reconciler import fetch, fire, launch, rounds, sync, watch
 from service.reconciler.dispatcher import Crew, Dispatcher, Step
+from service.reconciler.own import give_up_lost
 from service.reconciler.rooms import Rooms
 from service.scheduler import Clock, Due
 from service.store import runs, schedules, work
@@ -59,6 +59,7 @@ class Reconciler:
 
     def _pick_up(self, conn: Connection) -> None:
         rooms, now = self._rooms, self._rooms.store.now()
+        give_up_lost(rooms, conn)
         for repository in rooms.settings.repositories:
             if repository.poll:
                 work.want(conn, "poll", repository.name, now=now)
@@ -83,10 +84,10 @@ class Reconciler:
             try:
                 with self._rooms.store.read() as conn:
                     active = schedules.all_active(conn)
-                    overdue = schedules.due(conn, now=time.time())
-                self._clock.show(Due(one.id, one.cron, one.timezone) for one in active)
+                    overdue = schedules.due(conn, now=wall_clock())
                 for schedule in overdue:
                     self._on_due(schedule.id)
+                self._clock.show(Due(one.id, one.cron, one.timezone) for one in active)
             except Exception:
                 log.exception("the schedules could not be looked at")
             self._rooms.schedules_changed.wait(_RESYNC_S)

@@ -28,7 +28,9 @@ from service.store.syncs import Sync
 
 log = structlog.get_logger(__name__)
 
-# A step that fails for reasons of ours (not the repository's) is repeated this often before the sync fails.
+# What fails for reasons of ours (a full disk, a launcher in trouble) is told at this attempt, and tried on until it
+# succeeds or a newer commit comes: nobody would push again only because we recovered. A tag's sync ends here, which would
+# hold up the others, and so does one that met a bug.
 SYNC_ATTEMPTS = 6
 # Commit messages that are looked at for a skip token.
 MESSAGES = 200
@@ -43,9 +45,13 @@ def step(rooms: Rooms, held: Held) -> float | None:
         except (LeaseLost, StoreUnavailable, Stopping):
             raise
         except GitopsError as error:
-            if error.retry and held.claim.attempts + 1 < SYNC_ATTEMPTS:
-                raise
-            _fail(rooms, project, sync, error)
+            often = held.claim.attempts + 1 >= SYNC_ATTEMPTS
+            if not error.retry or (often and is_tag(sync.ref)):
+                _fail(rooms, project, sync, error)
+                continue
+            if often:
+                _complain(rooms, project, sync, error)
+            raise
         except Exception as error:
             if held.claim.attempts + 1 < SYNC_ATTEMPTS:
                 raise
@@ -151,6 +157,8 @@ def _apply(
         news.of_sync(rooms, conn, Topic.SYNC_SUCCEEDED, ended)
 
     rooms.store.write(change)
+    if plan.schedules:
+        rooms.schedules_changed.set()
 
 
 def _fail(rooms: Rooms, project: Project, sync: Sync, error: GitopsError) -> None:
@@ -160,6 +168,17 @@ def _fail(rooms: Rooms, project: Project, sync: Sync, error: GitopsError) -> Non
         failed = syncs.fail(conn, sync.id, error=error, now=rooms.store.now())
         projects.record_error(conn, project.name, str(error))
         news.of_sync(rooms, conn, Topic.SYNC_FAILED, failed)
+
+    rooms.store.write(change)
+
+
+def _complain(rooms: Rooms, project: Project, sync: Sync, error: GitopsError) -> None:
+    """People hear of it, although it may still succeed."""
+
+    def change(conn: Connection) -> None:
+        troubled = syncs.record(conn, sync.id, error=syncs.failure(error))
+        projects.record_error(conn, project.name, str(error))
+        news.of_sync(rooms, conn, Topic.SYNC_FAILED, troubled)
 
     rooms.store.write(change)
 

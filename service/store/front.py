@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from service import limits
 from service.errors import StoreUnavailable
+from service.faults import wall_clock
 from service.settings import Settings
 from service.store import migrations, work
 from service.store.database import pool_exhausted, postgres_engine, sqlite_engines, unavailable
@@ -178,7 +179,7 @@ class _Clock:
     def __init__(self, database: Engine | None) -> None:
         self._database = database
         self._asked = _passed()
-        self._offset = time.time() - self._asked if database is None else self._ask(database)
+        self._offset = wall_clock() - self._asked if database is None else self._ask(database)
 
     def now(self) -> float:
         if self._database is not None and _passed() - self._asked > _CLOCK_S:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from sqlalchemy import Connection
@@ -10,6 +9,7 @@ from sqlalchemy import Connection
 from service.domain import cron
 from service.domain.plan import Action, Plan, PlannedSchedule
 from service.domain.projects import Resolved
+from service.faults import wall_clock
 from service.store import projects, revisions, schedules
 
 
@@ -19,8 +19,8 @@ class StoreTarget:
     Due times are of the wall clock, not of the store's: what a cron line says is what the clock on the wall shows.
     """
 
-    def __init__(self, wall_clock: Callable[[], float] = time.time) -> None:
-        self._wall_clock = wall_clock
+    def __init__(self, clock: Callable[[], float] = wall_clock) -> None:
+        self._wall_clock = clock
 
     def apply(self, conn: Connection, *, project: str, sync: str, plan: Plan, resolved: Resolved, now: float) -> None:
         """Put the revision away and, unless the plan is for a tag, in force with its schedules."""

@@ -46,7 +46,7 @@ class Stage:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.service.stop()
+        self.service.close()
         self.recorder.__exit__()
         self.forge.stop()
 

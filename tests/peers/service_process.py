@@ -118,7 +118,7 @@ class ServiceProcess:
                 return items
 
     def stop(self) -> None:
-        self.http.close()
+        """As a supervisor does; `start` begins anew."""
         if self._process is None or self._process.poll() is not None:
             return
         self._process.terminate()
@@ -127,11 +127,16 @@ class ServiceProcess:
         except subprocess.TimeoutExpired:
             self.kill(master=True, worker=True)
 
+    def close(self) -> None:
+        """Stop for good."""
+        self.stop()
+        self.http.close()
+
     def __enter__(self) -> Self:
         return self.start().wait_ready()
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        self.close()
 
 
 def wait_for(condition: Callable[[], object], seconds: float, what: str | Callable[[], str]) -> None:

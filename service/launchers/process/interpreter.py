@@ -31,7 +31,7 @@ _QUESTION = (
     "'prefix': sys.base_prefix, 'path': os.path.realpath(getattr(sys, '_base_executable', None) or sys.executable)}))"
 )
 # Where people put pythons that are not on PATH; nothing that an ordinary user could have written.
-_PYENV_ROOTS = ("/opt/pyenv", "/usr/local/pyenv", "/root/.pyenv")
+_PYENV_ROOTS = ("/opt/pyenv", "/usr/local/pyenv")
 _ELSEWHERE = (
     "/usr/local/bin",
     "/usr/bin",

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -207,7 +208,7 @@ def kill_keeper(bench: Bench, job: str) -> None:
     def only_the_keeper() -> bool:
         """A process that is about to become the runner still has all that its parent has."""
         holders.clear()
-        holders.update(int(fd.parts[2]) for fd in Path("/proc").glob("[0-9]*/fd/*") if _target(fd) == lock)
+        holders.update(int(process.name) for process in Path("/proc").glob("[0-9]*") if lock in _opened(process))
         return len(holders) == 1
 
     wait_for(only_the_keeper, "the keeper to be the only one with its lock")
@@ -215,11 +216,14 @@ def kill_keeper(bench: Bench, job: str) -> None:
     wait_for(lambda: not folder.kept(), "the keeper's lock to be free")
 
 
-def _target(link: Path) -> str:
-    try:
-        return str(link.readlink())
-    except OSError:
-        return ""
+def _opened(process: Path) -> set[str]:
+    """The files that it has open, as far as we may look; it may end, or close some, meanwhile."""
+    opened = set()
+    with suppress(OSError):
+        for name in os.listdir(process / "fd"):
+            with suppress(OSError):
+                opened.add(str((process / "fd" / name).readlink()))
+    return opened
 
 
 def test_a_job_whose_runner_died_before_its_claim_is_started_again_when_it_is_ensured_again(bench: Bench) -> None:

@@ -1,0 +1,177 @@
+"""Pushes in every order: the tip is synced once, what was passed over is told, nothing runs twice."""
+
+from __future__ import annotations
+
+from tests.integration.reconciler.stage import Stage, gitops_yaml, project_yaml, wait_for
+from tests.peers.forge import push_payload, signed
+
+
+def test_a_push_is_saved_and_runs_once(stage: Stage) -> None:
+    commit = stage.push({"project.yaml": project_yaml()})
+    assert stage.ran() == [commit]
+    assert stage.in_force() == commit
+    assert stage.states() == ["succeeded"]
+
+
+def test_a_delivery_that_comes_again_runs_nothing_again(stage: Stage) -> None:
+    commit = stage.push({"project.yaml": project_yaml()})
+    body, headers = signed(push_payload("ada/fraud", None, commit))
+    stage.settle()
+    outcomes = [stage.outcome(stage.send(body, headers))[0] for _ in range(3)]
+    assert outcomes == ["unchanged"] * 3
+    assert stage.ran() == [commit]
+
+
+def test_a_lost_webhook_is_made_good_by_the_poll(stage: Stage) -> None:
+    first = stage.push({"project.yaml": project_yaml()})
+    stage.settle()
+    second = stage.push({"a.py": "2"}, hook=False)
+    stage.poll()
+    assert stage.ran() == [first, second]
+
+
+def test_the_first_sync_of_a_ref_found_without_a_push_runs_nothing(stage: Stage) -> None:
+    commit = stage.push({"project.yaml": project_yaml(workflows={"main": None, "night": "0 2 * * *"})}, hook=False)
+    stage.poll()
+    assert stage.ran() == []
+    assert stage.in_force() == commit
+    assert stage.crons() == {"night": "0 2 * * *"}
+
+
+def test_a_push_during_a_sync_is_synced_after_it(stage: Stage) -> None:
+    with stage.launcher.loads_wait():
+        first = stage.push({"project.yaml": project_yaml()})
+        wait_for(lambda: stage.states() == ["syncing"], "the first sync to begin")
+        second = stage.push({"a.py": "2"})
+        wait_for(lambda: stage.states() == ["syncing", "queued"], "the second sync to wait")
+    assert stage.ran() == [first, second]
+    assert stage.in_force() == second
+
+
+def test_commits_passed_over_are_recorded_as_superseded_by_the_newer_one(stage: Stage) -> None:
+    with stage.launcher.loads_wait():
+        stage.push({"project.yaml": project_yaml()})
+        wait_for(lambda: stage.states() == ["syncing"], "the first sync to begin")
+        for number in range(3):
+            stage.push({"a.py": str(number)})
+            stage.settle(but=("sync", "watch", "launch"))
+    stage.settle(but=())
+    made = stage.syncs()
+    assert [sync.state for sync in made] == ["succeeded", "superseded", "superseded", "succeeded"]
+    assert made[1].superseded_by in (made[2].id, made[3].id)
+    assert made[2].superseded_by == made[3].id
+
+
+def test_deliveries_out_of_order_converge_to_the_tip(stage: Stage) -> None:
+    first = stage.push({"project.yaml": project_yaml()}, hook=False)
+    second = stage.push({"a.py": "2"}, hook=False)
+    late = [stage.hook(second), stage.hook(first)]
+    assert [stage.outcome(one)[0] for one in late] == ["synced", "superseded"]
+    assert stage.ran() == [second]
+
+
+def test_a_forced_push_back_to_an_older_commit_puts_that_in_force_and_runs_it(stage: Stage) -> None:
+    first = stage.push({"project.yaml": project_yaml(), "a.py": "1"})
+    stage.settle()
+    second = stage.push({"a.py": "2"})
+    stage.settle()
+    stage.put(f"{first}:refs/heads/main")
+    stage.hook(first)
+    assert stage.ran() == [first, second, first]
+    assert stage.in_force() == first
+
+
+def test_a_push_taken_back_before_it_was_fetched_leaves_the_tip(stage: Stage) -> None:
+    first = stage.push({"project.yaml": project_yaml()})
+    stage.settle()
+    second = stage.push({"a.py": "2"}, hook=False)
+    stage.put(f"{first}:refs/heads/main")
+    assert stage.outcome(stage.hook(second))[0] == "superseded"
+    assert stage.ran() == [first]
+
+
+def test_a_revert_to_what_is_in_force_ends_the_error_and_runs_nothing(stage: Stage) -> None:
+    first = stage.push({"project.yaml": project_yaml()})
+    stage.settle()
+    stage.push({"project.yaml": project_yaml(raises="a mistake")})
+    wait_for(lambda: stage.states() == ["succeeded", "failed"], "the failure")
+    assert stage.owned().error
+    stage.put(f"{first}:refs/heads/main")
+    stage.hook(first)
+    assert stage.ran() == [first]
+    assert stage.owned().error is None
+    assert stage.in_force() == first
+
+
+def test_a_failed_push_is_repeated_by_a_redelivery_and_only_then(stage: Stage) -> None:
+    commit = stage.push({"project.yaml": project_yaml(raises="a mistake")})
+    wait_for(lambda: stage.states() == ["failed"], "the failure")
+    stage.poll()
+    assert stage.states() == ["failed"]
+    assert stage.outcome(stage.hook(commit))[0] == "synced"
+    stage.settle()
+    assert stage.states() == ["failed", "failed"]
+
+
+def test_what_failed_runs_with_the_commit_that_mends_it(stage: Stage) -> None:
+    stage.push({"project.yaml": project_yaml(raises="a mistake"), "a.py": "1"})
+    wait_for(lambda: stage.states() == ["failed"], "the failure")
+    second = stage.push({"project.yaml": project_yaml()})
+    assert stage.ran() == [second]
+
+
+def test_one_commit_on_two_branches_is_two_projects_and_two_runs(stage: Stage) -> None:
+    declared = gitops_yaml({"name": "fraud-{ref}", "refs": ["main", "dev"]})
+    commit = stage.push({".gitops.yaml": declared, "project.yaml": project_yaml()})
+    stage.put(f"{commit}:refs/heads/dev")
+    stage.hook(commit, ref="refs/heads/dev")
+    assert stage.ran("fraud-main") == [commit]
+    assert stage.ran("fraud-dev") == [commit]
+
+
+def test_a_file_outside_paths_runs_nothing(stage: Stage) -> None:
+    declared = gitops_yaml({"paths": ["**", "!docs/**"]})
+    first = stage.push({".gitops.yaml": declared, "project.yaml": project_yaml()})
+    stage.settle()
+    second = stage.push({"docs/a.md": "text"})
+    assert stage.ran() == [first]
+    assert stage.in_force() == second
+
+
+def test_a_sync_asked_for_by_a_person_runs_though_nothing_moved(stage: Stage) -> None:
+    commit = stage.push({"project.yaml": project_yaml()})
+    stage.settle(but=())
+    asked = stage.ask("/projects/fraud/sync")["delivery"]
+    assert stage.outcome(asked)[0] == "synced"
+    assert stage.ran() == [commit, commit]
+
+
+def test_a_repository_asked_for_before_it_was_ever_fetched_runs(stage: Stage) -> None:
+    commit = stage.push({"project.yaml": project_yaml()}, hook=False)
+    asked = stage.ask("/repositories/fraud/sync")["delivery"]
+    assert stage.outcome(asked) == ("synced", "asked for")
+    assert stage.ran() == [commit]
+
+
+def test_two_syncs_asked_for_at_once_are_one(stage: Stage) -> None:
+    stage.push({"project.yaml": project_yaml()})
+    stage.settle(but=())
+    with stage.launcher.loads_wait():
+        for _ in range(3):
+            stage.ask("/projects/fraud/sync")
+    stage.settle(but=())
+    assert len(stage.runs()) <= 4
+    assert all(run.state == "succeeded" for run in stage.runs())
+
+
+def test_a_branch_with_an_odd_name_is_served_like_any_other(stage: Stage) -> None:
+    ref = "für/Käufer-✓#1%+'\"$(id)&;"
+    declared = gitops_yaml({"name": "f-{ref}", "refs": ["für/*"]})
+    commit = stage.push({".gitops.yaml": declared, "project.yaml": project_yaml()}, to=ref)
+    stage.settle(but=())
+    (project,) = [p for p in stage.get("/projects")["items"] if p["repository"] == "fraud"]
+    assert project["ref"] == f"refs/heads/{ref}"
+    assert stage.ran(project["name"]) == [commit]
+    asked = stage.ask("/repositories/fraud/sync", {"ref": ref})["delivery"]
+    assert stage.outcome(asked)[0] == "synced"
+    assert stage.get("/deliveries", ref=f"refs/heads/{ref}")["items"]

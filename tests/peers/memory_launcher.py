@@ -1,0 +1,204 @@
+"""A launcher that keeps its jobs in memory, so that dozens of scenarios run in seconds. It is honest where it counts.
+
+It starts a job once however often it is told, says `UNKNOWN` of what it never saw and `GONE` of what ended, also after
+`clean`, and takes the job's files from the source as every launcher does. A load reads project.yaml instead of running
+it; a run does nothing and ends when the test says so, or at once (`runs_end`).
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from service.errors import LaunchFailed
+from service.launchers import EndReason, Job, JobKind, Life, LogChunk, Observation
+
+_LOOK_S = 0.01
+
+
+@dataclass
+class _Kept:
+    """One job's memory. An event's position is its number."""
+
+    job: Job | None
+    files: dict[str, bytes] = field(default_factory=dict)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    ended: EndReason | None = None
+    result: dict[str, Any] | None = None
+    cleaned: bool = False
+
+
+class MemoryLauncher:
+    """`starts` counts how often each job really began; `told` the jobs in the order of their first `ensure`."""
+
+    name = "process"
+    fingerprint = "memory"
+
+    def __init__(self) -> None:
+        self.runs_end = True
+        self.results: dict[str, Any] = {}
+        self.starts: Counter[str] = Counter()
+        self.told: list[Job] = []
+        self.refuse: dict[str, Exception] = {}
+        self._jobs: dict[str, _Kept] = {}
+        self._lock = threading.RLock()
+        self._open = threading.Event()
+        self._open.set()
+
+    # The protocol.
+
+    def prepare(self) -> None:
+        """Nothing is to be installed."""
+
+    def ensure(self, job: Job) -> None:
+        self._refuse("ensure")
+        with self._lock:
+            kept = self._jobs.get(job.id)
+            if kept is not None:
+                return
+            with tempfile.TemporaryDirectory() as folder:
+                into = Path(folder) / "source"
+                job.source(into)
+                files = {str(p.relative_to(into)): p.read_bytes() for p in into.rglob("*") if p.is_file()}
+            self._jobs[job.id] = _Kept(job, files)
+            self.told.append(job)
+            self.starts[job.id] += 1
+            self._say(job.id, "claimed")
+        if job.kind is JobKind.RUN and self.runs_end:
+            self.finish(job.id, results=self.results)
+
+    def observe(self, positions: Mapping[str, int], timeout_s: float) -> list[Observation]:
+        self._refuse("observe")
+        deadline = time.monotonic() + timeout_s
+        while True:
+            self._load_what_is_open()
+            seen = [self._seen(job, position) for job, position in positions.items()]
+            news = [one for one in seen if one.events or one.life is Life.GONE]
+            if news or time.monotonic() >= deadline:
+                return news or seen
+            time.sleep(_LOOK_S)
+
+    def result(self, job: str) -> dict[str, Any]:
+        with self._lock:
+            result = self._jobs[job].result
+        assert result is not None
+        return result
+
+    def cancel(self, job: str, reason: EndReason = EndReason.CANCELLED) -> None:
+        self._refuse("cancel")
+        with self._lock:
+            kept = self._jobs.setdefault(job, _Kept(None))
+            if kept.ended is None:
+                kept.ended = reason
+
+    def logs(self, job: str, offset: int = 0) -> LogChunk:
+        with self._lock:
+            kept = self._jobs.get(job)
+        return LogChunk("", offset, complete=kept is not None and kept.ended is not None)
+
+    def clean(self, job: str) -> None:
+        with self._lock:
+            if job in self._jobs and self._jobs[job].ended is not None:
+                self._jobs[job].cleaned = True
+
+    def close(self) -> None:
+        """Jobs run on."""
+
+    # What a test does and sees.
+
+    def finish(self, job: str, state: str = "succeeded", **said: Any) -> None:
+        """The runner's last word."""
+        with self._lock:
+            if self._jobs[job].ended is None:
+                self._say(job, "finished", state=state, **said)
+                self._jobs[job].ended = EndReason.EXITED
+
+    def kill(self, job: str) -> None:
+        """What the kernel does when memory is short."""
+        with self._lock:
+            self._jobs[job].ended = EndReason.KILLED
+
+    def say(self, job: str, event: str, **data: Any) -> None:
+        with self._lock:
+            self._say(job, event, **data)
+
+    @contextmanager
+    def loads_wait(self) -> Iterator[None]:
+        """No load ends inside of this."""
+        self._open.clear()
+        try:
+            yield
+        finally:
+            self._open.set()
+
+    def alive(self, kind: JobKind) -> list[str]:
+        with self._lock:
+            return [id_ for id_, kept in self._jobs.items() if kept.job and kept.job.kind is kind and not kept.ended]
+
+    def left(self) -> list[str]:
+        """Jobs whose files nobody cleaned up."""
+        with self._lock:
+            return [id_ for id_, kept in self._jobs.items() if kept.files and not kept.cleaned]
+
+    def files(self, job: str) -> dict[str, bytes]:
+        """What lay in the job's folder when it began."""
+        return self._jobs[job].files
+
+    # Inside.
+
+    def _refuse(self, verb: str) -> None:
+        if (error := self.refuse.get(verb)) is not None:
+            raise error
+
+    def _say(self, job: str, event: str, **data: Any) -> None:
+        at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        self._jobs[job].events.append({"event": event, "at": at, **data})
+
+    def _seen(self, job: str, position: int) -> Observation:
+        with self._lock:
+            kept = self._jobs.get(job)
+            if kept is None:
+                return Observation(job=job, life=Life.UNKNOWN, position=position)
+            events = tuple(kept.events[position:])
+            life = Life.ALIVE if kept.ended is None else Life.GONE
+            return Observation(job=job, life=life, position=len(kept.events), events=events, ended=kept.ended)
+
+    def _load_what_is_open(self) -> None:
+        if not self._open.is_set():
+            return
+        with self._lock:
+            for kept in self._jobs.values():
+                if kept.job and kept.job.kind is JobKind.LOAD and kept.ended is None:
+                    self._load(kept.job, kept)
+
+    def _load(self, job: Job, kept: _Kept) -> None:
+        path = job.payload["project"]["path"]
+        prefix = "" if path == "." else f"{path}/"
+        document = yaml.safe_load(kept.files.get(f"{prefix}project.yaml", b"{}")) or {}
+        spec = document.get("spec", {})
+        if "raises" in spec:
+            said = {"type": "ValueError", "message": spec["raises"], "traceback": "Traceback of the user"}
+            self.finish(job.id, "failed", error=said)
+            return
+        kept.result = {
+            "name": job.payload["project"]["name"],
+            "project": document,
+            "functions": {},
+            "workflows": [{**one, "spec": one} for one in spec.get("workflows", [])],
+        }
+        self.finish(job.id)
+
+
+def refused(what: str) -> LaunchFailed:
+    """What `refuse` may raise."""
+    return LaunchFailed(what)
