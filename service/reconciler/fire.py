@@ -36,16 +36,18 @@ def fire_due(rooms: Rooms, conn: Connection, schedule: Schedule) -> None:
     if schedule.suspended:
         return
     wall = wall_clock()
-    if wall <= schedule.evaluated_until:  # the clock was set back: these times had their turn
-        return
     rule = cron.parse(schedule.cron, schedule.timezone)
+    following = rule.next_after(wall)
+    next_due = following.timestamp() if following else None
+    if wall < schedule.evaluated_until:
+        # The clock was set back. Times that were fired had their turn; those that were missed will be on time now.
+        schedules.turn_back(conn, schedule.id, evaluated_until=wall, next_due=next_due)
+        return
     fires, missed = cron.catch_up(rule, schedule.evaluated_until, wall, schedule.catch_up)
     project = projects.find(conn, schedule.project)
     _miss(rooms, conn, project, schedule, [one.timestamp() for one in missed], "passed over by the catch-up rule")
     for due in fires:
         _fire(rooms, conn, project, schedule, due.timestamp())
-    following = rule.next_after(wall)
-    next_due = following.timestamp() if following else None
     schedules.advance(conn, schedule.id, evaluated_until=wall, next_due=next_due)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, or_
 
 from service import limits
 from service.domain.plan import ScheduleSpec
@@ -159,8 +159,9 @@ def all_active(connection: Connection) -> list[Schedule]:
 
 
 def due(connection: Connection, *, now: float) -> list[Schedule]:
-    """Active ones whose next due time has come, the longest due first."""
-    where = (table.c.removed_at.is_(None), table.c.suspended.is_(False), table.c.next_due <= now)
+    """Active ones to be looked at, the longest due first: the next due time has come, or the clock was set back."""
+    news = or_(table.c.next_due <= now, table.c.evaluated_until > now)
+    where = (table.c.removed_at.is_(None), table.c.suspended.is_(False), news)
     return _rows.all(connection, _rows.select().where(*where).order_by(table.c.next_due, table.c.id))
 
 
@@ -192,13 +193,28 @@ def advance(connection: Connection, schedule_id: str, *, evaluated_until: float,
     _rows.set(connection, where, evaluated_until=evaluated_until, next_due=next_due)
 
 
+def turn_back(connection: Connection, schedule_id: str, *, evaluated_until: float, next_due: float | None) -> None:
+    """The clock was set back: what is due after `evaluated_until` comes again, and keeps the fire that it has."""
+    where = [table.c.id == schedule_id, table.c.removed_at.is_(None)]
+    _rows.set(connection, where, evaluated_until=evaluated_until, next_due=next_due)
+
+
 def suspend(connection: Connection, schedule_id: str, *, suspended: bool) -> None:
     _rows.set(connection, [table.c.id == schedule_id], suspended=suspended)
 
 
 def add_fire(connection: Connection, fire: Fire) -> bool:
-    """False when this due time has its fire already."""
-    return _fires.add(connection, fire)
+    """False when this due time has its fire already. One that was missed can be fired after all, but not the other way round."""
+    if _fires.add(connection, fire):
+        return True
+    if fire.state is not FireState.FIRED:
+        return False
+    where = [
+        fires_table.c.schedule == fire.schedule,
+        fires_table.c.due == fire.due,
+        fires_table.c.state == FireState.MISSED,
+    ]
+    return _fires.set(connection, where, state=fire.state, at=fire.at, reason=fire.reason, run=fire.run) == 1
 
 
 def get_fire(connection: Connection, schedule: str, due: float) -> Fire | None:

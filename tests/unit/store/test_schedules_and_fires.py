@@ -94,6 +94,16 @@ def test_a_schedule_advances_and_never_goes_back(store: Store) -> None:
     assert (now.evaluated_until, now.next_due) == (NOW + 200, NOW + 300)
 
 
+def test_one_that_is_ahead_of_the_clock_is_looked_at_and_turned_back(store: Store) -> None:
+    mine = put(store, now=NOW + 7200, next_due=NOW + 7260)
+    with store.read() as conn:
+        assert [s.id for s in schedules.due(conn, now=NOW)] == [mine.id]
+    store.write(lambda conn: schedules.turn_back(conn, mine.id, evaluated_until=NOW, next_due=NOW + 60))
+    with store.read() as conn:
+        assert schedules.due(conn, now=NOW) == []
+        assert [s.id for s in schedules.due(conn, now=NOW + 60)] == [mine.id]
+
+
 def test_those_due_longest_come_first(store: Store) -> None:
     late = put(store, changed(name="late"), next_due=NOW + 2)
     early = put(store, changed(name="early"), next_due=NOW + 1)
@@ -113,3 +123,16 @@ def test_a_due_time_fires_once(store: Store) -> None:
         assert schedules.get_fire(conn, "s", NOW + 1) is None
     assert found is not None
     assert (found.run, found.state) == ("r", FireState.FIRED)
+
+
+def test_a_missed_time_can_still_be_fired_and_a_fired_one_is_never_missed(store: Store) -> None:
+    def add(state: FireState, run: str | None = None) -> bool:
+        row = schedules.Fire(schedule="s", due=NOW, state=state, at=NOW, run=run, reason="" if run else "late")
+        return store.write(lambda conn: schedules.add_fire(conn, row))
+
+    assert [add(FireState.MISSED), add(FireState.MISSED)] == [True, False]
+    assert [add(FireState.FIRED, "r"), add(FireState.FIRED, "q"), add(FireState.MISSED)] == [True, False, False]
+    with store.read() as conn:
+        found = schedules.get_fire(conn, "s", NOW)
+    assert found is not None
+    assert (found.state, found.run, found.reason) == (FireState.FIRED, "r", "")
