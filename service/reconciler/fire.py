@@ -66,6 +66,7 @@ def _fire(rooms: Rooms, conn: Connection, project: Project | None, schedule: Sch
         workflow=schedule.workflow,
         schedule=schedule.id,
         due=due,
+        declared_by=sync.id,
         ref=sync.ref,
         commit=sync.commit,
         revision=project.in_force,
