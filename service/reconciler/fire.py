@@ -6,10 +6,12 @@ now is either fired or recorded as missed, so a crash, a sleeping machine or a j
 
 from __future__ import annotations
 
+import structlog
 from sqlalchemy import Connection
 
 from service.domain import cron
 from service.domain.states import FireState
+from service.errors import CronError
 from service.faults import wall_clock
 from service.reconciler import news
 from service.reconciler.dispatcher import Held
@@ -19,6 +21,8 @@ from service.store import new_id, projects, revisions, schedules, syncs
 from service.store.projects import Project
 from service.store.runs import Run
 from service.store.schedules import Fire, Schedule
+
+log = structlog.get_logger(__name__)
 
 
 def step(rooms: Rooms, held: Held) -> float | None:
@@ -38,7 +42,12 @@ def fire_due(rooms: Rooms, conn: Connection, schedule: Schedule) -> None:
     wall = wall_clock()
     if wall <= schedule.evaluated_until:  # the clock was set back: these times had their turn
         return
-    rule = cron.parse(schedule.cron, schedule.timezone)
+    try:
+        rule = cron.parse(schedule.cron, schedule.timezone)
+    except CronError as error:  # its time zone is not on this machine any more: nothing is due until it is again
+        log.error("a schedule cannot be read", schedule=schedule.id, name=schedule.name, error=str(error))
+        schedules.advance(conn, schedule.id, evaluated_until=schedule.evaluated_until, next_due=None)
+        return
     fires, missed = cron.catch_up(rule, schedule.evaluated_until, wall, schedule.catch_up)
     project = projects.find(conn, schedule.project)
     _miss(rooms, conn, project, schedule, [one.timestamp() for one in missed], "passed over by the catch-up rule")
