@@ -6,10 +6,12 @@ now is either fired or recorded as missed, so a crash, a sleeping machine or a j
 
 from __future__ import annotations
 
+import structlog
 from sqlalchemy import Connection
 
 from service.domain import cron
 from service.domain.states import FireState
+from service.errors import CronError
 from service.faults import wall_clock
 from service.reconciler import news
 from service.reconciler.dispatcher import Held
@@ -19,6 +21,8 @@ from service.store import new_id, projects, revisions, schedules, syncs
 from service.store.projects import Project
 from service.store.runs import Run
 from service.store.schedules import Fire, Schedule
+
+log = structlog.get_logger(__name__)
 
 
 def step(rooms: Rooms, held: Held) -> float | None:
@@ -36,7 +40,13 @@ def fire_due(rooms: Rooms, conn: Connection, schedule: Schedule) -> None:
     if schedule.suspended:
         return
     wall = wall_clock()
-    rule = cron.parse(schedule.cron, schedule.timezone)
+    try:
+        rule = cron.parse(schedule.cron, schedule.timezone)
+    except CronError as error:  # its time zone is not on this machine any more: nothing is due until it is again
+        log.error("a schedule cannot be read", schedule=schedule.id, name=schedule.name, error=str(error))
+        until = min(wall, schedule.evaluated_until)
+        schedules.turn_back(conn, schedule.id, evaluated_until=until, next_due=None)
+        return
     following = rule.next_after(wall)
     next_due = following.timestamp() if following else None
     if wall < schedule.evaluated_until:
@@ -68,6 +78,7 @@ def _fire(rooms: Rooms, conn: Connection, project: Project | None, schedule: Sch
         workflow=schedule.workflow,
         schedule=schedule.id,
         due=due,
+        declared_by=sync.id,
         ref=sync.ref,
         commit=sync.commit,
         revision=project.in_force,

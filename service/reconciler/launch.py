@@ -15,7 +15,7 @@ from service.reconciler.dispatcher import Held
 from service.reconciler.end_run import end_run
 from service.reconciler.load import project_document
 from service.reconciler.rooms import Rooms
-from service.store import projects, revisions, runs, syncs, work
+from service.store import revisions, runs, syncs, work
 from service.store.runs import Run
 
 # Without room a run is looked at again this much later; the end of another run calls it at once.
@@ -59,13 +59,15 @@ def _take_slot(rooms: Rooms, conn: Connection, run_id: str) -> Run | None:
         return run
     if runs.active_of(conn, run.project, run.workflow):
         return run
+    if runs.open_of(conn, run.project, run.workflow)[0].id != run.id:
+        return run  # an older one of this workflow has its turn first
     work.want(conn, "watch", launcher, now=rooms.store.now())
     return runs.start(conn, run.id)
 
 
 def declaration_of(conn: Connection, run: Run) -> Declaration:
     """What the repository declared where the run's configuration was resolved."""
-    planned = run.sync or projects.get(conn, run.project).in_force_sync
+    planned = run.declared_by or run.sync
     return syncs.get(conn, planned).declaration if planned else Declaration()
 
 
@@ -95,7 +97,10 @@ def _job(rooms: Rooms, run: Run) -> Job:
 
 
 def _fail(rooms: Rooms, run: Run, error: GitopsError) -> None:
+    """First at the launcher: what we call failed must not begin later."""
+    rooms.launcher.cancel(run.id)
     document = {"type": error.code, "message": str(error), "traceback": error.detail}
     rooms.store.write(
         lambda conn: end_run(rooms, conn, run, RunState.FAILED, reason="could not be started", error=document)
     )
+    rooms.launcher.clean(run.id)

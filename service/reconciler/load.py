@@ -35,16 +35,20 @@ def load(rooms: Rooms, held: Held, sync: Sync) -> Resolved:
     """The project at the sync's commit. Raises LoadFailed with the user's own traceback in `detail`."""
     key = _key(rooms, sync)
     kept = rooms.settings.data_dir / "loads" / f"{key}.json"
-    if kept.exists():
-        return msgspec.json.decode(kept.read_bytes(), type=Resolved)
+    if (known := _kept(kept)) is not None:
+        return known
     for attempt in range(LOAD_ATTEMPTS):
         job = _job(rooms, sync, f"{held.claim.attempts}-{attempt}")
         rooms.launcher.ensure(job)
-        result = _follow(rooms, held, job.id)
-        if result is not None:
-            resolved = _resolved(result)
-            _keep(kept, resolved)
+        try:
+            resolved = _resolved(_follow(rooms, held, job.id))
+            if resolved is not None:
+                _keep(kept, resolved)
+        except LoadFailed:
             rooms.launcher.clean(job.id)
+            raise
+        rooms.launcher.clean(job.id)
+        if resolved is not None:
             return resolved
         log.warning("a load was killed", job=job.id)
     raise LoadFailed(
@@ -147,9 +151,27 @@ def _finished(rooms: Rooms, job: str, event: dict[str, Any]) -> dict[str, Any]:
     raise failure
 
 
-def _resolved(result: dict[str, Any]) -> Resolved:
-    workflows = {w["name"]: msgspec.convert(w, Workflow) for w in result.pop("workflows", [])}
-    return msgspec.convert({**result, "workflows": msgspec.to_builtins(workflows)}, Resolved)
+def _resolved(result: dict[str, Any] | None) -> Resolved | None:
+    if result is None:
+        return None
+    try:
+        workflows = {w["name"]: msgspec.convert(w, Workflow) for w in result.pop("workflows", [])}
+        resolved = msgspec.convert({**result, "workflows": msgspec.to_builtins(workflows)}, Resolved)
+        msgspec.json.encode(resolved)
+    except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        raise LoadFailed(
+            f"what the project resolves to cannot be kept: {type(error).__name__}: {error}",
+            mend="use plain text and numbers in project.yaml and project_setup.py",
+        ) from error
+    return resolved
+
+
+def _kept(path: Path) -> Resolved | None:
+    """What was kept; a file that a power cut spoiled was not."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Resolved)
+    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def _keep(path: Path, resolved: Resolved) -> None:

@@ -27,7 +27,7 @@ STEPS: dict[str, Step] = {
     "parse": rounds.parse,
 }
 CREWS = (
-    Crew(("fetch",), 2),
+    Crew(("fetch",), 8),  # threads that wait for git: a server that hangs has its one for a minute
     Crew(("sync",), 2),
     Crew(("launch",), 2),
     Crew(("watch",), 1),

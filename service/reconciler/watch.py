@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from typing import Any
 
+import msgspec
+import structlog
 from sqlalchemy import Connection
 
 from service.domain import runs as lives
 from service.domain.events import Topic
 from service.domain.states import ENDED_RUNS, RunState
+from service.errors import LauncherError
 from service.faults import point
 from service.launchers import Life, Observation
 from service.reconciler import news
@@ -17,6 +22,8 @@ from service.reconciler.end_run import end_run
 from service.reconciler.rooms import Rooms
 from service.store import runs, work
 from service.store.runs import Run
+
+log = structlog.get_logger(__name__)
 
 # The longest wait for news; a cancellation that somebody asked for is noticed at least this often.
 _LOOK_S = 0.5
@@ -33,8 +40,7 @@ def step(rooms: Rooms, held: Held) -> float | None:
             return None
         held.check()
         for run in active.values():
-            if run.cancel and run.id not in asked:
-                rooms.launcher.cancel(run.id, run.cancel)
+            if run.cancel and run.id not in asked and _cancel(rooms, run):
                 asked.add(run.id)
         for seen in rooms.launcher.observe({run.id: run.position for run in active.values()}, _LOOK_S):
             if seen.life == Life.UNKNOWN and seen.job in launching:
@@ -46,12 +52,24 @@ def step(rooms: Rooms, held: Held) -> float | None:
     return rooms.store.now()
 
 
+def _cancel(rooms: Rooms, run: Run) -> bool:
+    """Whether the launcher was told. One that cannot be told now keeps no other run from being watched."""
+    assert run.cancel is not None
+    try:
+        rooms.launcher.cancel(run.id, run.cancel)
+    except LauncherError as error:
+        log.warning("a run could not be cancelled; it is tried again", run=run.id, error=str(error))
+        return False
+    return True
+
+
 def _is_news(run: Run, seen: Observation) -> bool:
     return bool(seen.events) or seen.position != run.position or seen.life in (Life.GONE, Life.UNKNOWN)
 
 
 def _record(rooms: Rooms, held: Held, run: Run, seen: Observation) -> None:
     """The events and what they make of the run, in one transaction."""
+    seen = replace(seen, events=tuple(_storable(event) for event in seen.events))
 
     def change(conn: Connection) -> None:
         now = rooms.store.now()
@@ -83,6 +101,19 @@ def _record(rooms: Rooms, held: Held, run: Run, seen: Observation) -> None:
     with rooms.store.read() as conn:
         if runs.get(conn, run.id).state in ENDED_RUNS:
             rooms.launcher.clean(run.id)
+
+
+def _storable(event: dict[str, Any]) -> dict[str, Any]:
+    """JSON can say what no database keeps: half a character. What cannot be written at all loses its fields."""
+    try:
+        msgspec.json.encode(event)
+    except UnicodeEncodeError:
+        plain = json.dumps(event, ensure_ascii=False).encode("utf-8", "replace")
+        kept: dict[str, Any] = json.loads(plain)
+        return kept
+    except RecursionError:
+        return {key: value for key, value in event.items() if isinstance(value, str)}
+    return event
 
 
 def _started(conn: Connection, run: Run, after: lives.Progress) -> Run:

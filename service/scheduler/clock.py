@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 
 from service.domain import cron
+from service.errors import CronError
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +65,21 @@ class Clock:
         wanted = {schedule.id: schedule for schedule in schedules}
         with self._lock:
             for gone in self._shown.keys() - wanted.keys():
-                self._scheduler.remove_job(gone)
+                with suppress(JobLookupError):  # one without another due time has left by itself
+                    self._scheduler.remove_job(gone)
+                del self._shown[gone]
             for schedule in wanted.values():
                 if self._shown.get(schedule.id) != schedule:
-                    rule = cron.parse(schedule.cron, schedule.timezone)
-                    self._scheduler.add_job(
-                        self._on_due, _AskDomain(rule), args=[schedule.id], id=schedule.id, replace_existing=True
-                    )
-            self._shown = wanted
+                    self._show(schedule)
+
+    def _show(self, schedule: Due) -> None:
+        """A schedule that cannot be read (a time zone that this machine lost) keeps no other from being shown."""
+        try:
+            rule = cron.parse(schedule.cron, schedule.timezone)
+        except CronError as error:
+            log.error("a schedule cannot be read", schedule=schedule.id, error=str(error))
+            return
+        self._scheduler.add_job(
+            self._on_due, _AskDomain(rule), args=[schedule.id], id=schedule.id, replace_existing=True
+        )
+        self._shown[schedule.id] = schedule

@@ -47,9 +47,11 @@ class MemoryLauncher:
     def __init__(self) -> None:
         self.runs_end = True
         self.results: dict[str, Any] = {}
+        self.resolved: dict[str, Any] = {}
         self.starts: Counter[str] = Counter()
         self.told: list[Job] = []
         self.refuse: dict[str, Exception] = {}
+        self.refused: Counter[str] = Counter()
         self._jobs: dict[str, _Kept] = {}
         self._lock = threading.RLock()
         self._open = threading.Event()
@@ -158,6 +160,7 @@ class MemoryLauncher:
 
     def _refuse(self, verb: str) -> None:
         if (error := self.refuse.get(verb)) is not None:
+            self.refused[verb] += 1
             raise error
 
     def _say(self, job: str, event: str, **data: Any) -> None:
@@ -195,6 +198,7 @@ class MemoryLauncher:
             "project": document,
             "functions": {},
             "workflows": [{**one, "spec": one} for one in spec.get("workflows", [])],
+            **self.resolved,
         }
         self.finish(job.id)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,7 +25,7 @@ NAMES = ("fraud", "churn", "spare")
 Files = dict[str, str | bytes | None]
 
 
-def project_yaml(name: str | None = None, workflows: dict[str, str | None] | None = None, **spec: Any) -> str:
+def project_yaml(name: str | None = None, workflows: Mapping[str, str | None] | None = None, **spec: Any) -> str:
     """`workflows` maps a name to its cron line, None where it has none; without any, `main`."""
     listed: list[dict[str, Any]] = [
         {"name": one, "path": "w.py", **({"schedule": cron} if cron else {})}

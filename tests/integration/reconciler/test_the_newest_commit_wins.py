@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.integration.reconciler.stage import Stage, gitops_yaml, project_yaml, wait_for
 from tests.peers.forge import push_payload, signed
+from tests.peers.git_http import Mode
 
 
 def test_a_push_is_saved_and_runs_once(stage: Stage) -> None:
@@ -162,6 +163,17 @@ def test_two_syncs_asked_for_at_once_are_one(stage: Stage) -> None:
     stage.settle(but=())
     assert len(stage.runs()) <= 4
     assert all(run.state == "succeeded" for run in stage.runs())
+
+
+def test_two_repositories_that_hang_keep_no_third_waiting(stage: Stage) -> None:
+    for name in ("churn", "spare"):
+        stage.forge.repositories[name].behave(Mode.HANG)
+        stage.hook(None, name)
+    wait_for(lambda: len({r.repository for r in stage.forge.requests}) == 2, "both to be asked")
+    commit = stage.push({"project.yaml": project_yaml()})
+    wait_for(lambda: stage.in_force() == commit, "the third to be in force")
+    for name in ("churn", "spare"):
+        stage.forge.repositories[name].behave(Mode.WELL)
 
 
 def test_a_branch_with_an_odd_name_is_served_like_any_other(stage: Stage) -> None:

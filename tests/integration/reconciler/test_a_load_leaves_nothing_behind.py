@@ -1,0 +1,59 @@
+"""Loads: kept by what they depend on, repeated when they were killed, and cleaned up however they end."""
+
+from __future__ import annotations
+
+from service.launchers import JobKind
+from tests.integration.reconciler.stage import Stage, project_yaml, wait_for
+
+
+def loads(stage: Stage) -> int:
+    return sum(job.kind is JobKind.LOAD for job in stage.launcher.told)
+
+
+def test_the_same_tree_is_never_loaded_twice(stage: Stage) -> None:
+    stage.push({"project.yaml": project_yaml()})
+    stage.settle(but=())
+    stage.push({}, message="nothing changed")
+    stage.ask("/projects/fraud/sync")
+    stage.settle(but=())
+    assert loads(stage) == 1
+
+
+def test_a_load_that_failed_leaves_no_files(stage: Stage) -> None:
+    stage.push({"project.yaml": project_yaml(raises="a mistake")})
+    wait_for(lambda: stage.states() == ["failed"], "the failure")
+    stage.settle(but=())
+    assert stage.launcher.left() == []
+
+
+def test_a_load_that_was_killed_is_begun_again_and_leaves_no_files(stage: Stage) -> None:
+    with stage.launcher.loads_wait():
+        stage.push({"project.yaml": project_yaml()})
+        (job,) = wait_for(lambda: stage.launcher.alive(JobKind.LOAD), "the load to begin")
+        stage.launcher.kill(job)
+    stage.settle(but=())
+    assert stage.states() == ["succeeded"]
+    assert loads(stage) == 2
+    assert stage.launcher.left() == []
+
+
+def test_a_kept_load_that_a_power_cut_spoiled_is_loaded_again(stage: Stage) -> None:
+    commit = stage.push({"project.yaml": project_yaml()})
+    stage.settle(but=())
+    (kept,) = (stage.folder / "data" / "loads").glob("*.json")
+    for spoiled in (b"", kept.read_bytes()[:40], b"\x00" * 4096):
+        kept.write_bytes(spoiled)
+        stage.ask("/projects/fraud/sync")
+        stage.settle(but=())
+    assert stage.states() == ["succeeded"] * 4
+    assert stage.in_force() == commit
+    assert loads(stage) == 4
+
+
+def test_a_configuration_that_is_no_text_is_refused_at_once_and_in_plain_words(stage: Stage) -> None:
+    stage.launcher.resolved = {"project": {"half": "half a character: \ud83d"}}
+    stage.push({"project.yaml": project_yaml()})
+    wait_for(lambda: stage.states() == ["failed"], "the failure")
+    (sync,) = stage.syncs()
+    assert sync.error is not None
+    assert sync.error["code"] == "load-failed"
