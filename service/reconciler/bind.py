@@ -14,7 +14,7 @@ from service.domain import hints
 from service.domain.events import Topic
 from service.domain.plan import Cause
 from service.domain.projects import Declaration
-from service.domain.states import OPEN_SYNCS, SyncState
+from service.domain.states import OPEN_SYNCS, Outcome, SyncState
 from service.domain.triggers import is_tag
 from service.errors import GitopsError, ProjectError, RefMissing
 from service.reconciler import news
@@ -115,7 +115,8 @@ def _queue(ref: _Ref, found: tuple[Declared, ...]) -> tuple[bool, ProjectError |
 def _queue_one(ref: _Ref, project: Project, one: Declared) -> bool:
     conn, moved = ref.conn, ref.moved
     last = _last(ref, project)
-    cause = hints.cause(moved.tip, last, hinted=bool(moved.hints), asked=moved.asked)
+    hinted = bool(moved.hints) or (last is None and _was_pushed(ref, project))
+    cause = hints.cause(moved.tip, last, hinted=hinted, asked=moved.asked)
     if cause is None:
         return False
     tip_sync = new_id()
@@ -141,6 +142,16 @@ def _last(ref: _Ref, project: Project) -> hints.Last | None:
     if untouched and not is_tag(ref.moved.ref) and newest.state not in OPEN_SYNCS:
         return None
     return hints.Last(newest.commit, newest.state)
+
+
+def _was_pushed(ref: _Ref, project: Project) -> bool:
+    """Whether a push told of this very tip and was answered that it failed: the outage is over, or the name is free."""
+    if syncs.of_commit(ref.conn, project.name, ref.moved.ref, ref.moved.tip):
+        return False
+    failed, _ = deliveries.page(
+        ref.conn, repository=ref.repository.name, ref=ref.moved.ref, outcome=Outcome.FAILED, limit=20
+    )
+    return any(delivery.after == ref.moved.tip for delivery in failed)
 
 
 def _add(

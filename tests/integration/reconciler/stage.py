@@ -9,10 +9,12 @@ from typing import Any, Self
 
 import yaml
 from flask.testing import FlaskClient
+from sqlalchemy import Connection
 
 from service.app import Service, make_service
 from service.settings import Settings
 from service.store import Store, projects, repositories, runs, schedules, syncs, work
+from service.store.models import work as work_table
 from service.store.projects import Project
 from service.store.runs import Run
 from service.store.syncs import Sync
@@ -150,6 +152,17 @@ class Stage:
     def settle(self, *, but: tuple[str, ...] = ("watch", "launch")) -> None:
         """Until nothing is to be done; what waits for a time further off is not waited for."""
         wait_for(lambda: not self.open_work(but), "the work to be done")
+
+    def hurry(self, kind: str, *, attempts: int) -> None:
+        """Work that failed is tried again at once, as if it had failed so often."""
+        row = (work_table.c.kind == kind, work_table.c.owner.is_(None), work_table.c.error.is_not(None))
+        values = {"attempts": attempts, "not_before": 0.0}
+
+        def change(conn: Connection) -> int:
+            work.want(conn, "fetch", "spare", now=self.store.now())  # rings the bell
+            return conn.execute(work_table.update().where(*row).values(values)).rowcount
+
+        wait_for(lambda: self.store.write(change), f"{kind} to have failed")
 
     def open_work(self, but: tuple[str, ...] = ()) -> list[Any]:
         soon = self.store.now() + 30

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from sqlalchemy import Connection
-
 from service.launchers import EndReason, JobKind
 from service.store import work
-from service.store.models import work as table
 from tests.integration.reconciler.stage import Stage, gitops_yaml, project_yaml, wait_for
 from tests.peers.memory_launcher import refused
 
@@ -136,17 +133,12 @@ def test_a_run_that_cannot_be_started_fails_with_its_reason_and_can_never_start_
     run = stage.ask("/projects/fraud/runs", {"workflow": "main"})["run"]
     wait_for(lambda: stage.failing("launch", run), "the launch to fail")
     stage.launcher.refuse["ensure"] = refused("there is no room")
-    stage.store.write(lambda conn: hurry(conn, run))
+    stage.hurry("launch", attempts=5)
     wait_for(lambda: stage.runs()[-1].state == "failed", "the run to fail")
     assert "there is no room" in str(stage.runs()[-1].error)
     del stage.launcher.refuse["ensure"]
     (seen,) = stage.launcher.observe({run: 0}, 0)
     assert seen.ended is EndReason.CANCELLED
-
-
-def hurry(conn: Connection, run: str) -> None:
-    """As if the launch had failed as often as is allowed."""
-    conn.execute(table.update().where(table.c.key == run).values(attempts=5, not_before=0.0))
 
 
 def test_what_a_run_says_that_is_no_text_stops_neither_it_nor_others(stage: Stage) -> None:

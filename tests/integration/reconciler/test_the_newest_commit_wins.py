@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from service import limits
 from tests.integration.reconciler.stage import Stage, gitops_yaml, project_yaml, wait_for
 from tests.peers.forge import push_payload, signed
 from tests.peers.git_http import Mode
@@ -163,6 +166,21 @@ def test_two_syncs_asked_for_at_once_are_one(stage: Stage) -> None:
     stage.settle(but=())
     assert len(stage.runs()) <= 4
     assert all(run.state == "succeeded" for run in stage.runs())
+
+
+def test_a_first_push_during_an_outage_runs_when_that_is_over(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "FETCH_PATIENCE_S", 0.0)
+    stage.forge.repositories["fraud"].behave(Mode.BROKEN)
+    commit = stage.push({"project.yaml": project_yaml()}, hook=False)
+    delivery = stage.hook(commit)
+    stage.hurry("fetch", attempts=9)
+    assert stage.outcome(delivery)[0] == "failed"
+    stage.forge.repositories["fraud"].behave(Mode.WELL)
+    stage.hurry("fetch", attempts=1)
+    wait_for(lambda: stage.in_force() == commit, "the fetch that succeeds")
+    assert stage.ran() == [commit]
+    stage.poll()
+    assert stage.ran() == [commit]
 
 
 def test_two_repositories_that_hang_keep_no_third_waiting(stage: Stage) -> None:
