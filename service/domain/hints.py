@@ -14,19 +14,26 @@ class Last:
 
     commit: str
     state: SyncState
+    cause: Cause
 
 
 def cause(tip: str, last: Last | None, *, hinted: bool, asked: bool) -> Cause | None:
-    """Why to sync `tip`; None: nothing is new. A failed sync is repeated only when somebody pushes or asks again."""
+    """Why to sync `tip`; None: nothing is new. A failed sync is repeated only when somebody pushes or asks again.
+
+    Whether a push is fetched before or after its own webhook came (a poll or another ref's webhook may be faster) makes
+    no difference to what runs in the end.
+    """
     if asked:
         return Cause.MANUAL
     if last is None:
         return Cause.PUSH if hinted else Cause.FIRST
     if last.commit != tip:
         return Cause.PUSH if hinted else Cause.FOUND
-    if hinted and last.state == SyncState.FAILED:
+    if not hinted:
+        return None
+    if last.state == SyncState.FAILED:
         return Cause.RETRY
-    return None
+    return Cause.TOLD if last.cause is Cause.FIRST else None
 
 
 def answer(

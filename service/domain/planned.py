@@ -15,6 +15,7 @@ class Cause(StrEnum):
     PUSH = "push"
     FOUND = "found"  # polling found a ref that moved without a word
     FIRST = "first"  # the first sync of a ref that was found without a push: saves and schedules, runs nothing
+    TOLD = "told"  # a webhook told of a first sync's commit after it was found: what that sync did not run, runs
     MANUAL = "manual"
     RETRY = "retry"
 

@@ -79,6 +79,8 @@ def should_sync(
     """Whether the project must be loaded, or its sync can be skipped before. `changed_paths` None: not known."""
     if cause in ASKED:
         return Decision(True, "asked for")
+    if cause is Cause.TOLD:
+        return Decision(True, "a webhook told of it after it was found")
     if not synced_before:
         return Decision(True, "never synced before")
     if declaration_changed:
@@ -106,7 +108,7 @@ def should_run(
         return Decision(True, "asked for")
     if (token := skip_token(messages)) is not None:
         return Decision(False, f"every commit since the last sync says {token}")
-    if changed_paths is None:
+    if cause is Cause.TOLD or changed_paths is None:
         return Decision(True, "what changed is not known, so everything counts as changed")
     if not changed_paths:
         return Decision(False, "no file changed since the last sync")

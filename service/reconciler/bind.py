@@ -141,7 +141,7 @@ def _last(ref: _Ref, project: Project) -> hints.Last | None:
     untouched = (project.in_force, project.synced_commit, project.error) == (None, None, None)
     if untouched and not is_tag(ref.moved.ref) and newest.state not in OPEN_SYNCS:
         return None
-    return hints.Last(newest.commit, newest.state)
+    return hints.Last(newest.commit, newest.state, newest.cause)
 
 
 def _was_pushed(ref: _Ref, project: Project) -> bool:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from service.domain import triggers
 from service.domain.events import Topic
-from service.domain.plan import Inputs, Plan, make_plan
+from service.domain.plan import Cause, Inputs, Plan, make_plan
 from service.domain.projects import Resolved
 from service.domain.states import SyncState
 from service.domain.triggers import is_tag
@@ -85,7 +85,9 @@ def _bring(rooms: Rooms, held: Held, project: Project, sync: Sync) -> None:
     timings: dict[str, float] = {}
     with _timed(timings, "diff"):
         changed = rooms.source.changed_paths(sync.repository, sync.base, sync.commit)
-        commits = rooms.source.log(sync.repository, sync.base, sync.commit, MESSAGES)
+        told = sync.cause is Cause.TOLD  # its base is the commit itself
+        base, messages = (None, 1) if told else (sync.base, MESSAGES)
+        commits = rooms.source.log(sync.repository, base, sync.commit, messages)
     if not is_tag(sync.ref):
         decision = _worth_it(rooms, project, sync, changed)
         if not decision.yes:

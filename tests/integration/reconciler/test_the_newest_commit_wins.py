@@ -205,3 +205,37 @@ def test_a_branch_with_an_odd_name_is_served_like_any_other(stage: Stage) -> Non
     asked = stage.ask("/repositories/fraud/sync", {"ref": ref})["delivery"]
     assert stage.outcome(asked)[0] == "synced"
     assert stage.get("/deliveries", ref=f"refs/heads/{ref}")["items"]
+
+
+def test_a_push_that_was_found_before_its_webhook_came_runs_all_the_same_and_once(stage: Stage) -> None:
+    commit = stage.push({"project.yaml": project_yaml()}, hook=False)
+    stage.poll()
+    assert stage.ran() == []
+    stage.hook(commit)
+    stage.settle()
+    assert stage.ran() == [commit]
+    stage.hook(commit)
+    stage.settle()
+    assert stage.ran() == [commit]
+
+
+def test_a_tag_that_was_found_before_its_webhook_came_runs_all_the_same_and_once(stage: Stage) -> None:
+    declared = gitops_yaml({"run": [{"workflow": "main", "on": "tag"}]})
+    commit = stage.push({".gitops.yaml": declared, "project.yaml": project_yaml()})
+    stage.settle()
+    stage.put(f"{commit}:refs/tags/v1")
+    stage.poll()
+    assert stage.ran() == []
+    for _ in range(2):
+        stage.hook(commit, ref="refs/tags/v1")
+        stage.settle()
+        assert stage.ran() == [commit]
+
+
+def test_a_push_that_was_found_first_still_heeds_its_skip_token(stage: Stage) -> None:
+    commit = stage.push({"project.yaml": project_yaml()}, hook=False, message="Words only [skip ci]")
+    stage.poll()
+    stage.hook(commit)
+    stage.settle()
+    assert stage.ran() == []
+    assert stage.in_force() == commit
