@@ -13,7 +13,7 @@ def test_a_log_is_followed_while_the_job_runs(bench: Bench) -> None:
             time.sleep(0.01)
         print("second")
     """)
-    wait_for(lambda: bench.launcher.logs(job).text, "the first line")
+    wait_for(lambda: bench.launcher.logs(job).text.endswith("\n"), "the first line")
     first = bench.launcher.logs(job)
     assert (first.text, first.complete) == ("first\n", False)
     (bench.folder(job) / "go").touch()
