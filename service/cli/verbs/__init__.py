@@ -1,0 +1,41 @@
+"""The verbs: `app` is the list of them, the modules beside say what each does.
+
+A verb is a plain function whose docstring is its line in `--help`. What it needs beyond that is imported when it runs, so
+that help is quick.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from service.cli.verbs.acting import cancel, push, redeliver, retry, run
+from service.cli.verbs.setting_up import serve, token
+from service.cli.verbs.showing import deliveries, logs, runs, schedules, status, syncs
+
+app = typer.Typer(
+    help="GitOps for MLRun projects: a git push becomes a synced project and a running workflow.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+# In the order in which `--help` lists them.
+for verb in (
+    serve,
+    token,
+    status,
+    push,
+    run,
+    retry,
+    cancel,
+    redeliver,
+    runs,
+    logs,
+    schedules,
+    deliveries,
+    syncs,
+):
+    app.command()(verb)
+
+__all__ = ["app"]

@@ -1,0 +1,103 @@
+"""The verbs that make something happen."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from service.cli import follow, screen
+from service.cli.client import DEFAULT_URL, Client
+from service.cli.verbs.words import AsJson, RunId, Timeout, Token, Url, Wait, arguments, deadline, run_id
+
+
+def push(
+    repository: Annotated[str, typer.Argument(help="A repository of config.yaml.")],
+    ref: Annotated[
+        str | None, typer.Argument(help="A branch or full ref; without it all that projects follow.")
+    ] = None,
+    wait: Wait = False,
+    timeout: Timeout = 0,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Sync a repository now, as if its forge had told of a push."""
+    client = Client(url, token)
+    made = client.post("repositories", repository, "sync", body={"ref": ref})
+    _made(made, f"asked for, as delivery {made['delivery']}", as_json=as_json)
+    if wait:
+        _exit(follow.delivery(client, made["delivery"], deadline(timeout)))
+
+
+def run(
+    project: Annotated[str, typer.Argument(help="The project.")],
+    workflow: Annotated[str, typer.Argument(help="One of its workflows.")],
+    argument: Annotated[
+        list[str] | None,
+        typer.Option("-a", "--argument", metavar="NAME=VALUE", help="An argument; the value is JSON, or else text."),
+    ] = None,
+    wait: Wait = False,
+    timeout: Timeout = 0,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a workflow of the revision in force."""
+    client = Client(url, token)
+    body = {"workflow": workflow, "arguments": arguments(argument or [])}
+    made = client.post("projects", project, "runs", body=body)
+    _made(made, f"queued, as run {made['run']}", as_json=as_json)
+    _await_run(client, made["run"], wait=wait, timeout=timeout)
+
+
+def retry(
+    run: RunId,
+    wait: Wait = False,
+    timeout: Timeout = 0,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Repeat a run that ended, with the same revision and arguments."""
+    client = Client(url, token)
+    made = client.post("runs", run_id(client, run), "retry")
+    _made(made, f"queued, as run {made['run']}", as_json=as_json)
+    _await_run(client, made["run"], wait=wait, timeout=timeout)
+
+
+def cancel(run: RunId, url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False) -> None:
+    """End a run that has not ended."""
+    client = Client(url, token)
+    made = client.post("runs", run_id(client, run), "cancel")
+    _made(made, f"asked run {made['run']} to end", as_json=as_json)
+
+
+def redeliver(
+    delivery: Annotated[str, typer.Argument(help="A delivery's id.")],
+    wait: Wait = False,
+    timeout: Timeout = 0,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Handle a delivery again, as if its forge had sent it again."""
+    client = Client(url, token)
+    made = client.post("deliveries", delivery, "redeliver")
+    _made(made, f"asked for, as delivery {made['delivery']}", as_json=as_json)
+    if wait:
+        _exit(follow.delivery(client, made["delivery"], deadline(timeout)))
+
+
+def _made(made: Any, words: str, *, as_json: bool) -> None:
+    screen.data(made) if as_json else screen.say(words)
+
+
+def _await_run(client: Client, run: str, *, wait: bool, timeout: float) -> None:
+    if wait:
+        _exit(follow.run(client, run, deadline(timeout)))
+
+
+def _exit(good: bool) -> None:
+    if not good:
+        raise typer.Exit(1)

@@ -1,0 +1,105 @@
+"""The verbs that show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from service.cli import follow as following
+from service.cli import lists, screen
+from service.cli import status as overview
+from service.cli.client import DEFAULT_URL, Client
+from service.cli.verbs.words import AsJson, Limit, Project, RunId, Token, Url, run_id
+
+
+def status(url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False) -> None:
+    """Show what arrived, what is in force, what goes on."""
+    found = overview.fetch(Client(url, token))
+    screen.data(found) if as_json else overview.show(found)
+
+
+def runs(
+    run: Annotated[str | None, typer.Argument(metavar="RUN", help="Show this one with all about it.")] = None,
+    project: Project = None,
+    workflow: Annotated[str | None, typer.Option("--workflow", help="Only of this workflow.")] = None,
+    state: Annotated[str | None, typer.Option("--state", help="Only in this state.")] = None,
+    limit: Limit = 20,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show runs, newest first."""
+    client = Client(url, token)
+    if run is not None:
+        _show(lists.run, client.get("runs", run_id(client, run)), as_json=as_json)
+    else:
+        _show(
+            lists.runs,
+            client.get("runs", project=project, workflow=workflow, state=state, limit=limit),
+            as_json=as_json,
+        )
+
+
+def logs(
+    run: RunId,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the run has ended.")] = False,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+) -> None:
+    """Print what a run printed."""
+    client = Client(url, token)
+    following.log(client, run_id(client, run), follow=follow)
+
+
+def schedules(
+    project: Project = None,
+    removed: Annotated[bool, typer.Option("--removed", help="Also those that were removed.")] = False,
+    limit: Limit = 100,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the schedules in force and when they are due."""
+    page = Client(url, token).get("schedules", project=project, removed=removed or None, limit=limit)
+    _show(lists.schedules, page, as_json=as_json)
+
+
+def deliveries(
+    delivery: Annotated[str | None, typer.Argument(metavar="DELIVERY", help="Show this one with all about it.")] = None,
+    repository: Annotated[str | None, typer.Option("--repository", help="Only of this repository.")] = None,
+    state: Annotated[str | None, typer.Option("--state", help="Only in this state.")] = None,
+    limit: Limit = 20,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show webhooks and what became of them, newest first."""
+    client = Client(url, token)
+    if delivery is not None:
+        _show(lists.delivery, client.get("deliveries", delivery), as_json=as_json)
+    else:
+        page = client.get("deliveries", repository=repository, state=state, limit=limit)
+        _show(lists.deliveries, page, as_json=as_json)
+
+
+def syncs(
+    sync: Annotated[str | None, typer.Argument(metavar="SYNC", help="Show this one with its plan.")] = None,
+    project: Project = None,
+    state: Annotated[str | None, typer.Option("--state", help="Only in this state.")] = None,
+    limit: Limit = 20,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show syncs and why they are as they are, newest first."""
+    client = Client(url, token)
+    if sync is not None:
+        _show(lists.sync, client.get("syncs", sync), as_json=as_json)
+    else:
+        _show(lists.syncs, client.get("syncs", project=project, state=state, limit=limit), as_json=as_json)
+
+
+def _show(shown: Callable[[Any], None], found: Any, *, as_json: bool) -> None:
+    screen.data(found) if as_json else shown(found)

@@ -1,0 +1,56 @@
+"""What verbs are given: the options that several share, and what their words mean."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from typing import Annotated, Any
+
+import typer
+
+from service.cli.client import Client
+from service.errors import GitopsError
+
+Url = Annotated[str, typer.Option("--url", envvar="GITOPS_URL", help="The service.")]
+Token = Annotated[
+    str | None, typer.Option("--token", envvar="GITOPS_TOKEN", help="A token of the service; better by environment.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print what the API answers.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=500, help="How many to show.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Follow it to its end; the exit code tells whether that was good.")]
+Timeout = Annotated[float, typer.Option("--timeout", min=0, help="Seconds that --wait waits; 0: for ever.")]
+Project = Annotated[str | None, typer.Option("--project", help="Only of this project.")]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or PROJECT[/WORKFLOW] for its newest run.")]
+
+_ID = re.compile(r"[0-9a-z]{26}")
+
+
+def run_id(client: Client, word: str) -> str:
+    """An id as it is; a project's name, with or without a workflow's, stands for the newest run."""
+    if _ID.fullmatch(word):
+        return word
+    project, _, workflow = word.partition("/")
+    newest = client.get("runs", project=project, workflow=workflow or None, limit=1)["items"]
+    if not newest:
+        raise GitopsError(
+            f"there is no run {word!r}, nor a project of that name with runs", mend="see `mlrun-gitops runs`"
+        )
+    return str(newest[0]["id"])
+
+
+def arguments(pairs: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise typer.BadParameter(f"{pair!r} is no NAME=VALUE", param_hint="-a")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+def deadline(timeout: float) -> float | None:
+    return time.monotonic() + timeout if timeout else None
