@@ -9,7 +9,7 @@ WITH_REGISTRY := requirements/registry
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help environment runner peers test unit lint format serve lock fresh
+.PHONY: help environment runner peers test unit bench lint format serve lock fresh
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,10 @@ test: environment ## every test this machine can run; REQUIRE_PEERS=all: a missi
 
 unit: environment ## the tests that need no peer
 	@$(PY) -m pytest -n 2 --dist loadfile tests/unit $(ARGS)
+
+bench: environment ## how fast it is, as ratios; ARGS picks figures; writes build/bench.json
+	@$(WITH_REGISTRY) $(PY) -m tests.peers --quiet
+	@$(PY) -m tests.bench $(ARGS)
 
 lint: environment ## style, types, import rules, and that requirements and pages agree with the code
 	@$(PY) -m ruff check .

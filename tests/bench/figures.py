@@ -1,0 +1,8 @@
+"""Which figures there are. A new group is a module with a `measure` and one line here."""
+
+from __future__ import annotations
+
+from tests.bench.figure import Group
+
+# By the name that `make bench ARGS=...` takes, which is also the table in targets.toml.
+GROUPS: dict[str, Group] = {}
