@@ -6,7 +6,6 @@ folder and may be repeated: a load that was killed is started anew under the nex
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 from pathlib import Path
@@ -15,10 +14,11 @@ from typing import Any
 import msgspec
 import structlog
 
-from service.domain.projects import Declaration, Resolved, Workflow
+from service.domain.projects import Declaration, Resolved
 from service.errors import LoadFailed
-from service.launchers import EndReason, Job, JobKind, Life
+from service.launchers import Job, JobKind
 from service.reconciler.dispatcher import Held
+from service.reconciler.resolve import git_source, resolve
 from service.reconciler.rooms import Rooms
 from service.store.syncs import Sync
 
@@ -26,9 +26,6 @@ log = structlog.get_logger(__name__)
 
 # A load that was killed (by the kernel, by hand) is tried this often before the sync fails.
 LOAD_ATTEMPTS = 3
-_PAUSE_S = 5.0
-# What a job says that met a full disk: no fault of the repository's.
-_FULL = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
 
 
 def load(rooms: Rooms, held: Held, sync: Sync) -> Resolved:
@@ -39,9 +36,8 @@ def load(rooms: Rooms, held: Held, sync: Sync) -> Resolved:
         return known
     for attempt in range(LOAD_ATTEMPTS):
         job = _job(rooms, sync, f"{held.claim.attempts}-{attempt}")
-        rooms.launcher.ensure(job)
         try:
-            resolved = _resolved(_follow(rooms, held, job.id))
+            resolved = resolve(rooms.launcher, job, lambda: _go_on(rooms, held))
             if resolved is not None:
                 _keep(kept, resolved)
         except LoadFailed:
@@ -102,68 +98,17 @@ def project_document(rooms: Rooms, project: str, repository: str, ref: str, decl
 
 
 def _source_url(rooms: Rooms, repository: str, ref: str) -> str:
-    """The address MLRun users know (`git://host/path#refs/heads/main`), without credentials."""
     known = rooms.repository(repository)
-    url = known.url if known else ""
-    _, _, rest = url.partition("://")
-    authority, slash, path = rest.partition("/")
-    return f"git://{authority.rpartition('@')[2]}{slash}{path}#{ref}" if rest else ""
+    return git_source(known.url, ref) if known else ""
 
 
 def _saved_source(rooms: Rooms, sync: Sync) -> str:
     return _source_url(rooms, sync.repository, sync.ref)
 
 
-def _follow(rooms: Rooms, held: Held, job: str) -> dict[str, Any] | None:
-    """Wait for the end: the result document, or None when the job vanished without a word."""
-    position = 0
-    while True:
-        held.check()
-        rooms.check_not_stopping()
-        for news in rooms.launcher.observe({job: position}, _PAUSE_S):
-            position = news.position
-            for event in news.events:
-                if event.get("event") == "finished":
-                    return _finished(rooms, job, event)
-            if news.ended == EndReason.TIMED_OUT:
-                raise LoadFailed(
-                    f"loading took longer than {rooms.settings.launcher.load_timeout:.0f} s and was stopped",
-                    mend="make project_setup.py quicker, or raise launcher.load_timeout",
-                    detail=rooms.launcher.logs(job).text[-4000:],
-                )
-            if news.life in (Life.GONE, Life.UNKNOWN):
-                return None
-
-
-def _finished(rooms: Rooms, job: str, event: dict[str, Any]) -> dict[str, Any]:
-    if event.get("state") == "succeeded":
-        return rooms.launcher.result(job)
-    error = event.get("error")
-    error = error if isinstance(error, dict) else {}
-    what = f"{error.get('type', 'Error')}: {error.get('message', 'no message')}"
-    full = any(text in what for text in _FULL)
-    failure = LoadFailed(
-        what,
-        mend="free space where the jobs' folder is" if full else "mend it in the repository and push",
-        detail=str(error.get("traceback", "")),
-    )
-    failure.retry = full
-    raise failure
-
-
-def _resolved(result: dict[str, Any] | None) -> Resolved | None:
-    if result is None:
-        return None
-    try:
-        workflows = {w["name"]: msgspec.convert(w, Workflow) for w in result.pop("workflows", [])}
-        resolved = msgspec.convert({**result, "workflows": msgspec.to_builtins(workflows)}, Resolved)
-        msgspec.json.encode(resolved)
-    except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError, KeyError, TypeError, AttributeError) as error:
-        raise LoadFailed(
-            f"what the project resolves to cannot be kept: {type(error).__name__}: {error}",
-            mend="use plain text and numbers in project.yaml and project_setup.py",
-        ) from error
-    return resolved
+def _go_on(rooms: Rooms, held: Held) -> None:
+    held.check()
+    rooms.check_not_stopping()
 
 
 def _kept(path: Path) -> Resolved | None:

@@ -1,0 +1,86 @@
+"""One load job from its start to what it resolved to, whoever asks: a sync, or somebody who wants to see a plan."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from service.domain.projects import Resolved, Workflow
+from service.errors import LoadFailed
+from service.launchers import EndReason, Job, Launcher, Life
+
+_PAUSE_S = 5.0
+# What a job says that met a full disk: no fault of the repository's.
+_FULL = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
+
+
+def resolve(launcher: Launcher, job: Job, check: Callable[[], None] = lambda: None) -> Resolved | None:
+    """Start `job` (or adopt it) and wait for its result; None when it was killed.
+
+    `check` is called again and again meanwhile; what it raises comes out. Raises LoadFailed with the user's own traceback in
+    `detail`. The job's files stay until the caller cleans them.
+    """
+    launcher.ensure(job)
+    return _resolved(_follow(launcher, job, check))
+
+
+def git_source(url: str, ref: str) -> str:
+    """The address MLRun users know (`git://host/path#refs/heads/main`), without credentials."""
+    _, _, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"git://{authority.rpartition('@')[2]}{slash}{path}#{ref}" if rest else ""
+
+
+def _follow(launcher: Launcher, job: Job, check: Callable[[], None]) -> dict[str, Any] | None:
+    """Wait for the end: the result document, or None when the job vanished without a word."""
+    position = 0
+    while True:
+        check()
+        for news in launcher.observe({job.id: position}, _PAUSE_S):
+            position = news.position
+            for event in news.events:
+                if event.get("event") == "finished":
+                    return _finished(launcher, job.id, event)
+            if news.ended == EndReason.TIMED_OUT:
+                raise LoadFailed(
+                    f"loading took longer than {job.timeout_s:.0f} s and was stopped",
+                    mend="make project_setup.py quicker, or raise launcher.load_timeout",
+                    detail=launcher.logs(job.id).text[-4000:],
+                )
+            if news.life in (Life.GONE, Life.UNKNOWN):
+                return None
+
+
+def _finished(launcher: Launcher, job: str, event: dict[str, Any]) -> dict[str, Any]:
+    if event.get("state") == "succeeded":
+        return launcher.result(job)
+    error = event.get("error")
+    error = error if isinstance(error, dict) else {}
+    what = f"{error.get('type', 'Error')}: {error.get('message', 'no message')}"
+    full = any(text in what for text in _FULL)
+    failure = LoadFailed(
+        what,
+        mend="free space where the jobs' folder is" if full else "mend it in the repository and push",
+        detail=str(error.get("traceback", "")),
+    )
+    failure.retry = full
+    raise failure
+
+
+def _resolved(result: dict[str, Any] | None) -> Resolved | None:
+    if result is None:
+        return None
+    try:
+        workflows = {w["name"]: msgspec.convert(w, Workflow) for w in result.pop("workflows", [])}
+        resolved = msgspec.convert({**result, "workflows": msgspec.to_builtins(workflows)}, Resolved)
+        msgspec.json.encode(resolved)
+    except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        raise LoadFailed(
+            f"what the project resolves to cannot be kept: {type(error).__name__}: {error}",
+            mend="use plain text and numbers in project.yaml and project_setup.py",
+        ) from error
+    return resolved
