@@ -9,7 +9,7 @@ WITH_REGISTRY := requirements/registry
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help environment runner peers test unit bench lint format serve lock fresh
+.PHONY: help environment runner peers test unit bench lint format docs serve lock fresh
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ lint: environment ## style, types, import rules, and that requirements and pages
 format: environment ## put the code into its one format
 	@$(PY) -m ruff format .
 	@$(PY) -m ruff check --fix .
+
+docs: environment ## the reference pages anew, from the code; `make lint` fails while one is not current
+	@$(PY) -m docs.generate
 
 serve: environment ## a service on loopback
 	@$(WITH_REGISTRY) $(PY) -m service serve $(ARGS)

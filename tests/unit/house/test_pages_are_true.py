@@ -1,18 +1,18 @@
-"""Pages that people read name files, targets, verbs and settings that exist."""
+"""Pages that people read name files, targets, verbs and links that exist."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.main import get_command
 
 from service.cli.verbs import app
-from service.settings import load_settings
-from tests.unit.house.tree import HOUSE, files, name
+from tests.unit.house.markdown import PAGES, anchors, links, prose
+from tests.unit.house.tree import HOUSE, name
 
-PAGES = files(".md")
 _TOP = "service|handlers|tests|docs|requirements|examples|helm"
 
 
@@ -22,8 +22,14 @@ def _targets() -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_a_link_leads_somewhere(page: Path) -> None:
-    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
-    dead = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    dead = []
+    for link in links(page):
+        if "://" in link:
+            continue
+        path, _, heading = link.partition("#")
+        target = page.parent / path if path else page
+        if not target.exists() or (heading and heading not in anchors(target)):
+            dead.append(link)
     assert not dead
 
 
@@ -40,27 +46,19 @@ def test_a_make_target_that_is_named_exists(page: Path) -> None:
     assert not named - _targets()
 
 
-def test_the_settings_that_the_readme_shows_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = re.findall(
-        r"```yaml\n# config\.yaml\n(.*?)```", (HOUSE / "README.md").read_text(encoding="utf-8"), re.DOTALL
-    )
-    assert shown
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "git-token").write_text("t0k3n", encoding="utf-8")
-    for number, text in enumerate(shown):
-        (tmp_path / f"{number}.yaml").write_text(text, encoding="utf-8")
-        assert load_settings(tmp_path / f"{number}.yaml", environ={}).repositories
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_a_verb_that_is_named_exists(page: Path) -> None:
+    program: Any = get_command(app)
+    words = re.findall(r"`(?:\.venv/bin/)?mlrun-gitops ([a-z]+)", prose(page))
+    assert not set(words) - set(program.commands)
 
 
-def test_a_verb_that_is_named_exists() -> None:
-    verbs = set(getattr(get_command(app), "commands"))  # noqa: B009 (typer's type says less than it has)
-    for page in ("README.md", "CHANGELOG.md"):
-        words = re.findall(r"`(?:\.venv/bin/)?mlrun-gitops ([a-z]+)", (HOUSE / page).read_text(encoding="utf-8"))
-        assert not set(words) - verbs
-    readme = (HOUSE / "README.md").read_text(encoding="utf-8")
-    listed = re.search(r"`\.venv/bin/mlrun-gitops` has (.*?)\.\n", readme, re.DOTALL)
-    assert listed
-    assert {"status", "runs", "logs"} <= set(re.findall(r"`([a-z]+)[^`]*`", listed[1])) <= verbs
+def test_every_page_of_the_guide_and_the_reference_can_be_found_from_the_index() -> None:
+    index = HOUSE / "docs/README.md"
+    linked = {(index.parent / link.partition("#")[0]).resolve() for link in links(index) if "://" not in link}
+    pages = {page for page in PAGES if page.parent.name in ("guide", "reference") and "docs" in page.parts}
+    assert pages
+    assert not [name(page) for page in pages - linked]
 
 
 def test_make_tells_what_every_target_is_for() -> None:

@@ -1,0 +1,58 @@
+"""The generated pages say what the code says, on every machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from docs.generate import gitops_yaml, pages, stale
+from tests.unit.house.tree import HOUSE
+
+
+@pytest.fixture(scope="module")
+def made() -> dict[str, str]:
+    return pages()
+
+
+def test_every_generated_page_is_current(made: dict[str, str]) -> None:
+    old = stale(made)
+    assert not old, (
+        f"docs/reference: {', '.join(old)} no longer say what the code says; run `make docs` and commit them"
+    )
+
+
+def test_a_page_that_says_something_else_or_is_missing_is_noticed(made: dict[str, str], tmp_path: Path) -> None:
+    for name, text in made.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    assert stale(made, tmp_path) == []
+    (tmp_path / "cli.md").write_text(made["cli.md"].replace("--wait", "--hurry"), encoding="utf-8")
+    (tmp_path / "events.md").unlink()
+    assert stale(made, tmp_path) == ["events.md", "cli.md"]
+
+
+def test_pages_do_not_depend_on_the_machine(made: dict[str, str]) -> None:
+    """Another hash seed, home, time zone and folder of work; nothing of these may show."""
+    script = "import json, sys\nfrom docs.generate import pages\njson.dump(pages(), sys.stdout)"
+    elsewhere = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(HOUSE),
+        "PYTHONHASHSEED": "7",
+        "HOME": "/",
+        "TZ": "Asia/Tokyo",
+    }
+    done = subprocess.run([sys.executable, "-c", script], cwd="/", env={**elsewhere, "COLUMNS": "40", "GITOPS_SERVER__PORT": "1"}, capture_output=True, text=True, check=True)  # fmt: skip
+    import json
+
+    assert json.loads(done.stdout) == made
+    assert not [name for name, text in made.items() if str(HOUSE) in text or str(Path.home()) + "/" in text]
+
+
+def test_a_key_that_the_parser_knows_and_the_page_does_not_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    section = next(section for section in gitops_yaml._SECTIONS if "cron" in section.keys)
+    monkeypatch.delitem(section.keys, "timezone")
+    with pytest.raises(ValueError, match="timezone"):
+        gitops_yaml.text()
