@@ -57,7 +57,7 @@ def markup(text: str, mentions: bool) -> Iterator[str]:
     rest = _SEQUENCE.sub("", text)
     if "<" in rest:
         yield "a `<` is not escaped as &lt;"
-    if ">" in re.sub(r"^ ?>(>> ?| ?)", "", rest, flags=re.MULTILINE):
+    if ">" in re.sub(r"^> ?", "", rest, flags=re.MULTILINE):
         yield "a `>` is not escaped as &gt;"
     if "&" in _ENTITY.sub("", rest):
         yield "an `&` is not escaped as &amp;"
