@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.errors import GitopsError, RunnerEnvironmentError
+from service.launchers.process import watched
 from service.launchers.process.interpreter import Interpreter, find_python, for_runner
 from service.launchers.process.packages import Progress, of_service
 from service.launchers.process.places import cache_dir, runner_user
@@ -47,14 +48,19 @@ class RunnerEnvironment:
         return self.python.parent.parent
 
 
-def ensure_environment(settings: Settings, progress: Progress = lambda _: None) -> RunnerEnvironment:
-    """The environment of `mlrun.version`, installed if need be. Raises RunnerEnvironmentError."""
+def ensure_environment(
+    settings: Settings, progress: Progress = lambda _: None, *, live: bool = False
+) -> RunnerEnvironment:
+    """The environment of `mlrun.version`, installed if need be. Raises RunnerEnvironmentError.
+
+    `live`: somebody watches, and `progress` also hears how far each step is.
+    """
     version = settings.mlrun.version
     wanted, lock = _row(version)
     interpreter = for_runner(settings, find_python(settings, wanted))
     key = key_of(lock.read_bytes(), interpreter.version.encode(), platform.machine().encode())
     environment = RunnerEnvironment(root_of(settings, f"{version}-{key}") / "bin" / "python", key, version)
-    build_once(environment, progress, lambda: _build(settings, environment, interpreter, lock, progress))
+    build_once(environment, progress, lambda: _build(settings, environment, interpreter, lock, progress, live=live))
     return environment
 
 
@@ -108,18 +114,30 @@ def _usable(environment: RunnerEnvironment, ready: Path) -> bool:
 
 
 def _build(
-    settings: Settings, environment: RunnerEnvironment, interpreter: Interpreter, lock: Path, progress: Progress
+    settings: Settings,
+    environment: RunnerEnvironment,
+    interpreter: Interpreter,
+    lock: Path,
+    progress: Progress,
+    *,
+    live: bool,
 ) -> None:
     begun = time.monotonic()
     progress(f"installing the runner environment of MLRun {environment.mlrun_version} on {interpreter.path}")
-    uv = of_service(progress)
+    uv = of_service(lambda text: progress(_of_uv(text)), live=live)
     uv.run("venv", "--no-project", "--python", str(interpreter.path), str(environment.root))
     uv.run(
         *("pip", "sync", "--require-hashes", "--compile-bytecode"),
         *("--python", str(environment.python), str(lock)),
     )
+    progress("importing MLRun and kfp for the first time")
     versions = _check(settings, environment)
     progress(f"the runner environment is ready after {time.monotonic() - begun:.0f} s: {versions}")
+
+
+def _of_uv(text: str) -> str:
+    """uv says nothing while it compiles, which takes longest where packages come from its cache."""
+    return f"{text}, compiling them" if text.startswith("Installed ") else text
 
 
 def _check(settings: Settings, environment: RunnerEnvironment) -> str:
@@ -152,12 +170,21 @@ def _check(settings: Settings, environment: RunnerEnvironment) -> str:
 
 def main() -> int:
     try:
-        environment = ensure_environment(load_settings(), lambda line: print(line, file=sys.stderr))  # noqa: T201
+        environment = _on_terminal() if sys.stderr.isatty() else ensure_environment(load_settings(), _print)
     except GitopsError as error:
         print(f"{error}\n{error.detail}".rstrip(), file=sys.stderr)  # noqa: T201
         return 1
     print(environment.python)  # noqa: T201
     return 0
+
+
+def _print(line: str) -> None:
+    print(line, file=sys.stderr)  # noqa: T201
+
+
+def _on_terminal() -> RunnerEnvironment:
+    with watched.StatusLine("Runner environment") as line:
+        return ensure_environment(load_settings(), line.say, live=True)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pathlib import Path
 import uv
 
 from service.errors import RunnerEnvironmentError
+from service.launchers.process import watched
 from service.launchers.process.places import cache_dir, reachable, runner_user
 from service.settings import Settings
 
@@ -31,41 +32,51 @@ class Uv:
     environment: Mapping[str, str]
     user: int | None
     progress: Progress
+    live: bool = False
 
     def run(self, *arguments: str, mend: str = _UNREACHABLE) -> None:
         """Raises RunnerEnvironmentError with uv's words and `mend`."""
         lines: list[str] = []
-        with subprocess.Popen(
-            [str(self.binary), *arguments, "--color", "never", "--no-progress"],
+        ours, theirs = watched.open_terminal() if self.live else os.pipe()
+        try:
+            process = self._start(*arguments, words=theirs)
+        finally:
+            os.close(theirs)
+        with process:
+            for text, drawn in watched.texts(ours):
+                if not drawn:
+                    lines.append(text)
+                if not text.startswith(_NO_NEWS):
+                    self.progress(text)
+        if process.returncode != 0:
+            raise RunnerEnvironmentError(
+                f"uv {' '.join(arguments[:2])} failed with exit code {process.returncode}",
+                mend=mend,
+                detail="\n".join(lines[-40:]),
+            )
+
+    def _start(self, *arguments: str, words: int) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [str(self.binary), *arguments, "--color", "never", *(() if self.live else ("--no-progress",))],
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
+            stderr=words,
             umask=0o022,  # every user reads what is installed
             cwd="/",
             user=self.user,
             group=self.user,
             extra_groups=None if self.user is None else [],
-        ) as process:
-            assert process.stderr is not None
-            for line in process.stderr:
-                lines.append(line)
-                if line.strip() and not line.startswith(_NO_NEWS):
-                    self.progress(line.strip())
-        if process.returncode != 0:
-            raise RunnerEnvironmentError(
-                f"uv {' '.join(arguments[:2])} failed with exit code {process.returncode}",
-                mend=mend,
-                detail="".join(lines[-40:]),
-            )
+        )
 
 
-def of_service(progress: Progress) -> Uv:
-    """For our own lock. No secret of the service is for the packages that are built then."""
+def of_service(progress: Progress, *, live: bool = False) -> Uv:
+    """For our own lock. No secret of the service is for the packages that are built then.
+
+    `live`: `progress` also hears what uv draws for somebody who watches, many times a second.
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GITOPS_")}
-    return Uv(Path(uv.find_uv_bin()), environment, None, progress)
+    return Uv(Path(uv.find_uv_bin()), environment, None, progress, live)
 
 
 def of_runner(settings: Settings, home: Path, progress: Progress) -> Uv:
