@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -65,7 +66,9 @@ def _error(url: str, response: httpx.Response) -> ApiError:
         return ApiError(f"{url} answers, but is no mlrun-gitops (status {response.status_code})", mend=mend)
     told = response.json()
     kind = UnreachableError if response.status_code == 503 else ApiError
-    return kind(str(told.get("detail") or told["title"]), mend=told.get("mend", ""), detail=told.get("output", ""))
+    error = kind(str(told.get("detail") or told["title"]), mend=told.get("mend", ""), detail=told.get("output", ""))
+    error.status = HTTPStatus(response.status_code)
+    return error
 
 
 def _words(error: Exception) -> str:

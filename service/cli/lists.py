@@ -129,7 +129,9 @@ def sync(row: Row) -> None:
             dim(f"{'run':<10}"), f"{planned['id']} {planned['workflow']} ", state(planned["state"]), indent=2, hang=10
         )
     if plan := row["plan"]:
-        _plan(plan)
+        from service.cli import plans
+
+        plans.show(plan, indent=2)
 
 
 def schedules(page: Row) -> None:
@@ -153,19 +155,6 @@ def schedules(page: Row) -> None:
 
 def failure(row: Row) -> str:
     return str(row["error"]["what"]) if row.get("error") else ""
-
-
-def _plan(plan: Row) -> None:
-    for change in plan.get("changes", []):
-        screen.say(dim(f"{'change':<10}"), f"{change['action']} {change['path']}", indent=2, hang=10)
-    for planned in plan.get("schedules", []):
-        screen.say(
-            dim(f"{'schedule':<10}"), f"{planned['action']} {planned['name']}", _why(planned["reason"]), indent=2
-        )
-    for skipped in plan.get("skipped", []):
-        screen.say(dim(f"{'skipped':<10}"), f"{skipped['what']}: {skipped['reason']}", indent=2, hang=10)
-    for warning in plan.get("warnings", []):
-        screen.say((f"{'warning':<10}", "yellow"), warning, indent=2)
 
 
 def _facts(*facts: tuple[str, str | None]) -> None:

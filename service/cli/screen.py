@@ -67,12 +67,13 @@ def data(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def complain(error: GitopsError) -> None:
+def complain(error: GitopsError, about: str = "") -> None:
     """What happened, and below it what to do."""
     coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     red, off = ("\x1b[31m", "\x1b[0m") if coloured else ("", "")
     lines = [_CONTROL.sub("?", line) for line in error.what.split("\n")]
-    sys.stderr.write(f"{red}error:{off} " + "\n".join(lines) + "\n")
+    head = f"{about}: " if about else ""
+    sys.stderr.write(f"{red}error:{off} {head}" + "\n".join(lines) + "\n")
     for line in error.detail.splitlines()[-40:]:
         sys.stderr.write(f"  | {_CONTROL.sub('?', line)}\n")
     if error.mend:

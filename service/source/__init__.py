@@ -21,6 +21,7 @@ from service.source import history as _history
 from service.source import tree as _tree
 from service.source.checkout import Checkout
 from service.source.failures import looks_broken, no_git, unreachable, words
+from service.source.folder import Folder, folder_at, work_tree_of
 from service.source.git import Git, GitError, NoGitError
 from service.source.history import Commit
 from service.source.mirror import Mirror, Places
@@ -216,4 +217,4 @@ def _check_commit(commit: str) -> None:
         raise RefMissing(f"{commit[:60]!r} is no full commit id")
 
 
-__all__ = ["Checkout", "Commit", "Entry", "Kind", "Source", "Tips"]
+__all__ = ["Checkout", "Commit", "Entry", "Folder", "Kind", "Source", "Tips", "folder_at", "work_tree_of"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typer
 
 from service.cli.verbs.acting import cancel, push, redeliver, retry, run
+from service.cli.verbs.planning import plan
 from service.cli.verbs.setting_up import serve, token
 from service.cli.verbs.showing import deliveries, logs, runs, schedules, status, syncs
 
@@ -24,6 +25,7 @@ app = typer.Typer(
 for verb in (
     serve,
     token,
+    plan,
     status,
     push,
     run,

@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import secrets
 from base64 import b64encode
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from service.cli import screen
+from service.cli.verbs.words import Config, settings_of
 
 
-def serve(
-    config: Annotated[Path | None, typer.Option("--config", envvar="GITOPS_CONFIG", help="config.yaml.")] = None,
-) -> None:
+def serve(config: Config = None) -> None:
     """Run the service until it is told to stop."""
-    from service.errors import SettingsError
-    from service.settings import load_settings
-
-    try:
-        settings = load_settings(config)
-    except SettingsError as error:
-        screen.complain(error)
-        raise typer.Exit(2) from None
+    settings = settings_of(config)
     from service.app import serve as serve_until_stopped
 
     serve_until_stopped(settings, lambda url: screen.note(f"mlrun-gitops listens on {url}"))

@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import re
 import time
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from service.cli import screen
 from service.cli.client import Client
-from service.errors import GitopsError
+from service.errors import GitopsError, SettingsError
+
+if TYPE_CHECKING:
+    from service.settings import Settings
 
 Url = Annotated[str, typer.Option("--url", envvar="GITOPS_URL", help="The service.")]
 Token = Annotated[
@@ -22,6 +27,8 @@ Wait = Annotated[bool, typer.Option("--wait", help="Follow it to its end; the ex
 Timeout = Annotated[float, typer.Option("--timeout", min=0, help="Seconds that --wait waits; 0: for ever.")]
 Project = Annotated[str | None, typer.Option("--project", help="Only of this project.")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or PROJECT[/WORKFLOW] for its newest run.")]
+
+Config = Annotated[Path | None, typer.Option("--config", envvar="GITOPS_CONFIG", help="config.yaml.")]
 
 _ID = re.compile(r"[0-9a-z]{26}")
 
@@ -54,3 +61,14 @@ def arguments(pairs: list[str]) -> dict[str, Any]:
 
 def deadline(timeout: float) -> float | None:
     return time.monotonic() + timeout if timeout else None
+
+
+def settings_of(config: Path | None) -> Settings:
+    """The settings of a file and the environment; wrong ones are bad usage."""
+    from service.settings import load_settings
+
+    try:
+        return load_settings(config)
+    except SettingsError as error:
+        screen.complain(error)
+        raise typer.Exit(2) from None

@@ -17,6 +17,7 @@ from service.launchers.process import reading
 from service.launchers.process.children import reap
 from service.launchers.process.folder import Folder
 from service.launchers.process.keeper import layout
+from service.launchers.process.packages import Progress
 from service.launchers.process.places import runner_user, runs_dir
 from service.launchers.process.supply import EnvironmentSupply, Supplies, Supply
 from service.launchers.process.warm import WarmParents
@@ -28,13 +29,18 @@ _LOOK_S = 0.04  # between two looks at the files of followed jobs: a few stat ca
 _KEEPER_LOOK_S = 1.0  # between two looks whether a job lost its keeper
 
 
+def _to_log(line: str) -> None:
+    log.info("runner environment", said=line)
+
+
 class ProcessLauncher:
     """Runs jobs as processes on this machine (service/launchers/process/keeper has the rest of their lives)."""
 
     name = "process"
 
-    def __init__(self, settings: Settings, supply: Supply | None = None) -> None:
-        self._supply = supply or EnvironmentSupply(settings, lambda line: log.info("runner environment", said=line))
+    def __init__(self, settings: Settings, supply: Supply | None = None, progress: Progress | None = None) -> None:
+        """`progress` hears what the runner environment's installation says; without it the log does."""
+        self._supply = supply or EnvironmentSupply(settings, progress or _to_log)
         self._user = runner_user(settings)
         self._runs = runs_dir(settings)
         self._warm = WarmParents(self._runs, self._user) if settings.launcher.warm else None
