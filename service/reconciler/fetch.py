@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 
 # A ref is gone when two reads this far apart both miss it and both show others.
 REF_GONE_AFTER_S = 60.0
+# How many commits below a new tip are looked through for those that webhooks told of during the fetch.
+PASSED_OVER = 200
 
 
 def step(rooms: Rooms, held: Held) -> float | None:
@@ -77,17 +79,33 @@ class _Found:
 
 def _look(rooms: Rooms, repository: Repository, tips: Tips, hinted_before: Collection[str]) -> _Found:
     """Record the fetch. A hint that came while it was under way counts if the fetch saw what it tells of."""
-    hints = [h for h in _open(rooms, repository.name) if h.id in hinted_before or h.after == tips.refs.get(h.ref or "")]
     with rooms.store.read() as conn:
         before = repositories.find(conn, repository.name)
         known = repositories.refs(conn, repository.name)
         bound = frozenset(project.ref for project in projects.for_repository(conn, repository.name))
+    hints = [
+        h
+        for h in _open(rooms, repository.name)
+        if h.id in hinted_before or _seen(rooms, repository.name, h, tips, known)
+    ]
     # A remote whose HEAD names no branch for a while has not lost its own branch by that.
     tips = replace(tips, default_branch=tips.default_branch or (before.default_branch if before else None))
     branch = repository.branch or tips.default_branch
     found = _Found(repository, tips, tuple(hints), known, bound, f"{HEADS}{branch}" if branch else None)
     rooms.store.write(lambda conn: _record_success(rooms, conn, found))
     return found
+
+
+def _seen(rooms: Rooms, repository: str, hint: Delivery, tips: Tips, known: dict[str, Ref]) -> bool:
+    """Whether what the hint tells of is the tip that was found, or was passed over on the way to it."""
+    tip = tips.refs.get(hint.ref or "")
+    if tip is None or hint.ref is None or hint.after is None:
+        return False
+    before = known[hint.ref].commit if hint.ref in known else None
+    if tip in (hint.after, before):
+        return tip == hint.after
+    passed = rooms.source.log(repository, before, tip, PASSED_OVER)
+    return hint.after in {commit.sha for commit in passed}
 
 
 def _take_in(rooms: Rooms, found: _Found, refs: Iterable[str]) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from service import limits
-from tests.integration.reconciler.stage import Stage, gitops_yaml, project_yaml, wait_for
+from service.store import work
+from tests.integration.reconciler.stage import PATIENCE_S, Stage, gitops_yaml, project_yaml, wait_for
 from tests.peers.forge import push_payload, signed
-from tests.peers.git_http import Mode
+from tests.peers.git_http import Mode, Request
 
 
 def test_a_push_is_saved_and_runs_once(stage: Stage) -> None:
@@ -64,6 +67,32 @@ def test_commits_passed_over_are_recorded_as_superseded_by_the_newer_one(stage: 
     assert [sync.state for sync in made] == ["succeeded", "superseded", "superseded", "succeeded"]
     assert made[1].superseded_by in (made[2].id, made[3].id)
     assert made[2].superseded_by == made[3].id
+
+
+def test_a_commit_passed_over_is_recorded_though_its_webhook_came_while_the_fetch_was_under_way(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.push({"project.yaml": project_yaml()})
+    stage.settle(but=())
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold(request: Request) -> None:
+        if request.service == "git-upload-pack":
+            begun.set()
+            go_on.wait(PATIENCE_S)
+
+    monkeypatch.setattr(stage.forge, "before", hold)
+    stage.store.write(lambda conn: work.want(conn, "fetch", "fraud", now=stage.store.now()))
+    assert begun.wait(PATIENCE_S)
+    first = stage.push({"a.py": "1"}, hook=False)
+    told = stage.hook(first)
+    second = stage.push({"a.py": "2"})
+    go_on.set()
+    assert stage.outcome(told)[0] == "superseded"
+    stage.settle(but=())
+    made = {sync.commit: sync for sync in stage.syncs()}
+    assert made[first].superseded_by == made[second].id
+    assert stage.in_force() == second
 
 
 def test_deliveries_out_of_order_converge_to_the_tip(stage: Stage) -> None:
