@@ -12,6 +12,7 @@ import socket
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from sqlalchemy import Connection
@@ -77,8 +78,9 @@ class Dispatcher:
 
     def start(self) -> None:
         for crew in self._crews:
+            turn = threading.Lock()
             for number in range(crew.threads):
-                self.spawn(f"{crew.kinds[0]}-{number}", lambda crew=crew: self._labour(crew))  # type: ignore[misc]  # mypy: lambda default
+                self.spawn(f"{crew.kinds[0]}-{number}", partial(self._labour, crew.kinds, turn))
         self.spawn("leases", self._keep_leases)
 
     def stop(self, timeout_s: float) -> None:
@@ -95,14 +97,13 @@ class Dispatcher:
         thread.start()
         self._threads.append(thread)
 
-    def _labour(self, crew: Crew) -> None:
-        store = self._rooms.store
+    def _labour(self, kinds: tuple[str, ...], turn: threading.Lock) -> None:
+        """One thread of a crew waits for work; the others wait for their turn to do that, and need not be woken in vain."""
         while not self._rooms.stopping.is_set():
             try:
-                held = self._claim(crew.kinds)
-                if held is None:
-                    store.wait_for_work(self._pause(crew.kinds))
-                else:
+                with turn:
+                    held = self._next(kinds)
+                if held is not None:
                     self._do(held)
             except StoreUnavailable as error:
                 log.warning("store unavailable", error=str(error))
@@ -110,6 +111,14 @@ class Dispatcher:
             except Exception:
                 log.exception("a worker met an error outside of a step")
                 self._rooms.stopping.wait(1.0)
+
+    def _next(self, kinds: tuple[str, ...]) -> Held | None:
+        """Work of these kinds, waited for; None when the service stops."""
+        while not self._rooms.stopping.is_set():
+            if (held := self._claim(kinds)) is not None:
+                return held
+            self._rooms.store.wait_for_work(self._pause(kinds), kinds)
+        return None
 
     def _pause(self, kinds: tuple[str, ...]) -> float:
         with self._rooms.store.read() as conn:

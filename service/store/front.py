@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -20,7 +21,7 @@ from service.settings import Settings
 from service.store import migrations, work
 from service.store.database import pool_exhausted, postgres_engine, sqlite_engines, unavailable
 from service.store.lock import DirectoryLock
-from service.store.writer import BatchWriter, DirectWriter, Writer
+from service.store.writer import BatchWriter, DirectWriter, OnWanted, Writer
 
 T = TypeVar("T")
 
@@ -37,7 +38,7 @@ class Store:
         self,
         *,
         readers: Engine,
-        writer: Callable[[Callable[[], None]], Writer],
+        writer: Callable[[OnWanted], Writer],
         engines: tuple[Engine, ...],
         lock: DirectoryLock | None,
     ) -> None:
@@ -46,7 +47,7 @@ class Store:
         self._lock = lock
         self._alone = lock is not None
         self._bell = threading.Condition()
-        self._rung = 0
+        self._rung: Counter[str | None] = Counter()  # by kind; None: for everybody
         self._heard = threading.local()
         self._closed = False
         self._clock = _Clock(None if self._alone else readers)
@@ -82,18 +83,23 @@ class Store:
         """The clock of leases and not_before: seconds since the epoch, and it never jumps while we run."""
         return self._clock.now()
 
-    def wait_for_work(self, timeout_s: float) -> None:
-        """Return when some write has wanted work since this thread last returned from here, or after `timeout_s`."""
+    def wait_for_work(self, timeout_s: float, kinds: Collection[str] | None = None) -> None:
+        """Return when some write has wanted work (of these kinds) since this thread last returned from here, or after
+        `timeout_s`."""
         heard = getattr(self._heard, "rung", -1)
         patience = timeout_s if self._alone else min(timeout_s, _LOOK_S)
         with self._bell:
-            self._bell.wait_for(lambda: self._rung != heard or self._closed, patience)
-            self._heard.rung = self._rung
+            self._bell.wait_for(lambda: self._how_often(kinds) != heard or self._closed, patience)
+            self._heard.rung = self._how_often(kinds)
 
-    def wake(self) -> None:
-        """Let everybody who waits for work look again."""
+    def _how_often(self, kinds: Collection[str] | None) -> int:
+        """How often the bell rang for these kinds."""
+        return self._rung.total() if kinds is None else self._rung[None] + sum(self._rung[kind] for kind in kinds)
+
+    def wake(self, kinds: Collection[str] | None = None) -> None:
+        """Let everybody who waits for work (of these kinds) look again."""
         with self._bell:
-            self._rung += 1
+            self._rung.update([None] if kinds is None else kinds)
             self._bell.notify_all()
 
     def close(self) -> None:

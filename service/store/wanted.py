@@ -1,4 +1,4 @@
-"""A note on the connection that the transaction made work, so that its commit wakes whoever waits for some."""
+"""A note on the connection of what kinds of work the transaction made, so that its commit wakes whoever waits for them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from sqlalchemy import Connection
 _KEY = "gitops.work-wanted"
 
 
-def note(connection: Connection) -> None:
-    connection.info[_KEY] = True
+def note(connection: Connection, kind: str) -> None:
+    connection.info.setdefault(_KEY, set()).add(kind)
 
 
-def take(connection: Connection) -> bool:
-    """Was there a note? It is gone now."""
-    return bool(connection.info.pop(_KEY, False))
+def take(connection: Connection) -> frozenset[str]:
+    """The kinds that were noted; they are gone now."""
+    return frozenset(connection.info.pop(_KEY, ()))

@@ -61,7 +61,7 @@ def want(connection: Connection, kind: str, key: str, *, now: float, not_before:
     at = now if not_before is None else not_before
     fresh = {"wanted": 1, "done": 0, "attempts": 0, "fence": 0, "claimed": 0}
     connection.execute(_wish(connection.dialect.name), {"kind": kind, "key": key, "not_before": at, **fresh})
-    wake.note(connection)
+    wake.note(connection, kind)
 
 
 @cache
@@ -104,7 +104,7 @@ def finish(connection: Connection, claim: Claim) -> None:
     held = _held(connection, claim)
     _set(connection, claim, done=claim.generation, attempts=0, error=None, **_FREE)
     if held.wanted > claim.generation:
-        wake.note(connection)
+        wake.note(connection, claim.kind)
 
 
 def again(connection: Connection, claim: Claim, *, at: float, error: str | None = None) -> None:
@@ -121,7 +121,7 @@ def again(connection: Connection, claim: Claim, *, at: float, error: str | None 
         error=error,
         **_FREE,
     )
-    wake.note(connection)
+    wake.note(connection, claim.kind)
 
 
 def renew(connection: Connection, claim: Claim, *, now: float, lease_s: float) -> None:

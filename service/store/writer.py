@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -28,6 +28,8 @@ from service.store.database import pool_exhausted, unavailable
 
 T = TypeVar("T")
 Change = Callable[[Connection], T]
+# Told after a commit which kinds of work it made.
+OnWanted = Callable[[Collection[str]], None]
 
 # Serialization failures and deadlocks are nobody's fault; more than so many in a row are a bug.
 _ATTEMPTS = 5
@@ -46,9 +48,9 @@ class _Waiting:
 
 
 class BatchWriter:
-    """The one thread that writes to SQLite. `on_wanted` is called after a commit that made work."""
+    """The one thread that writes to SQLite."""
 
-    def __init__(self, engine: Engine, *, batch: int, on_wanted: Callable[[], None]) -> None:
+    def __init__(self, engine: Engine, *, batch: int, on_wanted: OnWanted) -> None:
         self._engine = engine
         self._batch = batch
         self._on_wanted = on_wanted
@@ -104,7 +106,7 @@ class BatchWriter:
     def _commit(self, batch: list[_Waiting]) -> None:
         """One transaction. A change that raises fails alone; a database that fails fails them all."""
         answers: list[tuple[Future[Any], Any]] = []
-        work = False
+        work: set[str] = set()
         try:
             with self._engine.connect() as connection:
                 try:
@@ -125,7 +127,7 @@ class BatchWriter:
             self._fail([waiting.answer for waiting in batch], error)
             return
         if work:
-            self._on_wanted()
+            self._on_wanted(work)
         for answer, value in answers:
             answer.set_result(value)
 
@@ -162,13 +164,13 @@ class BatchWriter:
 @dataclass(frozen=True, slots=True)
 class _Made:
     value: Any
-    work: bool
+    work: frozenset[str]
 
 
 class DirectWriter:
     """PostgreSQL: a transaction a change, on the caller's thread."""
 
-    def __init__(self, engine: Engine, *, on_wanted: Callable[[], None]) -> None:
+    def __init__(self, engine: Engine, *, on_wanted: OnWanted) -> None:
         self._engine = engine
         self._on_wanted = on_wanted
         self._closed = False
@@ -205,7 +207,7 @@ class DirectWriter:
                 faults.point("store.before-commit")
             faults.point("store.after-commit")
         if work:
-            self._on_wanted()
+            self._on_wanted(work)
         return value
 
 

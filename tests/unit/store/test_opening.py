@@ -212,6 +212,17 @@ def test_a_worker_that_waits_is_woken(sqlite_settings: Settings, wake: Callable[
     store.close()
 
 
+def test_a_worker_is_woken_by_its_own_kinds_only(sqlite_store: Store) -> None:
+    sqlite_store.wait_for_work(0, ["sync"])
+    sqlite_store.wait_for_work(0, ["fetch"])
+    want(sqlite_store)
+    began = time.monotonic()
+    sqlite_store.wait_for_work(0.05, ["fetch"])
+    assert time.monotonic() - began >= 0.05
+    sqlite_store.wait_for_work(60, ["launch", "sync"])
+    assert time.monotonic() - began < 30
+
+
 def test_work_wanted_between_looking_and_waiting_is_not_slept_through(sqlite_store: Store) -> None:
     sqlite_store.wait_for_work(0)
     with sqlite_store.read() as conn:
@@ -232,9 +243,9 @@ def test_work_that_is_claimable_again_wakes_who_waits(sqlite_store: Store) -> No
         return got
 
     def rings(change: Callable[[Connection], None]) -> bool:
-        before = store._rung
+        before = store._rung.total()
         store.write(change)
-        return store._rung > before
+        return store._rung.total() > before
 
     want(store)
     first = claim()
@@ -252,13 +263,13 @@ def test_a_change_that_failed_wakes_nobody(sqlite_store: Store) -> None:
         raise LookupError
 
     sqlite_store.wait_for_work(0)
-    rung = sqlite_store._rung
+    rung = sqlite_store._rung.total()
     with pytest.raises(LookupError):
         sqlite_store.write(change)
     sqlite_store.write(lambda conn: conn.execute(text("SELECT 1")).scalar())
-    assert sqlite_store._rung == rung
+    assert sqlite_store._rung.total() == rung
     want(sqlite_store)
-    assert sqlite_store._rung == rung + 1
+    assert sqlite_store._rung.total() == rung + 1
 
 
 def test_the_clock_goes_on_and_agrees_with_the_wall(store: Store) -> None:
