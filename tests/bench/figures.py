@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from tests.bench import push_to_step
 from tests.bench.figure import Group
 
 # By the name that `make bench ARGS=...` takes, which is also the table in targets.toml.
-GROUPS: dict[str, Group] = {}
+GROUPS: dict[str, Group] = {
+    "push": Group(push_to_step.measure, needs=("runner",)),
+}
