@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from werkzeug.serving import make_server
 from service.receiver import Intake, Spool
 from service.settings import Settings
 from service.store import Store, deliveries, open_store
+from service.store.deliveries import Delivery
 from tests.integration.webhooks.service import make_app
 from tests.unit.house.markdown import Block, blocks
 from tests.unit.store.rows import delivery
@@ -36,6 +38,11 @@ def run(script: str, folder: Path) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def write_each(store: Store, rows: list[Delivery]) -> None:
+    for row in rows:
+        store.write(partial(deliveries.add, delivery=row))
 
 
 def test_every_script_of_the_guide_is_run_here() -> None:
@@ -82,7 +89,7 @@ def test_a_backup_of_a_store_at_work_is_one_moment_of_it_and_can_be_put_back(tmp
     before, later = delivery(), delivery()
     with closing(open_store(settings)) as store:
         store.write(lambda conn: deliveries.add(conn, before))
-        writer = threading.Thread(target=lambda: [store.write(lambda c, d=d: deliveries.add(c, d)) for d in written])
+        writer = threading.Thread(target=write_each, args=(store, written))
         writer.start()
         run(backup, tmp_path)
         writer.join()
