@@ -38,10 +38,26 @@ def _postgres() -> Answer:
     return None if postgres_programs() else "initdb not found; apt-get install postgresql"
 
 
+def chromium() -> Path | None:
+    """A browser of the system; none is downloaded."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    return Path(found) if found else None
+
+
+def _browser() -> Answer:
+    """With a font for emoji: without one, messages show boxes where people see signs."""
+    if not chromium():
+        return "chromium not found; apt-get install --no-install-recommends chromium fonts-noto-color-emoji fonts-dejavu-core"
+    if not list(Path("/usr/share/fonts").rglob("NotoColorEmoji*")):
+        return "no font has emoji; apt-get install --no-install-recommends fonts-noto-color-emoji fonts-dejavu-core"
+    return None
+
+
 # By the name of their marker. A peer is listed when a test uses it.
 PEERS: dict[str, Callable[[], Answer]] = {
     "runner": _runner,
     "postgres": _postgres,
+    "browser": _browser,
 }
 
 
