@@ -12,6 +12,7 @@ from service.cli.verbs.acting import cancel, push, redeliver, retry, run
 from service.cli.verbs.planning import plan
 from service.cli.verbs.setting_up import serve, token
 from service.cli.verbs.showing import deliveries, logs, runs, schedules, status, syncs
+from service.cli.verbs.starting import init
 
 app = typer.Typer(
     help="GitOps for MLRun projects: a git push becomes a synced project and a running workflow.",
@@ -23,6 +24,7 @@ app = typer.Typer(
 
 # In the order in which `--help` lists them.
 for verb in (
+    init,
     serve,
     token,
     plan,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -63,12 +65,19 @@ def deadline(timeout: float) -> float | None:
     return time.monotonic() + timeout if timeout else None
 
 
-def settings_of(config: Path | None) -> Settings:
-    """The settings of a file and the environment; wrong ones are bad usage."""
-    from service.settings import load_settings
-
+@contextmanager
+def bad_settings() -> Iterator[None]:
+    """Settings that are wrong are bad usage."""
     try:
-        return load_settings(config)
+        yield
     except SettingsError as error:
         screen.complain(error)
         raise typer.Exit(2) from None
+
+
+def settings_of(config: Path | None) -> Settings:
+    """The settings of a file and the environment."""
+    from service.settings import load_settings
+
+    with bad_settings():
+        return load_settings(config)
