@@ -23,7 +23,7 @@ from tests.integration.webhooks.service import make_app
 from tests.unit.house.markdown import Block, blocks
 from tests.unit.store.rows import delivery
 
-SECRET = "the word in secrets/webhook"
+SECRET = "the word in fraud.webhook-secret"
 WRITTEN_WHILE_COPIED = 200
 
 
@@ -73,8 +73,7 @@ def served(tmp_path: Path) -> Iterator[tuple[int, Store]]:
 @pytest.mark.skipif(not (shutil.which("curl") and shutil.which("openssl")), reason="apt-get install curl openssl")
 def test_a_script_tells_of_a_push_with_openssl_and_curl(served: tuple[int, Store], tmp_path: Path) -> None:
     port, store = served
-    (tmp_path / "secrets").mkdir()
-    (tmp_path / "secrets/webhook").write_text(f"{SECRET}\n", encoding="utf-8")
+    (tmp_path / "fraud.webhook-secret").write_text(f"{SECRET}\n", encoding="utf-8")
     [block] = scripts("getting-started.md")
     said = json.loads(run(block.text.replace(":8080", f":{port}"), tmp_path))
     assert said["status"] == "accepted", said
