@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,11 +13,12 @@ from service.launchers import Launcher
 from service.launchers.process import ProcessLauncher
 from service.log import configure_log
 from service.notifier import Notifier
-from service.receiver import Intake
+from service.receiver import Intake, SignatureOnly
 from service.receiver.spool import Spool
 from service.reconciler import Reconciler, Rooms
 from service.reconciler.actions import Actions
 from service.reconciler.news import of_rejection
+from service.references import NONE, References, references
 from service.settings import Settings
 from service.source import Source
 from service.store import Store, open_store
@@ -40,11 +42,11 @@ class Service:
         self.store.close()
 
 
-def make_service(settings: Settings, *, launcher: Launcher | None = None) -> Service:
+def make_service(settings: Settings, *, launcher: Launcher | None = None, reference: References = NONE) -> Service:
     """A service at work. Raises SettingsError, StoreUnavailable."""
-    store = open_store(settings)
+    store = open_store(settings, batch=reference.batch)
     notifier = Notifier(settings, store)
-    intake = Intake(
+    intake = (SignatureOnly if reference.signature_only else Intake)(
         settings,
         store,
         Spool(settings.data_dir / "spool"),
@@ -96,5 +98,5 @@ def serve(settings: Settings, announce: Callable[[str], None] = lambda _: None) 
 
 def _serve_in_worker(settings: Settings) -> server.Served:
     configure_log()
-    service = make_service(settings)
+    service = make_service(settings, reference=references(settings, os.environ))
     return server.Served(service.app, service.stop)

@@ -8,6 +8,7 @@ from service.receiver.forge import Forge, Headers, Identity
 from service.receiver.forges import FORGES
 from service.receiver.hooks import Hooks
 from service.receiver.intake import Answer, Intake
+from service.receiver.signature_only import SignatureOnly
 from service.receiver.spool import Spool, unpack
 
-__all__ = ["FORGES", "Answer", "Forge", "Headers", "Hooks", "Identity", "Intake", "Spool", "unpack"]
+__all__ = ["FORGES", "Answer", "Forge", "Headers", "Hooks", "Identity", "Intake", "SignatureOnly", "Spool", "unpack"]

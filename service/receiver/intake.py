@@ -155,7 +155,7 @@ class Intake:
         row = replace(row, body=pack(body)) if row.parsed else replace(row, spool=self._spool.put(row.id, body))
         seen = self._newly_seen(decision.fetch)
         try:
-            row = self._store.write(lambda connection: record.add(connection, row, decision.fetch, seen))
+            row = self._store.write_together(record.add_all, record.Arrival(row, decision.fetch, seen))
         except BaseException:
             # Should it have been written all the same: it was not acknowledged, and parsing copes with a lost body.
             if row.spool is not None:

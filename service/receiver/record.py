@@ -1,9 +1,9 @@
-"""A decision as rows: the delivery, and the work it asks for, in the caller's transaction."""
+"""Decisions as rows: deliveries, and the work they ask for, in the caller's transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
@@ -32,19 +32,48 @@ def decided(row: Delivery, decision: Decision) -> Delivery:
     )
 
 
-def add(connection: Connection, row: Delivery, fetch: Iterable[Repository], seen: Iterable[Repository]) -> Delivery:
-    """The delivery and its work. A repeated one gets its label, and is worked for all the same. Returns the row as written."""
-    if row.forge_id is not None and row.state is DeliveryState.ACCEPTED:
-        earlier = deliveries.by_forge_id(connection, row.hook, row.forge_id)
-        if earlier is not None:
-            row = replace(row, state=DeliveryState.DUPLICATE, reason=f"seen before as {earlier.id}; {row.reason}")
-    deliveries.add(connection, row)
-    want_fetches(connection, fetch, now=row.received_at)
-    if not row.parsed:
-        work.want(connection, "parse", row.id, now=row.received_at)
-    for repository in seen:
-        repositories.record_delivery(connection, repository.name, url=repository.url, now=row.received_at)
-    return row
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A delivery that is to be written, with the repositories it makes fetched, and those whose "last seen" it moves."""
+
+    row: Delivery
+    fetch: tuple[Repository, ...]
+    seen: tuple[Repository, ...]
+
+
+def add_all(connection: Connection, arrivals: Sequence[Arrival]) -> list[Delivery]:
+    """The deliveries and their work. A repeated one gets its label, and is worked for all the same. Returns them as written."""
+    rows = _labelled(connection, [arrival.row for arrival in arrivals])
+    deliveries.add_all(connection, rows)
+    # One wish a repository: what is asked for twice in one transaction is one piece of work.
+    fetches = {repository.name: repository for arrival in arrivals for repository in arrival.fetch}
+    want_fetches(connection, fetches.values(), now=min(row.received_at for row in rows))
+    for row in rows:
+        if not row.parsed:
+            work.want(connection, "parse", row.id, now=row.received_at)
+    for arrival in arrivals:
+        for repository in arrival.seen:
+            repositories.record_delivery(connection, repository.name, url=repository.url, now=arrival.row.received_at)
+    return rows
+
+
+def _labelled(connection: Connection, rows: Sequence[Delivery]) -> list[Delivery]:
+    """`rows`, where one has come before, in the store or among them, with that said."""
+    first: dict[tuple[str, str], str] = {}
+    asked: dict[str, list[str]] = {}
+    for row in rows:
+        if row.forge_id is not None and row.state is DeliveryState.ACCEPTED:
+            asked.setdefault(row.hook, []).append(row.forge_id)
+    for hook, forge_ids in asked.items():
+        known = deliveries.by_forge_ids(connection, hook, forge_ids)
+        first |= {(hook, forge_id): own for forge_id, own in known.items()}
+    return [_label(row, first.setdefault((row.hook, row.forge_id), row.id)) if row.forge_id else row for row in rows]
+
+
+def _label(row: Delivery, first: str) -> Delivery:
+    if first == row.id or row.state is not DeliveryState.ACCEPTED:
+        return row
+    return replace(row, state=DeliveryState.DUPLICATE, reason=f"seen before as {first}; {row.reason}")
 
 
 def parsed(connection: Connection, row: Delivery, fetch: Iterable[Repository], *, now: float) -> bool:

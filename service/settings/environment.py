@@ -21,8 +21,8 @@ from service.settings.shape import entry, holds_secrets, is_mapping, is_secret, 
 PREFIX = "GITOPS_"
 # Variables of other parts of the project: the file's place, the CLI's service and token.
 OTHERS = frozenset({"GITOPS_CONFIG", "GITOPS_URL", "GITOPS_TOKEN"})
-# Crash points (`service.faults`) and tests; the rest is what Kubernetes injects for a Service that is named `gitops`.
-OTHER_PREFIXES = ("GITOPS_CLOCK_", "GITOPS_CRASH_", "GITOPS_TEST_", "GITOPS_SERVICE_", "GITOPS_PORT")
+# Crash points (`service.faults`), tests and benchmarks (`service.references`); the rest is what Kubernetes injects for a Service that is named `gitops`.
+OTHER_PREFIXES = ("GITOPS_BENCH_", "GITOPS_CLOCK_", "GITOPS_CRASH_", "GITOPS_TEST_", "GITOPS_SERVICE_", "GITOPS_PORT")
 
 
 @dataclass(frozen=True, slots=True)

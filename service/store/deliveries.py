@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, bindparam
+from sqlalchemy import Connection, bindparam, func, select
 
 from service import limits
 from service.domain.states import DeliveryState, Outcome
@@ -43,18 +44,22 @@ class Delivery:
 _rows = Rows(table, Delivery, json=["headers"], clip=["pusher", "event", "forge_id"], heavy=["body"])
 
 
-# Asked once a delivery: made once.
-_same = (
-    _rows.select()
-    .where(table.c.hook == bindparam("of_hook"), table.c.forge_id == bindparam("of_id"))
-    .order_by(table.c.id)
-    .limit(1)
+# Asked at every acknowledgement: made once.
+_earliest = (
+    select(table.c.forge_id, func.min(table.c.id))
+    .where(table.c.hook == bindparam("of_hook"), table.c.forge_id.in_(bindparam("of_ids", expanding=True)))
+    .group_by(table.c.forge_id)
 )
 
 
 def add(connection: Connection, delivery: Delivery) -> bool:
     """False when this id is there already."""
     return _rows.add(connection, delivery)
+
+
+def add_all(connection: Connection, rows: Iterable[Delivery]) -> None:
+    """One that is there already is passed over."""
+    _rows.add_all(connection, rows)
 
 
 def get(connection: Connection, delivery_id: str) -> Delivery:
@@ -66,10 +71,11 @@ def find(connection: Connection, delivery_id: str) -> Delivery | None:
     return _rows.first(connection, _rows.select(whole=True).where(table.c.id == delivery_id))
 
 
-def by_forge_id(connection: Connection, hook: str, forge_id: str) -> Delivery | None:
-    """The first delivery that the forge sent under this id; a later one is labelled `duplicate`."""
-    found = connection.execute(_same, {"of_hook": hook, "of_id": _rows.value("forge_id", forge_id)}).first()
-    return None if found is None else _rows.read(found)
+def by_forge_ids(connection: Connection, hook: str, forge_ids: Iterable[str]) -> dict[str, str]:
+    """Forge's id → ours, of the first delivery that the forge sent under it; a later one is labelled `duplicate`."""
+    asked = {_rows.value("forge_id", forge_id): forge_id for forge_id in forge_ids}
+    found = connection.execute(_earliest, {"of_hook": hook, "of_ids": list(asked)})
+    return {asked[forge_id]: first for forge_id, first in found}
 
 
 def page(

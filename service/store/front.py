@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -24,6 +24,7 @@ from service.store.lock import DirectoryLock
 from service.store.writer import BatchWriter, DirectWriter, OnWanted, Writer
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 # How often a waiting worker looks by itself where another process may have made work.
 _LOOK_S = 1.0
@@ -78,6 +79,18 @@ class Store:
         not begun by then never will.
         """
         return self._writer.write(change, timeout_s)
+
+    def write_together(
+        self,
+        change: Callable[[Connection, Sequence[Item]], Sequence[T]],
+        item: Item,
+        timeout_s: float = limits.STORE_WRITE_TIMEOUT_S,
+    ) -> T:
+        """As `write`, for what comes in bursts: `change` gets the items of all who wait, and answers each, in their order.
+
+        When it raises it is called again for each item alone, so that one bad item fails none but itself.
+        """
+        return self._writer.write_together(change, item, timeout_s)
 
     def now(self) -> float:
         """The clock of leases and not_before: seconds since the epoch, and it never jumps while we run."""

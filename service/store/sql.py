@@ -89,6 +89,10 @@ class Rows(Generic[T]):
         statement = self._insert(connection.dialect.name)
         return connection.execute(statement, self.values(row), execution_options=_COUNTED).rowcount == 1
 
+    def add_all(self, connection: Connection, rows: Iterable[T]) -> None:
+        """Insert; a row whose key is there already is passed over."""
+        connection.execute(self._insert(connection.dialect.name), [self.values(row) for row in rows])
+
     @cache  # noqa: B019 - one a table, made at import; building a statement costs more than executing it
     def _insert(self, dialect: str) -> sqlite.Insert:
         return insert(dialect, self.table).on_conflict_do_nothing()

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, update
-from sqlalchemy.dialects.sqlite import Insert
+from sqlalchemy.sql.dml import ReturningInsert
 
 from service import limits
 from service.errors import LeaseLost
@@ -60,12 +60,15 @@ def want(connection: Connection, kind: str, key: str, *, now: float, not_before:
     """Ask for (kind, key), at once or from `not_before` on. Never postpones what was asked for earlier."""
     at = now if not_before is None else not_before
     fresh = {"wanted": 1, "done": 0, "attempts": 0, "fence": 0, "claimed": 0}
-    connection.execute(_wish(connection.dialect.name), {"kind": kind, "key": key, "not_before": at, **fresh})
-    wake.note(connection, kind)
+    wish = _wish(connection.dialect.name)
+    owner = connection.execute(wish, {"kind": kind, "key": key, "not_before": at, **fresh}).scalar_one()
+    # What somebody is at can't be claimed; they ring when they put it down.
+    if owner is None:
+        wake.note(connection, kind)
 
 
 @cache
-def _wish(dialect: str) -> Insert:
+def _wish(dialect: str) -> ReturningInsert[tuple[str | None]]:
     statement = insert(dialect, work)
     at = statement.excluded.not_before
     # While the present generation is being done, its not_before is spent: the next one starts with ours.
@@ -73,7 +76,7 @@ def _wish(dialect: str) -> Insert:
     return statement.on_conflict_do_update(
         index_elements=[_row.kind, _row.key],
         set_={"wanted": _row.wanted + 1, "not_before": case((waiting, _earlier(at)), else_=at)},
-    )
+    ).returning(_row.owner)
 
 
 def claim(

@@ -1,8 +1,9 @@
 """How a change becomes durable before `write` returns.
 
 On SQLite a commit costs an fsync, and SQLite has one writer anyway: one thread takes every change that waits, runs
-each in a savepoint of one transaction, commits once and then answers all. On PostgreSQL the server shares its
-fsyncs among concurrent commits, so each change is a transaction of its own on its caller's thread.
+each in a savepoint of one transaction, commits once and then answers all. Changes that are the same function of
+different items are one call, so that a burst of webhooks costs a few statements and not a few each. On PostgreSQL the
+server shares its fsyncs among concurrent commits, so each change is a transaction of its own on its caller's thread.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -27,7 +28,10 @@ from service.store import wanted
 from service.store.database import pool_exhausted, unavailable
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 Change = Callable[[Connection], T]
+# One answer an item, in their order.
+Together = Callable[[Connection, Sequence[Item]], Sequence[T]]
 # Told after a commit which kinds of work it made.
 OnWanted = Callable[[Collection[str]], None]
 
@@ -38,12 +42,15 @@ _ATTEMPTS = 5
 class Writer(Protocol):
     def write(self, change: Change[T], timeout_s: float) -> T: ...
 
+    def write_together(self, change: Together[Item, T], item: Item, timeout_s: float) -> T: ...
+
     def close(self) -> None: ...
 
 
 @dataclass(slots=True)
 class _Waiting:
-    change: Change[Any]
+    change: Together[Any, Any]
+    item: Any
     answer: Future[Any]
 
 
@@ -61,13 +68,16 @@ class BatchWriter:
         self._thread.start()
 
     def write(self, change: Change[T], timeout_s: float) -> T:
+        return self.write_together(lambda connection, _: [change(connection)], None, timeout_s)
+
+    def write_together(self, change: Together[Item, T], item: Item, timeout_s: float) -> T:
         if threading.current_thread() is self._thread:
             raise RuntimeError("a change may not call Store.write: it would wait for itself")
         answer: Future[T] = Future()
         with self._changed:
             if self._closed:
                 raise _closed()
-            self._queue.append(_Waiting(change, answer))
+            self._queue.append(_Waiting(change, item, answer))
             self._changed.notify()
         try:
             return answer.result(timeout_s)
@@ -105,18 +115,14 @@ class BatchWriter:
 
     def _commit(self, batch: list[_Waiting]) -> None:
         """One transaction. A change that raises fails alone; a database that fails fails them all."""
-        answers: list[tuple[Future[Any], Any]] = []
+        answers: list[tuple[_Waiting, Any]] = []
         work: set[str] = set()
         try:
             with self._engine.connect() as connection:
                 try:
                     with connection.begin():
-                        for waiting in batch:
-                            if not waiting.answer.set_running_or_notify_cancel():
-                                continue
-                            if (made := self._try(connection, waiting)) is not None:
-                                answers.append((waiting.answer, made.value))
-                                work |= made.work
+                        for group in _groups(w for w in batch if w.answer.set_running_or_notify_cancel()):
+                            answers += self._try(connection, group, work)
                         faults.point("store.before-commit")
                     faults.point("store.after-commit")
                 except BaseException:
@@ -128,18 +134,22 @@ class BatchWriter:
             return
         if work:
             self._on_wanted(work)
-        for answer, value in answers:
-            answer.set_result(value)
+        for waiting, value in answers:
+            waiting.answer.set_result(value)
 
-    def _try(self, connection: Connection, waiting: _Waiting) -> _Made | None:
-        """Run one change in its savepoint. None: it raised, its caller was told, and it left no trace."""
+    def _try(self, connection: Connection, group: list[_Waiting], work: set[str]) -> list[tuple[_Waiting, Any]]:
+        """Run a group's change in one savepoint; when that raises, for each of the group in one of its own.
+
+        Who raises alone is told, and leaves no trace. Returns the others with their answers; `work` gets the kinds they made.
+        """
         wanted.take(connection)
         # The driver's own words: SQLAlchemy's savepoints cost as much as what a change does in them.
         driver = connection.connection.driver_connection
         assert driver is not None
         driver.execute("SAVEPOINT one")
         try:
-            value = waiting.change(connection)
+            values = group[0].change(connection, [waiting.item for waiting in group])
+            answers = list(zip(group, values, strict=True))
             driver.execute("RELEASE one")
         except BaseException as error:
             # SQLite itself rolls back the whole transaction on some errors; then the neighbours' changes are gone too.
@@ -148,9 +158,12 @@ class BatchWriter:
             driver.execute("ROLLBACK TO one")
             driver.execute("RELEASE one")
             wanted.take(connection)
-            waiting.answer.set_exception(error)
-            return None
-        return _Made(value, wanted.take(connection))
+            if len(group) > 1:
+                return [answer for waiting in group for answer in self._try(connection, [waiting], work)]
+            group[0].answer.set_exception(error)
+            return []
+        work |= wanted.take(connection)
+        return answers
 
     def _fail(self, answers: list[Future[Any]], error: BaseException) -> None:
         for answer in answers:
@@ -161,10 +174,12 @@ class BatchWriter:
             answer.set_exception(refusal)
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
-    value: Any
-    work: frozenset[str]
+def _groups(batch: Iterable[_Waiting]) -> Iterable[list[_Waiting]]:
+    """Those with the same change, which nobody has ordered: each of their callers still waits."""
+    groups: dict[Together[Any, Any], list[_Waiting]] = {}
+    for waiting in batch:
+        groups.setdefault(waiting.change, []).append(waiting)
+    return groups.values()
 
 
 class DirectWriter:
@@ -194,6 +209,9 @@ class DirectWriter:
                 raise
             except PoolTimeout as error:
                 raise pool_exhausted() from error
+
+    def write_together(self, change: Together[Item, T], item: Item, timeout_s: float) -> T:
+        return self.write(lambda connection: change(connection, [item])[0], timeout_s)
 
     def close(self) -> None:
         self._closed = True

@@ -74,6 +74,25 @@ def test_a_delivery_that_comes_again_is_a_duplicate_and_is_fetched_for_again(ser
     assert service.wanted("fetch") == {"fraud": 2}
 
 
+def test_of_equal_deliveries_at_the_same_moment_one_is_the_first(service):
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda n: service.send(payload("push"), delivery=f"d-{n % 4}"), range(48)))
+    by_id: dict[str, list] = {}
+    for answer in answers:
+        row = service.delivery(answer)
+        assert answer.json["status"] == row.state
+        by_id.setdefault(row.forge_id, []).append(row)
+    assert {forge_id: len(rows) for forge_id, rows in by_id.items()} == {f"d-{n}": 12 for n in range(4)}
+    for rows in by_id.values():
+        first = min(rows, key=lambda row: row.id if row.state == "accepted" else "~")
+        others = [row for row in rows if row is not first]
+        assert {row.state for row in others} == {"duplicate"}
+        assert all(row.reason.startswith(f"seen before as {first.id}; ") for row in others)
+    assert service.wanted("fetch").keys() == {"fraud"}
+
+
 def test_the_same_id_at_another_hook_is_no_duplicate(service):
     service.send(payload("push"), delivery="d-1")
     answer = service.send(payload("push"), delivery="d-1", path="/webhooks/github/org", secret=HOOK_SECRET)

@@ -23,15 +23,21 @@ def test_a_delivery_is_added_once(store: Store) -> None:
         deliveries.get(conn, "none")
 
 
-def test_the_first_delivery_of_a_forges_id_is_found_within_its_hook(store: Store) -> None:
+def test_the_first_delivery_of_each_of_a_forges_ids_is_found_within_its_hook(store: Store) -> None:
     first = add(store, forge_id="72d3")
     add(store, forge_id="72d3", state=DeliveryState.DUPLICATE)
     add(store, forge_id="72d3", hook="other")
+    second = add(store, forge_id="72d4")
     with store.read() as conn:
-        found = deliveries.by_forge_id(conn, "fraud", "72d3")
-        assert deliveries.by_forge_id(conn, "fraud", "none") is None
-    assert found is not None
-    assert found.id == first.id
+        found = deliveries.by_forge_ids(conn, "fraud", ["72d4", "none", "72d3"])
+    assert found == {"72d3": first.id, "72d4": second.id}
+
+
+def test_deliveries_are_added_together_and_one_that_is_there_is_passed_over(store: Store) -> None:
+    there, fresh = add(store), [delivery(body=b"{}"), delivery(headers={"x-github-event": "push"})]
+    store.write(lambda conn: deliveries.add_all(conn, [there, *fresh]))
+    with store.read() as conn:
+        assert [deliveries.get(conn, row.id) for row in (there, *fresh)] == [there, *fresh]
 
 
 def test_what_is_accepted_is_open_until_its_one_outcome(store: Store) -> None:

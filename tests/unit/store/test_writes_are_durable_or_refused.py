@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,7 +14,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from service.errors import StoreUnavailable
 from service.settings import Settings
-from service.store import Store, deliveries, open_store
+from service.store import Store, deliveries, open_store, work
+from service.store.deliveries import Delivery
 from tests.unit.store.rows import delivery
 
 WAIT_S = 20.0
@@ -80,6 +81,50 @@ def test_a_timeout_error_of_the_change_itself_is_the_callers(store: Store) -> No
 
     with pytest.raises(TimeoutError, match="of the change"):
         store.write(change)
+
+
+def test_changes_that_wait_together_are_one_call_and_each_gets_its_own_answer(sqlite_store: Store) -> None:
+    calls: list[list[int]] = []
+
+    def double(_conn: Connection, numbers: Sequence[int]) -> list[int]:
+        calls.append(list(numbers))
+        return [2 * number for number in numbers]
+
+    with ThreadPoolExecutor(10) as pool, busy(sqlite_store) as go_on:
+        answers = [pool.submit(sqlite_store.write_together, double, number) for number in range(10)]
+        queued(sqlite_store, 10)
+        go_on()
+        assert [answer.result(WAIT_S) for answer in answers] == [2 * number for number in range(10)]
+    assert [sorted(call) for call in calls] == [list(range(10))]
+
+
+def test_one_bad_row_fails_alone_among_those_that_are_written_together(sqlite_store: Store) -> None:
+    rows = [delivery() for _ in range(9)]
+    bad = replace(rows[4], hook="x" * 500)
+
+    def add_all(conn: Connection, some: Sequence[Delivery]) -> list[str]:
+        deliveries.add_all(conn, some)
+        work.want(conn, "fetch", "fraud", now=1.0)
+        return [row.id for row in some]
+
+    with ThreadPoolExecutor(10) as pool, busy(sqlite_store) as go_on:
+        good = [pool.submit(sqlite_store.write_together, add_all, row) for row in rows if row.id != bad.id]
+        failed = pool.submit(sqlite_store.write_together, add_all, bad)
+        queued(sqlite_store, 9)
+        go_on()
+        assert {answer.result(WAIT_S) for answer in good} == {row.id for row in rows} - {bad.id}
+        assert isinstance(failed.exception(WAIT_S), ValueError)
+    assert stored(sqlite_store) == {row.id for row in rows} - {bad.id}
+
+
+def test_what_is_written_together_is_written_alone_where_nobody_else_waits(store: Store) -> None:
+    assert store.write_together(lambda _conn, items: [item + 1 for item in items], 1) == 2
+
+    def failing(_conn: Connection, items: Sequence[int]) -> list[int]:
+        raise LookupError(items[0])
+
+    with pytest.raises(LookupError, match="1"):
+        store.write_together(failing, 1)
 
 
 def test_one_bad_row_fails_alone_among_those_that_share_its_commit(sqlite_store: Store) -> None:
