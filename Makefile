@@ -9,7 +9,7 @@ WITH_REGISTRY := requirements/registry
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help environment runner peers test unit bench lint format docs serve lock fresh
+.PHONY: help environment runner demo peers test unit bench lint format docs serve lock fresh
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ environment: ## the service environment in .venv, from hashed requirements
 
 runner: environment ## the Python 3.9 runner environment, in the launcher's cache
 	@$(WITH_REGISTRY) $(PY) -m service.launchers.process
+
+demo: environment ## the main job on a real repository, from a push to a run; ARGS=--keep leaves it up
+	@$(WITH_REGISTRY) $(PY) -m service demo $(ARGS)
 
 peers: environment ## the real peers that tests use: makes what can be made, says how to get the rest
 	@$(WITH_REGISTRY) $(PY) -m tests.peers

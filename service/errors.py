@@ -32,6 +32,7 @@ GitopsError
 ├── DeliveryError            a notification did not leave
 ├── ApiError                 what a service answered a command instead of what was asked for
 │   └── UnreachableError     nobody answered, or somebody who could not at this moment
+├── DemoError                the demo could not do what it shows, or did not see what it says
 └── Stopping                 the service is stopping; the step is done again by the next one
 """
 
@@ -201,6 +202,10 @@ class ApiError(GitopsError):
 
 class UnreachableError(ApiError):
     retry = True
+
+
+class DemoError(GitopsError):
+    """The demo could not do what it shows, or did not see what it says."""
 
 
 class Stopping(GitopsError):

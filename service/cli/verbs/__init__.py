@@ -12,6 +12,7 @@ from service.cli.verbs.acting import cancel, push, redeliver, retry, run
 from service.cli.verbs.planning import plan
 from service.cli.verbs.setting_up import serve, token
 from service.cli.verbs.showing import deliveries, logs, runs, schedules, status, syncs
+from service.cli.verbs.showing_off import demo
 from service.cli.verbs.starting import init
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ app = typer.Typer(
 # In the order in which `--help` lists them.
 for verb in (
     init,
+    demo,
     serve,
     token,
     plan,
