@@ -39,6 +39,8 @@ NOTIFY_ATTEMPTS = 12
 GIT_TIMEOUT_S = 300.0
 # The first clone brings the whole history; a server that stalls is found by the low-speed limit long before.
 GIT_CLONE_TIMEOUT_S = 1800.0
+# Repositories whose objects can be asked for without starting a git: a small process or two for each.
+MIRRORS_AT_HAND = 8
 # What one git command may print to us: 200,000 long paths.
 GIT_OUTPUT_BYTES = 64 * MIB
 # The largest single file git may write into a mirror or checkout; a bomb ends here and not with a full disk.

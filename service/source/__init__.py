@@ -22,7 +22,7 @@ from service.source import tree as _tree
 from service.source.checkout import Checkout
 from service.source.failures import looks_broken, no_git, unreachable, words
 from service.source.folder import Folder, folder_at, work_tree_of
-from service.source.git import Git, GitError, NoGitError
+from service.source.git import GitError, NoGitError
 from service.source.history import Commit
 from service.source.mirror import Mirror, Places
 from service.source.spare import Spares
@@ -55,7 +55,7 @@ class Source:
         self._timeout_s = timeout_s
         self._clone_timeout_s = clone_timeout_s
         self._repositories = {repository.name: repository for repository in settings.repositories}
-        self._mirrors: dict[str, Mirror] = {}
+        self._mirrors: dict[str, Mirror] = {}  # the last one used is the last
         self._lock = threading.Lock()
 
     def fetch(self, repository: Repository) -> Tips:
@@ -80,15 +80,17 @@ class Source:
 
     def read_file(self, repository_name: str, commit: str, path: str) -> bytes | None:
         """A file's content; None where there is none. Raises ProjectError beyond limits.REPOSITORY_FILE_BYTES."""
-        return self._read(repository_name, commit, lambda git: _tree.read_file(git, commit, path))
+        return self._read(
+            repository_name, commit, lambda mirror: _tree.read_file(mirror.git, mirror.objects, commit, path)
+        )
 
     def list_dir(self, repository_name: str, commit: str, path: str = ".") -> tuple[Entry, ...] | None:
         """What is in a folder; None where there is no such folder."""
-        return self._read(repository_name, commit, lambda git: _tree.list_dir(git, commit, path))
+        return self._read(repository_name, commit, lambda mirror: _tree.list_dir(mirror.objects, commit, path))
 
     def tree(self, repository_name: str, commit: str, path: str = ".") -> str:
         """The id of a folder's content, for caches. Raises ProjectError where there is no such folder."""
-        found = self._read(repository_name, commit, lambda git: _tree.tree(git, commit, path))
+        found = self._read(repository_name, commit, lambda mirror: _tree.tree(mirror.objects, commit, path))
         if found is None:
             raise ProjectError(
                 f"Commit {commit[:12]} of {repository_name} has no folder {path!r}",
@@ -110,7 +112,7 @@ class Source:
         _checkout.discard(part)
         try:
             into.parent.mkdir(parents=True, exist_ok=True)
-            self._read(repository_name, commit, lambda git: self._materialise(repository_name, git, commit, part))
+            self._read(repository_name, commit, lambda mirror: self._materialise(mirror, commit, part))
             part.rename(into)
         except OSError as error:
             raise _unwritable(commit, error) from error
@@ -125,20 +127,29 @@ class Source:
         """
         if base is not None:
             _check_commit(base)
-        return self._read(repository_name, commit, lambda git: _history.changed_paths(git, base, commit))
+        return self._read(
+            repository_name, commit, lambda mirror: _history.changed_paths(mirror.git, mirror.objects, base, commit)
+        )
 
     def log(self, repository_name: str, base: str | None, commit: str, limit: int = 100) -> tuple[Commit, ...]:
         """What `commit` has and `base` has not, newest first; without a usable base, its history."""
         if base is not None:
             _check_commit(base)
-        return self._read(repository_name, commit, lambda git: _history.log(git, base, commit, limit))
+        return self._read(
+            repository_name, commit, lambda mirror: _history.log(mirror.git, mirror.objects, base, commit, limit)
+        )
 
     def contains(self, repository_name: str, ancestor: str, descendant: str) -> bool:
         """Whether `ancestor` is `descendant` or in its history; False for a commit that nobody knows."""
         _check_commit(ancestor)
-        return self._read(repository_name, descendant, lambda git: _history.contains(git, ancestor, descendant))
+        return self._read(
+            repository_name,
+            descendant,
+            lambda mirror: _history.contains(mirror.git, mirror.objects, ancestor, descendant),
+        )
 
-    def _materialise(self, name: str, git: Git, commit: str, part: Path) -> None:
+    def _materialise(self, mirror: Mirror, commit: str, part: Path) -> None:
+        name, git = mirror.name, mirror.git
         _checkout.discard(part)
         manifest = _checkout.look_through(git, commit)
         if not self._spares.use(name, git, commit, part):
@@ -151,34 +162,39 @@ class Source:
 
     def close(self) -> None:
         """Give back what this process has on disk for itself. Mirrors stay."""
+        for mirror in self._mirrors.values():
+            mirror.objects.close()
         self._workshop.close()
 
     def _mirror(self, name: str) -> Mirror:
         with self._lock:
-            if name not in self._mirrors:
-                self._mirrors[name] = Mirror(
-                    name,
-                    self._places,
-                    self._workshop.folder,
-                    timeout_s=self._timeout_s,
-                    clone_timeout_s=self._clone_timeout_s,
-                )
-            return self._mirrors[name]
+            mirror = self._mirrors.pop(name, None) or Mirror(
+                name,
+                self._places,
+                self._workshop.folder,
+                timeout_s=self._timeout_s,
+                clone_timeout_s=self._clone_timeout_s,
+            )
+            self._mirrors[name] = mirror
+            too_many = list(self._mirrors.values())[-limits.MIRRORS_AT_HAND - 1 : -limits.MIRRORS_AT_HAND]
+        for one in too_many:
+            one.objects.close()
+        return mirror
 
-    def _read(self, name: str, commit: str, action: Callable[[Git], T]) -> T:
+    def _read(self, name: str, commit: str, action: Callable[[Mirror], T]) -> T:
         """Read a mirror; if it turns out to be broken, clone it anew and read once more."""
         _check_commit(commit)
         mirror = self._mirror(name)
         seen = mirror.identity()
         try:
             try:
-                return action(mirror.git)
+                return action(mirror)
             except GitError as failed:
                 repository = self._repositories.get(name)
                 if repository is None or not self._mends(mirror, commit, failed):
                     raise
                 mirror.renew(repository, seen=seen)
-                return action(mirror.git)
+                return action(mirror)
         except NoGitError:
             raise no_git() from None
         except GitError as failed:

@@ -167,14 +167,11 @@ class Git(git.Git):
         `fds` are inherited by git and everything it starts. `config` and `env` are added to what always holds.
         `in_background` leaves the processor to everybody else.
         """
-        settings = {**CONFIG, **({f"protocol.{scheme}.allow": "always"} if scheme else {}), **(config or {})}
-        settings["safe.directory"] = str(self.git_dir)
-        command = [_executable(), *(part for key, value in settings.items() for part in ("-c", f"{key}={value}"))]
-        full_env = environment(self.home, scheme=scheme) | {"GIT_DIR": str(self.git_dir)} | dict(env or {})
+        settings = {**({f"protocol.{scheme}.allow": "always"} if scheme else {}), **(config or {})}
         return _run(
-            [*command, *arguments],
+            self._command(arguments, settings),
             verb=arguments[0],
-            env=full_env,
+            env=self._surroundings(scheme) | dict(env or {}),
             cwd=self.home,
             stdin=stdin,
             ok=ok,
@@ -184,6 +181,30 @@ class Git(git.Git):
             guarded=guarded,
             niceness=_BACKGROUND if in_background else 0,
         )
+
+    def talk(self, *arguments: str, stderr: int) -> subprocess.Popen[bytes]:
+        """A git that reads the mirror and is asked over its standard input, with whose end it ends. Raises NoGitError."""
+        return subprocess.Popen(
+            self._command(arguments, {}),
+            env=self._surroundings(""),
+            cwd=self.home,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            bufsize=0,
+            process_group=0,
+        )
+
+    def _command(self, arguments: Sequence[str], config: Mapping[str, str]) -> list[str]:
+        settings = {**CONFIG, **config, "safe.directory": str(self.git_dir)}
+        return [
+            _executable(),
+            *(part for key, value in settings.items() for part in ("-c", f"{key}={value}")),
+            *arguments,
+        ]
+
+    def _surroundings(self, scheme: str) -> dict[str, str]:
+        return environment(self.home, scheme=scheme) | {"GIT_DIR": str(self.git_dir)}
 
     # GitPython's signature is a pile of overloads over a dozen flags of which this takes the ones that make sense here.
     def execute(  # type: ignore[override]

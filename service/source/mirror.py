@@ -29,6 +29,7 @@ from service.source.address import Address, parse_address
 from service.source.credentials import access
 from service.source.failures import complains, looks_broken, not_a_repository, redact, unreachable
 from service.source.git import Git, GitError, Output
+from service.source.objects import Objects
 from service.source.tips import Tips
 
 _REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", "+HEA*:refs/gitops/HEA*")
@@ -83,6 +84,7 @@ class Mirror:
         self.places = places
         self._workshop = workshop
         self.git = Git(places.mirror(name), home=places.home, timeout_s=timeout_s)
+        self.objects = Objects(self.git)
         self._clone_timeout_s = clone_timeout_s
         self._thread_lock = threading.Lock()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,6 +10,7 @@ from enum import StrEnum
 from service import limits
 from service.errors import ProjectError
 from service.source.git import Git, GitError
+from service.source.objects import FOLDER, SUBMODULE, SYMLINK, Objects
 
 
 class Kind(StrEnum):
@@ -18,7 +20,7 @@ class Kind(StrEnum):
     SUBMODULE = "submodule"
 
 
-_KINDS = {"040000": Kind.FOLDER, "120000": Kind.SYMLINK, "160000": Kind.SUBMODULE}
+_KINDS = {FOLDER: Kind.FOLDER, SYMLINK: Kind.SYMLINK, SUBMODULE: Kind.SUBMODULE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +29,6 @@ class Entry:
 
     name: str
     kind: Kind
-
-
-def kind_of(mode: str) -> Kind:
-    return _KINDS.get(mode, Kind.FILE)
 
 
 def clean_path(path: str) -> str:
@@ -43,12 +41,24 @@ def clean_path(path: str) -> str:
     return "/".join(parts)
 
 
-def read_file(git: Git, commit: str, path: str) -> bytes | None:
+def read_file(git: Git, objects: Objects, commit: str, path: str) -> bytes | None:
     """The content of a file, None where there is none. A symlink is followed as long as it stays inside.
 
     Raises ProjectError beyond limits.REPOSITORY_FILE_BYTES, GitError.
     """
     path = clean_path(path)
+    found = objects.find(commit, path)
+    if found is None or found.mode in (FOLDER, SUBMODULE):
+        return None
+    if found.mode == SYMLINK:
+        return _read_by_links(git, commit, path)
+    if (content := objects.blob(found.id, limits.REPOSITORY_FILE_BYTES)) is None:
+        raise _too_large(path)
+    return content
+
+
+def _read_by_links(git: Git, commit: str, path: str) -> bytes | None:
+    """A file that symlinks lead to."""
     asked = f"{commit}:{path}\n".encode("utf-8", "surrogateescape")
     try:
         output = git.run(
@@ -60,14 +70,12 @@ def read_file(git: Git, commit: str, path: str) -> bytes | None:
         raise
     header, _, rest = output.stdout.partition(b"\n")
     words = header.split(b" ")
-    if words[1:2] == [b"blob"] and len(words) == 3:
-        size = int(words[2])
-        if size > limits.REPOSITORY_FILE_BYTES:
-            raise _too_large(path)
-        return rest[:size]
-    if header.endswith(b" missing") and _exists(git, commit, path):
-        raise GitError("cat-file", output.status, f"error: missing object {path!r} of {commit}. {output.stderr}")
-    return None
+    if words[1:2] != [b"blob"] or len(words) != 3:
+        return None
+    size = int(words[2])
+    if size > limits.REPOSITORY_FILE_BYTES:
+        raise _too_large(path)
+    return rest[:size]
 
 
 def _too_large(path: str) -> ProjectError:
@@ -77,34 +85,15 @@ def _too_large(path: str) -> ProjectError:
     )
 
 
-def _exists(git: Git, commit: str, path: str) -> bool:
-    """Whether the commit's tree names `path`. Fails where the commit itself is missing."""
-    output = git.run("ls-tree", "-z", "--full-tree", commit, "--", path)
-    kind = kind_of(output.stdout[:6].decode())
-    return bool(output.stdout) and kind is Kind.FILE
-
-
-def list_dir(git: Git, commit: str, path: str) -> tuple[Entry, ...] | None:
+def list_dir(objects: Objects, commit: str, path: str) -> tuple[Entry, ...] | None:
     """What is in a folder, in git's order; None where there is no such folder."""
-    if tree(git, commit, path) is None:
+    if (folder := tree(objects, commit, path)) is None:
         return None
-    output = git.run("ls-tree", "-z", f"{commit}:{clean_path(path)}")
-    entries = []
-    for line in output.stdout.split(b"\0")[:-1]:
-        meta, _, name = line.partition(b"\t")
-        entries.append(Entry(name.decode("utf-8", "surrogateescape"), kind_of(meta[:6].decode())))
-    return tuple(entries)
+    entries = objects.folder(folder).items()
+    return tuple(Entry(os.fsdecode(name), _KINDS.get(found.mode, Kind.FILE)) for name, found in entries)
 
 
-def tree(git: Git, commit: str, path: str) -> str | None:
+def tree(objects: Objects, commit: str, path: str) -> str | None:
     """The id of a folder's content: equal ids, equal files. None where there is no such folder."""
-    path = clean_path(path)
-    # The commit itself is asked for first, so that "no such commit" and "no such folder" differ.
-    asked = f"{commit}^{{tree}}\n" + (f"{commit}:{path}\n" if path else "")
-    output = git.run(
-        "cat-file", "--batch-check=%(objectname) %(objecttype)", stdin=asked.encode("utf-8", "surrogateescape")
-    )
-    answers = [line.split(b" ") for line in output.stdout.splitlines()]
-    if answers[0][1:] != [b"tree"]:
-        raise GitError("cat-file", output.status, f"error: missing object {commit}. {output.stderr}")
-    return answers[-1][0].decode() if answers[-1][1:] == [b"tree"] else None
+    found = objects.find(commit, clean_path(path))
+    return found.id if found is not None and found.mode == FOLDER else None

@@ -1,0 +1,115 @@
+"""The git that goes on answering: it agrees with git's own words, ends when it should, and is replaced when it fails."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from service import limits
+from service.source.git import Git, GitError
+from service.source.objects import Objects
+from tests.integration.source.conftest import Place
+
+
+@contextmanager
+def objects_of(place: Place) -> Iterator[Objects]:
+    objects = Objects(Git(place.mirror, home=place.data / "mirrors" / ".home"))
+    try:
+        yield objects
+    finally:
+        objects.close()
+
+
+def talking(place: Place) -> list[int]:
+    """Gits that wait for questions about this mirror."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            environment = (process / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"cat-file" in words and b"GIT_DIR=" + os.fsencode(place.mirror) in environment:
+            found.append(int(process.name))
+    return found
+
+
+def test_what_differs_is_what_git_says(place: Place) -> None:
+    before = place.push({"a/b/c.txt": "1", "a/b/d.txt": "1", "e.txt": "1", "turns": "file", "g/h": "1"})
+    (place.work.path / "e.txt").chmod(0o755)
+    after = place.push({"a/b/c.txt": "2", "a/b/d.txt": None, "a/new/deep/x": "1", "turns": None, "turns/folder": "1"})
+    place.fetch()
+    said = place.repository.git("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", before, after).split(
+        "\0"
+    )
+    wanted = {path: line.lstrip(":").split()[:4] for line, path in zip(said[::2], said[1::2], strict=False)}
+    with objects_of(place) as objects:
+        found = {
+            change.path.decode(): [
+                change.before.mode.decode() if change.before else "000000",
+                change.after.mode.decode() if change.after else "000000",
+                change.before.id if change.before else "0" * 40,
+                change.after.id if change.after else "0" * 40,
+            ]
+            for change in objects.changes(objects.root(before), objects.root(after))
+        }
+    assert found == wanted
+    assert len(found) == 6
+
+
+def test_a_git_that_was_killed_is_replaced(place: Place) -> None:
+    commit = place.push({"a.txt": "1"})
+    place.fetch()
+    with objects_of(place) as objects:
+        assert objects.root(commit)
+        (pid,) = talking(place)
+        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(GitError):  # the signal may be on its way while it is asked
+            objects.root(commit)
+        assert objects.root(commit)
+        assert pid not in talking(place)
+    assert not talking(place)
+
+
+def test_a_new_commit_is_known_as_soon_as_it_is_fetched(place: Place) -> None:
+    first = place.push({"a.txt": "1"})
+    place.fetch()
+    with objects_of(place) as objects:
+        objects.root(first)
+        second = place.push({"a.txt": "2"})
+        with pytest.raises(GitError) as refused:
+            objects.root(second)
+        assert "missing object" in refused.value.stderr
+        place.fetch()
+        assert objects.root(second) != objects.root(first)
+
+
+def test_a_tree_that_is_larger_than_anything_is_not_compared_to_its_end(place: Place) -> None:
+    """Each of forty trees holds the next one twice: 2^40 folders in forty objects."""
+    empty = place.push({"a.txt": "1"})
+    git = place.repository.git
+    tree = git("mktree", stdin=b"100644 blob " + git("rev-parse", f"{empty}:a.txt").encode() + b"\tf\n")
+    for _ in range(40):
+        tree = git("mktree", stdin=f"040000 tree {tree}\ta\n040000 tree {tree}\tb\n".encode())
+    bomb = git("commit-tree", tree, "-p", empty, "-m", "boom")
+    git("update-ref", "refs/heads/main", bomb)
+    place.fetch()
+    with objects_of(place) as objects, pytest.raises(GitError) as refused:
+        list(objects.changes(objects.root(empty), objects.root(bomb)))
+    assert refused.value.too_much
+
+
+def test_no_more_gits_wait_than_there_may_be(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MIRRORS_AT_HAND", 1)
+    commit = place.push({"a.txt": "1"})
+    place.fetch()
+    assert place.source.read_file("fraud", commit, "a.txt") == b"1"
+    assert talking(place)
+    place.source._mirror("another")
+    assert not talking(place)
