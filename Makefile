@@ -17,7 +17,7 @@ help: ## this list
 environment: ## the service environment in .venv, from hashed requirements
 	@requirements/install
 
-runner: environment ## the Python 3.9 runner environment, in the launcher's cache
+runner: environment ## the runner environment of MLRun (Python 3.9), in the launcher's cache
 	@$(WITH_REGISTRY) $(PY) -m service.launchers.process
 
 demo: environment ## the main job on a real repository, from a push to a run; ARGS=--keep leaves it up

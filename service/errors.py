@@ -24,9 +24,10 @@ GitopsError
 │   ├── ProjectFileError     project.yaml
 │   ├── NameTaken            another (repository, path, ref) owns the project's name
 │   ├── CronError
-│   └── PlanError            what it declares cannot be done: an unknown workflow, a wrong schedule
+│   ├── ImageError           no reference to an image
+│   └── PlanError            what it declares cannot be done: an unknown workflow, a wrong schedule, no image for its Python
 ├── LauncherError
-│   ├── RunnerEnvironmentError  no Python 3.9, or its packages did not install
+│   ├── RunnerEnvironmentError  no Python as MLRun needs it, or its packages did not install
 │   ├── LoadFailed           project.yaml or project_setup.py did not load
 │   └── LaunchFailed
 ├── DeliveryError            a notification did not leave
@@ -167,6 +168,10 @@ class NameTaken(ProjectError):
 
 
 class CronError(ProjectError):
+    pass
+
+
+class ImageError(ProjectError):
     pass
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from service.domain import cron, subscriptions, yaml_guard
+from service.domain import cron, image_ref, subscriptions, yaml_guard
 from service.domain.place import Place
 from service.domain.projects import (
     CatchUp,
@@ -21,7 +21,7 @@ from service.domain.projects import (
     RunRule,
     ScheduleRule,
 )
-from service.errors import CronError, GitopsFileError
+from service.errors import CronError, GitopsFileError, ImageError
 from service.limits import PATTERN_BYTES, PATTERNS
 
 FILE = ".gitops.yaml"
@@ -106,7 +106,7 @@ def _runner(at: Place) -> RunnerRule:
     at.only("launcher", "image", "requirements_file", "node_selector", "resources", "timeout")
     return RunnerRule(
         launcher=at.key("launcher").get(Place.text, None),
-        image=at.key("image").get(Place.text, None),
+        image=at.key("image").get(_image, None),
         requirements_file=at.key("requirements_file").get(_folder, None),
         node_selector={name: label.text() for name, label in at.key("node_selector").entries()},
         resources=at.key("resources").get(Place.mapping, {}),
@@ -176,6 +176,13 @@ def _python(at: Place) -> str:
     if not isinstance(at.value, str) or not _PYTHON.fullmatch(at.value):
         at.wrong("is no Python version", mend='write it in quotes, for example python: "3.11"')
     return at.value
+
+
+def _image(at: Place) -> str:
+    try:
+        return str(image_ref.parse(at.text()))
+    except ImageError as error:
+        at.fail(error.what, error.mend)
 
 
 def _name(at: Place) -> str:

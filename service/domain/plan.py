@@ -12,6 +12,8 @@ Decisions worth knowing:
   workflow that has none.
 - A commit whose changes lie outside `paths`, an empty one too, runs nothing. Changed code runs also where the
   revision is unchanged.
+- The image of every workflow is chosen, and the project's Python held against MLRun's, before anything is done: what has no image is
+  an error of the plan, not of a run at night.
 - Schedules are project.yaml's (named as their workflow, UTC) and `.gitops.yaml`'s, which win by name.
 """
 
@@ -19,8 +21,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from service.domain import schedules, triggers
+from service.domain import image_choice, schedules, triggers
 from service.domain.diff import diff, masked, shown
+from service.domain.images import RunnerImage
 from service.domain.planned import (
     Action,
     Cause,
@@ -62,8 +65,9 @@ def make_plan(inputs: Inputs) -> Plan:
     revision = revision_id(inputs.resolved)
     in_force = _puts_in_force(inputs)
     unchanged = inputs.in_force is not None and revision_id(inputs.in_force) == revision
+    images = image_choice.choose(inputs)
     changes = diff(inputs.in_force, inputs.resolved) if in_force and not unchanged else ()
-    runs, not_run = _runs(inputs, scheduled={spec.workflow for spec in wanted.values()})
+    runs, not_run = _runs(inputs, images, scheduled={spec.workflow for spec in wanted.values()})
     return Plan(
         project=inputs.resolved.name,
         ref=inputs.ref,
@@ -76,7 +80,7 @@ def make_plan(inputs: Inputs) -> Plan:
         runs=runs,
         schedules=schedules.compare(inputs.schedules, wanted, inputs.resolved.workflows) if in_force else (),
         skipped=(*_not_saved(inputs, in_force=in_force, unchanged=unchanged), *not_run),
-        warnings=(*inputs.resolved.warnings, *_warnings(wanted, changes)),
+        warnings=(*inputs.resolved.warnings, *image_choice.warnings(inputs, images), *_warnings(wanted, changes)),
     )
 
 
@@ -86,7 +90,9 @@ def render(plan: Plan) -> list[str]:
     lines.append("save the configuration" if plan.save else "keep the configuration")
     lines += [f"  {_SIGNS[change.action]} {change.path}{_values(change)}" for change in plan.changes]
     lines += [f"{_SIGNS[one.action]} schedule {one.name}: {one.reason}{_times(one)}" for one in plan.schedules]
-    lines += [f"> run {run.workflow}: {run.reason}{_arguments(run)}" for run in plan.runs]
+    for run in plan.runs:
+        lines.append(f"> run {run.workflow}: {run.reason}{_arguments(run)}")
+        lines += [f"    image {run.image}"] if run.image else []
     lines += [f"  skip {one.what}: {one.reason}" for one in plan.skipped]
     lines += [f"! {warning}" for warning in plan.warnings]
     return lines
@@ -100,7 +106,9 @@ def _puts_in_force(inputs: Inputs) -> bool:
     return not triggers.is_tag(inputs.ref) and (inputs.default_branch or bool(inputs.declaration.refs))
 
 
-def _runs(inputs: Inputs, scheduled: set[str]) -> tuple[tuple[PlannedRun, ...], tuple[Skipped, ...]]:
+def _runs(
+    inputs: Inputs, images: dict[str, RunnerImage], scheduled: set[str]
+) -> tuple[tuple[PlannedRun, ...], tuple[Skipped, ...]]:
     tag = triggers.is_tag(inputs.ref)
     rules, why_none = _rules(inputs, scheduled)
     if not rules:
@@ -119,6 +127,7 @@ def _runs(inputs: Inputs, scheduled: set[str]) -> tuple[tuple[PlannedRun, ...], 
             reason=f"{'tag' if tag else 'push to'} {short(inputs.ref)}: {go.reason}",
             arguments=rule.arguments,
             concurrency=Concurrency.QUEUE if tag and rule.concurrency is Concurrency.SUPERSEDE else rule.concurrency,
+            image=images[rule.workflow].image if rule.workflow in images else None,
         )
         for rule in rules
     ), ()

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from service.domain.images import Images
 from service.domain.projects import CatchUp, Concurrency, Json, Resolved
+from service.domain.python_version import Said
 
 
 class Cause(StrEnum):
@@ -41,10 +43,13 @@ class ScheduleSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedRun:
+    """`image` is the workflow runner's; None where no MLRun was given to choose for."""
+
     workflow: str
     reason: str
     arguments: Json = field(default_factory=dict)
     concurrency: Concurrency = Concurrency.SUPERSEDE
+    image: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +82,8 @@ class Inputs:
     """Everything `make_plan` looks at.
 
     `changed_paths` None means unknown: then everything changed. `in_force` is the resolved project of the
-    revision in force, None at first. `messages` are the commit messages since the base, newest first.
+    revision in force, None at first. `messages` are the commit messages since the base, newest first. `images` is the
+    operator's MLRun, without which no images are chosen; `python` what the project says of its own.
     """
 
     cause: Cause
@@ -90,6 +96,8 @@ class Inputs:
     changed_paths: tuple[str, ...] | None
     messages: tuple[str, ...] = ()
     default_branch: bool = True
+    images: Images | None = None
+    python: Said | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,8 @@ from service.errors import Conflict, DeliveryError, Malformed, NotFound
 from service.launchers import LogChunk
 from service.reconciler.bind import ASKED
 from service.reconciler.end_run import end_run
+from service.reconciler.images import runner_image
+from service.reconciler.launch import declaration_of
 from service.reconciler.queue_run import queue_run
 from service.reconciler.rooms import Rooms
 from service.store import deliveries, new_id, projects, repositories, revisions, runs, syncs, work
@@ -49,9 +51,10 @@ class Actions:
             owner = projects.get(conn, project)
             if owner.in_force is None or owner.in_force_sync is None:
                 raise Conflict(f"no revision of {project} is in force yet", mend="push, or sync the project, first")
-            known = revisions.get(conn, project, owner.in_force).resolved.workflows
-            if workflow not in known:
-                raise NotFound(f"{project} has no workflow {workflow!r}", mend=f"it has: {', '.join(sorted(known))}")
+            resolved = revisions.get(conn, project, owner.in_force).resolved
+            if workflow not in resolved.workflows:
+                known = ", ".join(sorted(resolved.workflows))
+                raise NotFound(f"{project} has no workflow {workflow!r}", mend=f"it has: {known}")
             sync = syncs.get(conn, owner.in_force_sync)
             asked = Run(
                 id=new_id(),
@@ -66,6 +69,7 @@ class Actions:
                 arguments=dict(arguments),
                 reason="asked for",
                 launcher=self._rooms.launcher.name,
+                image=runner_image(self._rooms.settings, sync.declaration, resolved, workflow),
                 mlrun_version=self._rooms.settings.mlrun.version,
                 timeout_s=sync.declaration.runner.timeout_s or self._rooms.settings.launcher.run_timeout,
                 created_at=self._rooms.store.now(),
@@ -79,7 +83,9 @@ class Actions:
             old = runs.get(conn, run)
             if old.state not in ENDED_RUNS:
                 raise Conflict(f"run {run} is {old.state}", mend="cancel it first, or wait for its end")
-            again = Run(
+            settings = self._rooms.settings
+            revision = revisions.get(conn, old.project, old.revision)
+            again = Run(  # the same commit and configuration, on the MLRun that the service has now
                 id=new_id(),
                 project=old.project,
                 repository=old.repository,
@@ -94,7 +100,8 @@ class Actions:
                 concurrency=old.concurrency,
                 reason=f"retry of {old.id}",
                 launcher=self._rooms.launcher.name,
-                mlrun_version=old.mlrun_version,
+                image=runner_image(settings, declaration_of(conn, old), revision.resolved, old.workflow),
+                mlrun_version=settings.mlrun.version,
                 timeout_s=old.timeout_s,
                 created_at=self._rooms.store.now(),
             )

@@ -15,6 +15,7 @@ from service.errors import CronError
 from service.faults import wall_clock
 from service.reconciler import news
 from service.reconciler.dispatcher import Held
+from service.reconciler.images import runner_image
 from service.reconciler.queue_run import queue_run
 from service.reconciler.rooms import Rooms
 from service.store import new_id, projects, revisions, schedules, syncs
@@ -85,6 +86,7 @@ def _fire(rooms: Rooms, conn: Connection, project: Project | None, schedule: Sch
         arguments=schedule.arguments,
         reason=f"schedule {schedule.name}",
         launcher=rooms.launcher.name,
+        image=runner_image(rooms.settings, sync.declaration, revision.resolved, schedule.workflow),
         mlrun_version=rooms.settings.mlrun.version,
         timeout_s=sync.declaration.runner.timeout_s or rooms.settings.launcher.run_timeout,
         created_at=rooms.store.now(),

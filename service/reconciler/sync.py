@@ -19,7 +19,9 @@ from service.errors import GitopsError, LeaseLost, Stopping, StoreUnavailable
 from service.faults import point
 from service.reconciler import news
 from service.reconciler.apply import apply
+from service.reconciler.discover import CommitFiles
 from service.reconciler.dispatcher import Held
+from service.reconciler.images import images_of, said_python
 from service.reconciler.load import load
 from service.reconciler.rooms import Rooms
 from service.store import projects, revisions, schedules, syncs, work
@@ -108,6 +110,8 @@ def _bring(rooms: Rooms, held: Held, project: Project, sync: Sync) -> None:
         schedules=present,
         changed_paths=changed,
         messages=tuple(commit.message for commit in commits),
+        images=images_of(rooms.settings),
+        python=said_python(CommitFiles(rooms.source, sync.repository, sync.commit), sync.declaration),
     )
     with _timed(timings, "plan"):
         plan = make_plan(inputs)

@@ -10,7 +10,10 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from service.domain import image_ref
 from service.domain.hosts import is_loopback
+from service.domain.mlrun_versions import DEFAULT, MLRUN_KFP, SUFFIX, Supported
+from service.errors import ImageError
 from service.settings.problems import at, wrong
 from service.settings.section import (
     Duration,
@@ -104,8 +107,8 @@ class Auth(Section):
 class Mlrun(Section):
     """The MLRun that projects are written for."""
 
-    version: Literal["1.8.0", "1.9.2", "1.10.4", "1.12.1"] = Field(
-        default="1.9.2", description="The version of MLRun in the runner environment."
+    version: Supported = Field(
+        default=DEFAULT, description="The version of MLRun: in the runner environment, and in the names of its images."
     )
     api: HttpUrl | None = Field(
         default=None, description="The MLRun API server; without it projects live in the store alone."
@@ -114,8 +117,30 @@ class Mlrun(Section):
         default="archive", description="Where MLRun takes files from: an archive of the very commit, or the Git branch."
     )
     runner_token: SecretStr | None = Field(default=None, description="What runners show to the MLRun API.")
-    image_suffix: str = Field(default="-py39", description="How the tag of an MLRun image for Python 3.9 ends.")
-    images_registry: str | None = Field(default=None, description="The registry MLRun's images are taken from.")
+    image_suffix: str = Field(
+        default=SUFFIX,
+        pattern=r"^[A-Za-z0-9_.-]{0,32}$",
+        description="How the tag of an MLRun image for Python 3.9 ends, where there is one for 3.11 too.",
+    )
+    images_registry: str | None = Field(
+        default=None,
+        description="The registry that MLRun's images are taken from, with the folder they lie in where they do: "
+        "`registry.example.com:5000/mirror`. By default Docker Hub.",
+    )
+
+    @field_validator("images_registry")
+    @classmethod
+    def _is_a_registry(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        value = value.strip().rstrip("/")
+        try:
+            named = image_ref.parse(f"{value}/{MLRUN_KFP}")
+        except ImageError as error:
+            raise ValueError("is no registry; write a host name, with port and folder where it has them") from error
+        if named.registry in ("", image_ref.OF_THE_SERVER) or "://" in value:
+            raise ValueError("names no host; write for example registry.example.com:5000/mirror")
+        return value
 
 
 class LauncherSettings(Section):
@@ -128,7 +153,8 @@ class LauncherSettings(Section):
     concurrency: int = Field(default=2, ge=1, le=1000, description="Jobs at the same time.")
     runner_python: Path | None = Field(
         default=None,
-        description="The Python 3.9 for the runner environment; by default one is looked for, then fetched by uv.",
+        description="The Python for the runner environment: a 3.9, or a 3.11 from MLRun 1.11 on. By default one is looked "
+        "for, then fetched by uv.",
     )
     trusted: bool = Field(
         default=False,

@@ -1,4 +1,4 @@
-"""Jobs as processes on this machine: the launcher that needs nothing but a Python 3.9.
+"""Jobs as processes on this machine: the launcher that needs nothing but a Python.
 
 `launcher` has the verbs, `folder` a job's files, `keeper` what lives beside a job, `environment` the interpreter and
 packages of the runner, `places` users and directories, `reading` what is read of a job.

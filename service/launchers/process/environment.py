@@ -21,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from service.domain.mlrun_versions import SUPPORTED, row_of
 from service.errors import GitopsError, RunnerEnvironmentError
 from service.launchers.process import watched
 from service.launchers.process.interpreter import Interpreter, find_python, for_runner
@@ -28,8 +29,6 @@ from service.launchers.process.packages import Progress, of_service
 from service.launchers.process.places import cache_dir, runner_user
 from service.settings import Settings, load_settings
 
-# MLRun version → the Python it runs on, and its lock.
-RUNNER_LOCKS = {"1.9.2": ("3.9", "runner-1.9.2.txt")}
 _REQUIREMENTS = Path(__file__).resolve().parents[3] / "requirements"
 _CHECK_S = 120.0
 _CHECK = "import kfp, mlrun; print(mlrun.__version__, kfp.__version__)"
@@ -55,29 +54,36 @@ def ensure_environment(
 
     `live`: somebody watches, and `progress` also hears how far each step is.
     """
-    version = settings.mlrun.version
-    wanted, lock = _row(version)
-    interpreter = for_runner(settings, find_python(settings, wanted))
-    key = key_of(lock.read_bytes(), interpreter.version.encode(), platform.machine().encode())
-    environment = RunnerEnvironment(root_of(settings, f"{version}-{key}") / "bin" / "python", key, version)
-    build_once(environment, progress, lambda: _build(settings, environment, interpreter, lock, progress, live=live))
+    environment, interpreter = _planned(settings)
+    build_once(environment, progress, lambda: _build(settings, environment, interpreter, progress, live=live))
     return environment
 
 
+def is_installed(settings: Settings) -> bool:
+    """Whether `ensure_environment` would find everything done. Raises RunnerEnvironmentError."""
+    environment, _ = _planned(settings)
+    return _usable(environment, _ready(environment))
+
+
 def lock_of(version: str) -> Path:
-    return _row(version)[1]
-
-
-def _row(version: str) -> tuple[str, Path]:
-    if version not in RUNNER_LOCKS:
+    """The lock of an MLRun version. Raises RunnerEnvironmentError where there is none."""
+    if version not in SUPPORTED:
         raise RunnerEnvironmentError(
             f"there is no runner environment for MLRun {version}",
-            mend=f"Set mlrun.version to one of {', '.join(RUNNER_LOCKS)}",
+            mend=f"Set mlrun.version to one of {', '.join(SUPPORTED)}",
         )
-    wanted, name = RUNNER_LOCKS[version]
-    if not (lock := _REQUIREMENTS / name).is_file():
+    if not (lock := _REQUIREMENTS / f"runner-{version}.txt").is_file():
         raise RunnerEnvironmentError(f"the lock {lock} is missing", mend="Install the service with its requirements/")
-    return wanted, lock
+    return lock
+
+
+def _planned(settings: Settings) -> tuple[RunnerEnvironment, Interpreter]:
+    """Where the environment is or will be, and the interpreter it is on."""
+    version = settings.mlrun.version
+    lock = lock_of(version)
+    interpreter = for_runner(settings, find_python(settings, row_of(version).python))
+    key = key_of(lock.read_bytes(), interpreter.version.encode(), platform.machine().encode())
+    return RunnerEnvironment(root_of(settings, f"{version}-{key}") / "bin" / "python", key, version), interpreter
 
 
 def key_of(*parts: bytes) -> str:
@@ -92,7 +98,7 @@ def root_of(settings: Settings, name: str) -> Path:
 
 def build_once(environment: RunnerEnvironment, progress: Progress, build: Callable[[], None]) -> None:
     """Call `build` unless it was done, whoever asks at the same time; they wait."""
-    ready = environment.root / ".ready"
+    ready = _ready(environment)
     if _usable(environment, ready):
         return
     with environment.root.with_name(f"{environment.root.name}.lock").open("w", encoding="ascii") as lock:
@@ -108,19 +114,17 @@ def build_once(environment: RunnerEnvironment, progress: Progress, build: Callab
         ready.touch()
 
 
+def _ready(environment: RunnerEnvironment) -> Path:
+    return environment.root / ".ready"
+
+
 def _usable(environment: RunnerEnvironment, ready: Path) -> bool:
     """Built, and the interpreter it links to is still there."""
     return ready.exists() and environment.python.exists()
 
 
 def _build(
-    settings: Settings,
-    environment: RunnerEnvironment,
-    interpreter: Interpreter,
-    lock: Path,
-    progress: Progress,
-    *,
-    live: bool,
+    settings: Settings, environment: RunnerEnvironment, interpreter: Interpreter, progress: Progress, *, live: bool
 ) -> None:
     begun = time.monotonic()
     progress(f"installing the runner environment of MLRun {environment.mlrun_version} on {interpreter.path}")
@@ -128,7 +132,7 @@ def _build(
     uv.run("venv", "--no-project", "--python", str(interpreter.path), str(environment.root))
     uv.run(
         *("pip", "sync", "--require-hashes", "--compile-bytecode"),
-        *("--python", str(environment.python), str(lock)),
+        *("--python", str(environment.python), str(lock_of(environment.mlrun_version))),
     )
     progress("importing MLRun and kfp for the first time")
     versions = _check(settings, environment)

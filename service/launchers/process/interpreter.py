@@ -49,6 +49,12 @@ class Interpreter:
     prefix: Path
 
 
+# What the service itself runs on; also MLRun's Python, from 1.11 on.
+_OWN = Interpreter(
+    Path(getattr(sys, "_base_executable", "") or sys.executable), platform.python_version(), Path(sys.base_prefix)
+)
+
+
 def find_python(settings: Settings, wanted: str) -> Interpreter:
     """The first interpreter of version `wanted` ("3.9") that runs. Raises RunnerEnvironmentError."""
     tried: list[str] = []
@@ -90,6 +96,8 @@ def _candidates(settings: Settings, wanted: str, tried: list[str]) -> Iterator[t
         yield from (("pyenv", found) for found in sorted(versions, key=_by_number, reverse=True))
     for pattern in _ELSEWHERE:
         yield from (("a usual place", found) for found in sorted(_glob(Path("/"), f"{pattern[1:]}/{name}")))
+    if _OWN.version.startswith(f"{wanted}."):
+        yield "the service's own", _OWN.path
     yield from (("uv", found) for found in _of_uv(settings, wanted, tried))
 
 

@@ -137,7 +137,9 @@ class Run(Answer):
     retry_of: str | None = Field(description="The run that it repeats.")
     concurrency: Concurrency = Field(description="What it does about other runs of the same workflow.")
     launcher: str = Field(description="Where it runs.")
-    image: str | None = Field(description="The runner image, where it has one.")
+    image: str | None = Field(
+        description="The workflow runner's image. As a process it runs in the environment that stands for it."
+    )
     mlrun_version: str = Field(description="The MLRun in its runner environment.")
     timeout_s: float = Field(description="How many seconds it may take.")
     state: RunState = Field(description="How far it is.")

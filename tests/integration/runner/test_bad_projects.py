@@ -108,7 +108,7 @@ def test_two_names_for_one_project_are_a_mismatch(runner: Runner) -> None:
     [
         ("def setup(project):\n    return {}['x']\n", "KeyError", "'x'", "line 2, in setup"),
         ("import gone\n", "ModuleNotFoundError", "No module named 'gone'", "line 1, in <module>"),
-        ("def setup(project)\n    pass\n", "SyntaxError", "invalid syntax (project_setup.py, line 1)", "line 1"),
+        ("def setup(project):\n    return = 1\n", "SyntaxError", "invalid syntax (project_setup.py, line 2)", "line 2"),
         (
             "def setup(project):\n    pass\n",
             "ValueError",

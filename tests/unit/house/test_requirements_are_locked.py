@@ -10,6 +10,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from service.domain.mlrun_versions import SUPPORTED, row_of
 from tests.unit.house.tree import HOUSE, files, name
 
 LOCKS = files(".txt", "requirements")
@@ -66,7 +67,14 @@ def test_uv_comes_in_the_version_that_the_service_is_locked_to() -> None:
 
 
 @pytest.mark.parametrize("lock", files(".txt", "requirements/runner-*"), ids=name)
-def test_a_runner_has_the_mlrun_that_it_is_named_after_and_kfp_1_8_22(lock: Path) -> None:
+def test_a_runner_has_the_mlrun_that_it_is_named_after_and_kfp_1_8(lock: Path) -> None:
     pins = _pins(lock)
-    assert str(pins["mlrun"]) == lock.stem.removeprefix("runner-")
-    assert str(pins["kfp"]) == "1.8.22"
+    version = lock.stem.removeprefix("runner-")
+    assert str(pins["mlrun"]) == version
+    # The last one that runs on Python 3.9; on 3.11 the one that the SDK pins.
+    assert str(pins["kfp"]) == ("1.8.22" if row_of(version).python == "3.9" else "1.8.24")
+
+
+def test_every_mlrun_that_may_be_chosen_has_its_lock_and_no_other_has() -> None:
+    locks = {lock.stem.removeprefix("runner-") for lock in files(".txt", "requirements/runner-*")}
+    assert locks == set(SUPPORTED)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from service.errors import RunnerEnvironmentError
 from service.launchers.process import interpreter
 from service.launchers.process.interpreter import find_python
-from service.settings import LauncherSettings, Settings
+from service.settings import LauncherSettings, Mlrun, Settings
 
 WANTED = f"{sys.version_info[0]}.{sys.version_info[1]}"
 SHIM = "#!/bin/sh\necho \"pyenv: python{0}: command not found\" >&2\necho 'The command exists in these versions:' >&2\nexit 127\n"
@@ -25,6 +26,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
     monkeypatch.setattr(interpreter, "_PYENV_ROOTS", ())
     monkeypatch.setattr(interpreter, "_ELSEWHERE", ())
+    monkeypatch.setattr(interpreter, "_OWN", replace(interpreter._OWN, version="3.4.0"))
     monkeypatch.setattr("service.launchers.process.places.runner_user", lambda _: None)
     return tmp_path
 
@@ -103,6 +105,19 @@ def test_without_any_the_error_says_what_was_tried_and_what_to_do(machine: Path,
         assert way in error.mend
     assert f"- {there} (PATH): {answer}" in error.detail
     assert "uv python install: exit code" in error.detail
+
+
+def test_the_services_own_does_where_it_is_of_the_right_version(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interpreter, "_OWN", replace(interpreter._OWN, version=f"{WANTED}.0"))
+    assert find_python(settings(machine), WANTED).version.startswith(WANTED)
+
+
+def test_one_asked_for_that_mlrun_cannot_use_is_named_with_its_version(machine: Path) -> None:
+    of_1_9 = put(machine / "other" / "python", REAL)
+    with pytest.raises(RunnerEnvironmentError) as raised:
+        find_python(Settings(mlrun=Mlrun(version="1.9.2"), launcher=LauncherSettings(runner_python=of_1_9)), "3.9")
+    assert "No Python 3.9 that runs was found; MLRun 1.9.2 workflows need one" in str(raised.value)
+    assert f"{of_1_9} (launcher.runner_python): it is Python 3.1" in raised.value.detail
 
 
 def test_another_version_under_that_name_is_not_taken(machine: Path) -> None:

@@ -1,0 +1,51 @@
+"""The images of one project: what it asks for, what is chosen for each workflow, and what people should know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from service.domain.images import Asked, RunnerImage
+from service.domain.planned import Inputs
+from service.domain.projects import Declaration, Resolved
+
+
+def asked(declaration: Declaration, resolved: Resolved, workflow: str) -> Asked:
+    """What is asked for one workflow."""
+    spec = resolved.project.get("spec")
+    default = spec.get("default_image") if isinstance(spec, dict) else None
+    known = resolved.workflows.get(workflow)
+    return Asked(
+        workflow=known.image if known else None,
+        declared=declaration.runner.image,
+        default=default if isinstance(default, str) else None,
+    )
+
+
+def choose(inputs: Inputs) -> dict[str, RunnerImage]:
+    """The runner's image of every workflow, also of those that run later. Raises PlanError."""
+    if inputs.images is None:
+        return {}
+    inputs.images.python(inputs.python)
+    return {
+        workflow: inputs.images.runner(asked(inputs.declaration, inputs.resolved, workflow), workflow)
+        for workflow in inputs.resolved.workflows
+    }
+
+
+def warnings(inputs: Inputs, chosen: Mapping[str, RunnerImage]) -> Iterator[str]:
+    """Runs that are processes have one environment for all: what else was asked for is told."""
+    if (images := inputs.images) is None or not images.in_process:
+        return
+    python, runs_on = images.python(inputs.python), images.row.python
+    if python != runs_on:
+        said = f", as {inputs.python.by} says" if inputs.python else ""
+        yield (
+            f"steps run on Python {runs_on}, which MLRun {images.version} needs for workflows; "
+            f"in images they would run on Python {python}{said} ({images.function(None, python)})"
+        )
+    for workflow, one in sorted(chosen.items()):
+        if one.asked_by:
+            yield (
+                f"workflow {workflow}: {one.asked_by}, {one.image}, is not used: "
+                f"runs are processes in the environment of MLRun {images.version}"
+            )

@@ -1,0 +1,37 @@
+"""Images as the operator's settings and the repository's files decide them; the rules are the domain's."""
+
+from __future__ import annotations
+
+from service.domain import image_choice, python_version
+from service.domain.images import DOCKER_HUB, Images
+from service.domain.projects import Declaration, Resolved
+from service.domain.python_version import Said
+from service.reconciler.discover import GITOPS_FILE, Files
+from service.settings import Settings
+
+
+def images_of(settings: Settings) -> Images:
+    return Images(
+        version=settings.mlrun.version,
+        registry=settings.mlrun.images_registry or DOCKER_HUB,
+        suffix=settings.mlrun.image_suffix,
+        in_process=settings.launcher.kind == "process",
+    )
+
+
+def runner_image(settings: Settings, declaration: Declaration, resolved: Resolved, workflow: str) -> str:
+    """What a run of `workflow` is recorded with."""
+    return images_of(settings).runner(image_choice.asked(declaration, resolved, workflow), workflow).image
+
+
+def said_python(files: Files, declaration: Declaration) -> Said | None:
+    """The Python that the project says it is written for: the nearest file counts, as for pyenv and uv."""
+    if declaration.python is not None:
+        return Said(declaration.python, GITOPS_FILE)
+    parts = [] if declaration.path == "." else declaration.path.split("/")
+    for depth in range(len(parts), -1, -1):
+        path = "/".join([*parts[:depth], python_version.FILE])
+        if (text := files.read(path)) is not None:
+            version = python_version.parse(text)
+            return Said(version, path) if version else None
+    return None
