@@ -22,6 +22,7 @@ from service.errors import GitopsError, LoadFailed, ProjectError
 from service.launchers import Job, JobKind, Launcher, Life
 from service.launchers.process import ProcessLauncher
 from service.reconciler.discover import GITOPS_FILE, Declared, concerned, declarations_of, policy_of
+from service.reconciler.images import images_of, said_python
 from service.reconciler.resolve import git_source, resolve
 from service.settings import Settings
 from service.source import Folder, folder_at, work_tree_of
@@ -101,7 +102,8 @@ def plans(
             try:
                 known = in_force(one.name)
                 resolved = _load(launcher, settings, subject, one, known)
-                yield Planned(one.name, one.declaration.path, _plan(subject, one.declaration, resolved, known))
+                plan = _plan(subject, settings, one.declaration, resolved, known)
+                yield Planned(one.name, one.declaration.path, plan)
             except GitopsError as error:
                 yield Planned(one.name, one.declaration.path, error=error)
 
@@ -217,7 +219,9 @@ def _gone(launcher: Launcher, job: str, patience_s: float) -> bool:
     return False
 
 
-def _plan(subject: Subject, declaration: Declaration, resolved: Resolved, known: InForce | None) -> Plan:
+def _plan(
+    subject: Subject, settings: Settings, declaration: Declaration, resolved: Resolved, known: InForce | None
+) -> Plan:
     return make_plan(
         Inputs(
             cause=Cause.PUSH,
@@ -228,5 +232,7 @@ def _plan(subject: Subject, declaration: Declaration, resolved: Resolved, known:
             in_force=known.resolved if known else None,
             schedules=known.schedules if known else (),
             changed_paths=None,
+            images=images_of(settings),
+            python=said_python(subject.folder, declaration),
         )
     )

@@ -80,7 +80,7 @@ def test_an_environment_whose_interpreter_went_away_is_built_anew(environment: R
 
 
 def test_another_mlrun_is_refused_with_the_list() -> None:
-    other = Settings(mlrun=Mlrun.model_construct(version="1.7.2"))
+    other = Settings(mlrun=Mlrun.model_construct(version="1.7.2"))  # type: ignore[arg-type]  # settings refuse it, too
     with pytest.raises(RunnerEnvironmentError, match=r"MLRun 1\.7\.2.*one of 1\.8\.0, 1\.9\.2, 1\.10\.4, 1\.12\.1"):
         ensure_environment(other)
 
