@@ -182,7 +182,9 @@ _EVENTS: dict[Topic, _Event] = {
 
 def text() -> str:
     if silent := [topic for topic in Topic if topic not in _EVENTS]:
-        raise ValueError(f"docs/generate/events.py says nothing about {', '.join(silent)}: add what they mean to _EVENTS")
+        raise ValueError(
+            f"docs/generate/events.py says nothing about {', '.join(silent)}: add what they mean to _EVENTS"
+        )
     events = {topic: _EVENTS[topic] for topic in Topic}
     return page(
         "Events",

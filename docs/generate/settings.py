@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from docs.generate.markdown import block, code, page, sentence, table
 from handlers import KINDS
+from service.receiver import FORGES
 from service.settings import Settings, section
 from service.settings.shape import entry, is_mapping, is_secret, members
 from service.settings.shape import section as section_of
@@ -31,6 +32,20 @@ as not set.
 A *secret* `x` may be given as `x_file` instead: the path of a file that holds it, and whose last line's end does not count; a
 list of secrets is a file with one a line. Files are the better way: no secret then stands in config.yaml or in the
 environment. Secrets are shown as asterisks everywhere."""
+
+# Keys that the file may hold and that nothing acts on, or whose other values the service refuses when it starts.
+_NOT_YET = {
+    "server.internal_url": "Nothing runs in pods yet.",
+    "auth.oidc": "",
+    "mlrun.api": "A service with it does not start yet.",
+    "mlrun.source": "Nothing is saved into an MLRun API yet.",
+    "mlrun.runner_token": "Nothing speaks to an MLRun API yet.",
+    "launcher.kind": "A service with another kind than `process` does not start yet.",
+    "schedules.owner": "`gitops` it is, whatever stands here: MLRun's schedules are not used yet.",
+    "policy.env": "Nothing in `.gitops.yaml` asks for it yet.",
+    "policy.volumes": "Nothing in `.gitops.yaml` asks for it yet.",
+    "policy.service_accounts": "Nothing in `.gitops.yaml` asks for it yet.",
+}
 
 _EXAMPLE = """\
 # config.yaml
@@ -64,7 +79,7 @@ def _sections(model: type[BaseModel], path: str, variable: str) -> Iterator[str]
     """The model's own keys, then each section below it under a heading of its own."""
     title = f"`{path}`" if path else "The file"
     yield f"## {title}\n\n{sentence(model.__doc__)}"
-    yield table(_HEADS, (_row(key, field, variable) for key, field in model.model_fields.items()))
+    yield table(_HEADS, (_row(key, field, variable, path) for key, field in model.model_fields.items()))
     for key, field in model.model_fields.items():
         here, inner = section_of(field.annotation), entry(field.annotation)
         name = f"{path}.{key}".lstrip(".")
@@ -88,12 +103,26 @@ def _handlers() -> Iterator[str]:
         yield table(_HEADS, (_row(key, field, variable) for key, field in model.model_fields.items()))
 
 
-def _row(key: str, field: FieldInfo, variable: str) -> tuple[str, ...]:
+def _row(key: str, field: FieldInfo, variable: str, path: str = "") -> tuple[str, ...]:
     secret = is_secret(field.annotation)
     keys = f"`{key}`, `{key}_file`" if secret else f"`{key}`"
     name = f"{variable}{key.upper()}"
     names = f"`{name}`, `{name}_FILE`" if secret else f"`{name}`"
-    return keys, value(field), default(field), sentence(field.description), names
+    return (
+        keys,
+        value(field),
+        default(field),
+        f"{sentence(field.description)} {_forges(key)}{_not_yet(path, key)}".strip(),
+        names,
+    )
+
+
+def _forges(key: str) -> str:
+    return f"This version understands {', '.join(code(name) for name in sorted(FORGES))}. " if key == "forge" else ""
+
+
+def _not_yet(path: str, key: str) -> str:
+    return f"*Not yet:* {said}" if (said := _NOT_YET.get(f"{path}.{key}")) else ""
 
 
 def value(field: FieldInfo) -> str:

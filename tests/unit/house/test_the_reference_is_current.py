@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from docs.generate import gitops_yaml, pages, stale
-from tests.unit.house.tree import HOUSE
+from docs.generate import gitops_yaml, pages, settings, stale
+from service import app
+from service.errors import SettingsError
+from service.settings import Settings
+from tests.unit.house.tree import HOUSE, modules
+from tests.unit.house.tree import name as path_of
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +60,15 @@ def test_a_key_that_the_parser_knows_and_the_page_does_not_is_noticed(monkeypatc
     monkeypatch.delitem(section.keys, "timezone")
     with pytest.raises(ValueError, match="timezone"):
         gitops_yaml.text()
+
+
+@pytest.mark.parametrize("setting", sorted(settings._NOT_YET.keys() - {"launcher.kind", "mlrun.api"}))
+def test_a_setting_that_the_page_calls_not_yet_is_acted_on_by_nothing(setting: str) -> None:
+    readers = [path for path in modules() if "service/settings" not in path_of(path)]
+    assert not [path_of(path) for path in readers if setting in path.read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize("wish", [{"launcher": {"kind": "kubernetes"}}, {"mlrun": {"api": "http://127.0.0.1:8080"}}])
+def test_a_setting_that_the_page_calls_refused_is_refused(wish: dict[str, dict[str, str]]) -> None:
+    with pytest.raises(SettingsError, match="not in this version"):
+        app._make_launcher(Settings.model_validate(wish))
