@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from tests.bench import push_to_step
+from tests.bench import acks, push_to_step
 from tests.bench.figure import Group
 
 # By the name that `make bench ARGS=...` takes, which is also the table in targets.toml.
 GROUPS: dict[str, Group] = {
+    "acks": Group(acks.measure, needs=("runner",)),
     "push": Group(push_to_step.measure, needs=("runner",)),
 }
