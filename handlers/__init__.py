@@ -7,7 +7,7 @@ refuses what it does not know; secrets in it are `SecretStr`, and no error text 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -15,7 +15,7 @@ from handlers.console import Console
 from handlers.message import Message, Rejected, Undelivered
 from handlers.webhook import Webhook
 
-__all__ = ["KINDS", "Console", "Handler", "Message", "Rejected", "Undelivered", "Webhook"]
+__all__ = ["KINDS", "Checks", "Console", "Handler", "Message", "Rejected", "Undelivered", "Webhook"]
 
 
 class Handler(Protocol):
@@ -29,6 +29,14 @@ class Handler(Protocol):
     def __init__(self, options: Mapping[str, Any]) -> None: ...
 
     def send(self, message: Message) -> None: ...
+
+
+@runtime_checkable
+class Checks(Protocol):
+    """What a handler may offer beside `send`: a look whether sending would work, by which nobody is told anything."""
+
+    def check(self) -> str:
+        """What it found, in a few words for the operator. Raises as `send` does."""
 
 
 KINDS: dict[str, type[Handler]] = {

@@ -84,6 +84,21 @@ class Outbound:
         judge(target.host, answer)
         return answer
 
+    def reach(self, url: str) -> str:
+        """Whether the host can be spoken to, TLS included; the address it has. Sends nothing. Raises as `post` does."""
+        import httpx
+
+        target = httpx.URL(url)
+        address, secure = self._address(target), target.scheme == "https"
+        port = target.port or (443 if secure else 80)
+        try:
+            with socket.create_connection((address, port), self._timeout_s) as connection:
+                if secure:
+                    ssl.create_default_context().wrap_socket(connection, server_hostname=target.host).close()
+        except OSError as error:
+            raise Undelivered(f"{target.host}: {_reason(error)}") from error
+        return address
+
     def _address(self, url: httpx.URL) -> str:
         """An address of the host that may be spoken to."""
         port = url.port or (443 if url.scheme == "https" else 80)

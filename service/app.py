@@ -66,14 +66,19 @@ def make_service(settings: Settings, *, launcher: Launcher | None = None, refere
     return Service(app, store, reconciler, intake, rooms.source)
 
 
-def _make_launcher(settings: Settings) -> Launcher:
-    """The launcher that the settings name. Raises SettingsError for one that this version does not have."""
+def check_supported(settings: Settings) -> None:
+    """Raises SettingsError for what may be written in settings and this version does not have."""
     if settings.launcher.kind != "process":
         raise SettingsError(
             f"launcher.kind {settings.launcher.kind!r} is not in this version", mend="Use launcher.kind: process"
         )
     if settings.mlrun.api is not None:
         raise SettingsError("mlrun.api is not in this version", mend="Remove it: projects are saved in the own store")
+
+
+def _make_launcher(settings: Settings) -> Launcher:
+    """The launcher that the settings name. Raises SettingsError for one that this version does not have."""
+    check_supported(settings)
     return ProcessLauncher(settings)
 
 

@@ -24,7 +24,7 @@ _LOOK_S = 0.5
 
 
 class Client:
-    def __init__(self, url: str, token: str | None) -> None:
+    def __init__(self, url: str, token: str | None, timeout_s: float = _TIMEOUT_S) -> None:
         import httpx
 
         parts = urlsplit(url)
@@ -36,7 +36,7 @@ class Client:
             headers["authorization"] = f"Bearer {token}"
         local = is_loopback(parts.hostname)
         self._http = httpx.Client(
-            base_url=f"{self.url}/api/v1", headers=headers, timeout=_TIMEOUT_S, trust_env=not local
+            base_url=f"{self.url}/api/v1", headers=headers, timeout=timeout_s, trust_env=not local
         )
 
     def get(self, *path: str, **query: Any) -> Any:

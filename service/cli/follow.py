@@ -8,13 +8,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from service.cli import screen
+from service.cli import live, screen
 from service.cli.client import Client, bearing
-from service.cli.lists import failure
-from service.cli.screen import state, took
+from service.cli.lists import failure, stages
+from service.cli.screen import dim, state, took
 from service.errors import GitopsError
 
 Row = Mapping[str, Any]
@@ -42,49 +43,117 @@ def log(client: Client, run: str, *, follow: bool) -> None:
 
 def run(client: Client, id_: str, deadline: float | None) -> bool:
     """Wait for a run's end; whether it was a good one."""
-    row = _until(lambda: client.get("runs", id_), lambda r: r["state"] not in OPEN_RUNS, deadline)
-    why = row["error"]["message"] if row["error"] else row["reason"]
-    tail = f": {why}" if why and row["state"] != "succeeded" else ""
-    screen.say(
-        "run   ",
-        f"{id_} {row['workflow']} of {row['project']} ",
-        state(row["state"]),
-        f" after {took(row['started_at'], row['ended_at'])}{tail}",
-    )
-    return row["state"] in GOOD
+    with live.following("waiting for the run") as tell:
+        return _Follower(client, deadline, tell).run(id_)
 
 
 def delivery(client: Client, id_: str, deadline: float | None) -> bool:
     """Wait for what a delivery leads to, to the end of the last run; whether all of it is good."""
-    row = _until(lambda: client.get("deliveries", id_), lambda d: d["outcome"] or d["state"] != "accepted", deadline)
-    screen.say(
-        "push  ",
-        f"{row['repository']} {screen.short_ref(row['ref'])} ",
-        state(row["outcome"] or row["state"]),
-        f": {row['outcome_reason'] or row['reason']}",
-    )
-    results = [_sync(client, sync["id"], deadline) for sync in row["syncs"]]
-    return (row["outcome"] or row["state"]) in GOOD and all(results)
+    with live.following("waiting for the fetch") as tell:
+        return _Follower(client, deadline, tell).delivery(id_)
 
 
-def _sync(client: Client, id_: str, deadline: float | None) -> bool:
-    row = _until(lambda: client.get("syncs", id_), lambda s: s["state"] not in OPEN_SYNCS, deadline)
-    why = failure(row) or row["reason"]
-    screen.say("sync  ", f"{row['project']} at {row['commit'][:8]} ", state(row["state"]), f": {why}" if why else "")
-    good = row["state"] in GOOD
-    if row["state"] == "superseded" and row["superseded_by"]:
-        return _sync(client, row["superseded_by"], deadline)
-    return all([good, *(run(client, planned["id"], deadline) for planned in row["runs"])])
+@dataclass(frozen=True, slots=True)
+class _Follower:
+    """`tell` hears what is waited for at the moment; what is over is a line."""
+
+    client: Client
+    deadline: float | None
+    tell: live.Tell
+
+    def delivery(self, id_: str) -> bool:
+        row = self._until(
+            lambda: self.client.get("deliveries", id_), lambda d: d["outcome"] or d["state"] != "accepted"
+        )
+        screen.say(
+            "push  ",
+            f"{row['repository']} {screen.short_ref(row['ref'])} ",
+            state(row["outcome"] or row["state"]),
+            f": {row['outcome_reason'] or row['reason']}",
+        )
+        results = [self.sync(sync["id"]) for sync in row["syncs"]]
+        return (row["outcome"] or row["state"]) in GOOD and all(results)
+
+    def sync(self, id_: str) -> bool:
+        row = self._until(
+            lambda: self.client.get("syncs", id_),
+            lambda s: s["state"] not in OPEN_SYNCS,
+            lambda s: f"sync of {s['project']} at {s['commit'][:8]} {s['state']}",
+        )
+        why = failure(row) or row["reason"]
+        screen.say(
+            "sync  ", f"{row['project']} at {row['commit'][:8]} ", state(row["state"]), f": {why}" if why else ""
+        )
+        if row["timings"]:
+            screen.say(dim(stages(row["timings"])), indent=6)
+        if row["error"]:
+            screen.say(row["error"]["mend"] or f"see `mlrun-gitops syncs {id_}`", indent=6)
+        good = row["state"] in GOOD
+        if row["state"] == "superseded" and row["superseded_by"]:
+            return self.sync(row["superseded_by"])
+        return all([good, *(self.run(planned["id"]) for planned in row["runs"])])
+
+    def run(self, id_: str) -> bool:
+        steps = _Steps(self.client, id_)
+        row = self._until(
+            lambda: self.client.get("runs", id_),
+            lambda r: r["state"] not in OPEN_RUNS,
+            lambda r: f"{r['workflow']} of {r['project']} {steps.now or r['state']}",
+            steps.look,
+        )
+        why = row["error"]["message"] if row["error"] else row["reason"]
+        tail = f": {why}" if why and row["state"] != "succeeded" else ""
+        screen.say(
+            "run   ",
+            f"{id_} {row['workflow']} of {row['project']} ",
+            state(row["state"]),
+            f" after {took(row['started_at'], row['ended_at'])}{tail}",
+        )
+        if row["state"] not in GOOD:
+            screen.say(f"see `mlrun-gitops runs {id_}` and `mlrun-gitops logs {id_}`", indent=6)
+        return row["state"] in GOOD
+
+    def _until(
+        self,
+        ask: Callable[[], Row],
+        done: Callable[[Row], object],
+        doing: Callable[[Row], str] | None = None,
+        each: Callable[[], None] = lambda: None,
+    ) -> Row:
+        for _ in _looks():
+            row = bearing(ask, screen.note)
+            each()
+            if done(row):
+                return row
+            if doing:
+                self.tell(doing(row))
+            if self.deadline is not None and time.monotonic() > self.deadline:
+                raise GitopsError("it takes longer than --timeout", mend="it goes on; see it by `mlrun-gitops status`")
+        raise AssertionError("looks never end")
 
 
-def _until(ask: Callable[[], Row], done: Callable[[Row], object], deadline: float | None) -> Row:
-    for _ in _looks():
-        row = bearing(ask, screen.note)
-        if done(row):
-            return row
-        if deadline is not None and time.monotonic() > deadline:
-            raise GitopsError("it takes longer than --timeout", mend="it goes on; see it by `mlrun-gitops status`")
-    raise AssertionError("looks never end")
+@dataclass(slots=True)
+class _Steps:
+    """The steps of a run: a line for each that ended; `now` says which one goes on."""
+
+    client: Client
+    run: str
+    now: str = ""
+    _after: int = -1
+    _begun: dict[str, str] = field(default_factory=dict)
+
+    def look(self) -> None:
+        page = bearing(lambda: self.client.get("runs", self.run, "events", after=self._after), screen.note)
+        for event in page["items"]:
+            self._after = event["position"]
+            name = str(event["data"].get("step") or "")
+            if event["event"] == "step.started":
+                self.now = f"at {name}"
+                self._begun[name] = event["at"]
+            elif event["event"] == "step.finished":
+                self.now = ""
+                said = took(self._begun.get(name), event["at"])
+                screen.say("step  ", f"{name} ", state(event["data"].get("state")), f" after {said}")
 
 
 def _looks() -> Iterator[None]:

@@ -118,7 +118,7 @@ def sync(row: Row) -> None:
         ("revision", row["revision"]),
         ("queued", when(row["created_at"])),
         ("took", took(row["started_at"], row["ended_at"])),
-        ("stages", ", ".join(f"{stage} {screen.span(seconds)}" for stage, seconds in row["timings"].items())),
+        ("stages", stages(row["timings"])),
     )
     if error := row["error"]:
         screen.say(("error", "red"), f"  {error['what']}", indent=2)
@@ -151,6 +151,10 @@ def schedules(page: Row) -> None:
         empty="no schedules",
     )
     _more(page)
+
+
+def stages(timings: Mapping[str, float]) -> str:
+    return ", ".join(f"{stage} {screen.span(seconds)}" for stage, seconds in timings.items())
 
 
 def failure(row: Row) -> str:

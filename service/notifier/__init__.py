@@ -4,6 +4,6 @@ The outbox has one row a (message, handler), and one piece of work a handler: a 
 that fails waits alone, with its own queue.
 """
 
-from service.notifier.notifier import Notifier, make_handlers
+from service.notifier.notifier import Notifier, a_test_message, make_handlers
 
-__all__ = ["Notifier", "make_handlers"]
+__all__ = ["Notifier", "a_test_message", "make_handlers"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 
 from pydantic import ValidationError
 from sqlalchemy import Connection
@@ -15,7 +16,7 @@ from service.notifier import outbox
 from service.notifier.deliver import Queue
 from service.settings import HandlerSettings, Settings
 from service.settings.problems import Problem, problems_of, settings_error
-from service.store import Store, notifications, work
+from service.store import Store, new_id, notifications, work
 from service.store.notifications import Notification
 
 
@@ -76,6 +77,13 @@ class Notifier:
         handler.send(message)
 
 
+def a_test_message(handler: str) -> Message:
+    """What is sent to see whether it arrives."""
+    at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    title = "a test message of mlrun-gitops"
+    return Message(id=new_id(), key=f"test/{handler}", event="test", severity="info", at=at, title=title)
+
+
 def make_handlers(settings: Mapping[str, HandlerSettings]) -> dict[str, Handler]:
     """Every handler, or one SettingsError with all that is wrong with any."""
     made: dict[str, Handler] = {}
@@ -103,4 +111,4 @@ def _under(name: str, problems: Iterable[Problem]) -> Iterable[Problem]:
         yield Problem(f"handlers.{name}.{problem.key}", problem.what, problem.mend)
 
 
-__all__ = ["Notifier", "make_handlers"]
+__all__ = ["Notifier", "a_test_message", "make_handlers"]

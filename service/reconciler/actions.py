@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
-from handlers import Message, Rejected, Undelivered
+from handlers import Rejected, Undelivered
 from service.domain.states import ENDED_RUNS, DeliveryState, RunState
 from service.errors import Conflict, DeliveryError, Malformed, NotFound
 from service.launchers import LogChunk
+from service.notifier import a_test_message
 from service.reconciler.bind import ASKED
 from service.reconciler.end_run import end_run
 from service.reconciler.images import runner_image
@@ -136,17 +136,8 @@ class Actions:
         self._write(lambda conn: self._rooms.notifier.resend(conn, notification))
 
     def test_handler(self, name: str) -> None:
-        at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        message = Message(
-            id=new_id(),
-            key=f"test/{name}",
-            event="test",
-            severity="info",
-            at=at,
-            title="a test message of mlrun-gitops",
-        )
         try:
-            self._rooms.notifier.test(name, message)
+            self._rooms.notifier.test(name, a_test_message(name))
         except (Undelivered, Rejected) as error:
             raise DeliveryError(f"the test message to {name} did not leave: {error}") from error
 

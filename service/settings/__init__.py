@@ -5,7 +5,7 @@ value and the mend. Unknown keys are errors. `forget_secrets` clears the environ
 """
 
 from service.settings.environment import forget_secrets
-from service.settings.load import load_settings
+from service.settings.load import load_settings, secret_files
 from service.settings.model import (
     Auth,
     Credentials,
@@ -46,4 +46,5 @@ __all__ = [
     "Token",
     "forget_secrets",
     "load_settings",
+    "secret_files",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from service.errors import SettingsError
 from service.settings.checks import contradictions
 from service.settings.environment import overlay
 from service.settings.model import Settings
-from service.settings.problems import Loc, problems_of, settings_error
+from service.settings.problems import Loc, dotted, problems_of, settings_error
 
 
 def load_settings(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -39,6 +39,22 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] = os.envi
     if problems:
         raise settings_error(source, problems)
     return settings
+
+
+def secret_files(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> dict[str, Path]:
+    """The files that these settings read secrets from, by key. Raises SettingsError for a file that is no YAML."""
+    path = path or (Path(environ["GITOPS_CONFIG"]) if environ.get("GITOPS_CONFIG") else None)
+    data = _read(path) if path else {}
+    overlay(data, environ)
+    return dict(_files(data, ()))
+
+
+def _files(here: Any, loc: Loc) -> Iterator[tuple[str, Path]]:
+    if isinstance(here, (dict, list)):
+        for key, value in here.items() if isinstance(here, dict) else enumerate(here):
+            if isinstance(key, str) and key.endswith("_file") and isinstance(value, str):
+                yield dotted((*loc, key)), Path(value)
+            yield from _files(value, (*loc, key))
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from service.source import tree as _tree
 from service.source.checkout import Checkout
 from service.source.failures import looks_broken, no_git, unreachable, words
 from service.source.folder import Folder, folder_at, work_tree_of
-from service.source.git import GitError, NoGitError
+from service.source.git import Git, GitError, NoGitError
 from service.source.history import Commit
 from service.source.mirror import Mirror, Places
 from service.source.spare import Spares
@@ -77,6 +77,13 @@ class Source:
                 mend="Look at the disk and the permissions of data_dir",
                 detail=str(error),
             ) from error
+
+    def look(self, repository: Repository) -> Tips:
+        """What a fetch would find, by asking alone; the mirror stays as it is. Raises as `fetch` does."""
+        try:
+            return self._mirror(repository.name).look(repository)
+        except NoGitError:
+            raise no_git() from None
 
     def read_file(self, repository_name: str, commit: str, path: str) -> bytes | None:
         """A file's content; None where there is none. Raises ProjectError beyond limits.REPOSITORY_FILE_BYTES."""
@@ -220,6 +227,19 @@ class Source:
         return CheckoutFailed(f"Commit {commit[:12]} of {mirror.name} cannot be read", detail=words(failed))
 
 
+def git_version() -> tuple[int, ...]:
+    """Of the git that the service would run. Raises SourceError."""
+    with tempfile.TemporaryDirectory(prefix="gitops-") as home:
+        try:
+            said = Git(Path(home), home=Path(home)).run("version").stdout.decode(errors="replace")
+        except NoGitError:
+            raise no_git() from None
+        except GitError as failed:
+            raise SourceError("git does not run", mend="Mend its installation", detail=words(failed)) from None
+    found = re.search(r"\d+(\.\d+)+", said)
+    return tuple(map(int, found[0].split("."))) if found else (0,)
+
+
 def _unwritable(commit: str, error: OSError) -> CheckoutFailed:
     return CheckoutFailed(
         f"Commit {commit[:12]} cannot be read or written: {error.strerror}",
@@ -233,4 +253,15 @@ def _check_commit(commit: str) -> None:
         raise RefMissing(f"{commit[:60]!r} is no full commit id")
 
 
-__all__ = ["Checkout", "Commit", "Entry", "Folder", "Kind", "Source", "Tips", "folder_at", "work_tree_of"]
+__all__ = [
+    "Checkout",
+    "Commit",
+    "Entry",
+    "Folder",
+    "Kind",
+    "Source",
+    "Tips",
+    "folder_at",
+    "git_version",
+    "work_tree_of",
+]

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from service import limits
-from service.domain.refs import short
+from service.domain.refs import HEADS, TAGS, short
 from service.errors import RepositoryEmpty, RepositoryUnreachable, SourceError
 from service.settings import Repository
 from service.source import tips
@@ -107,6 +107,21 @@ class Mirror:
                 raise self._empty(repository, address, lock)
             self._tidy(lock)
         return Tips(default, refs)
+
+    def look(self, repository: Repository) -> Tips:
+        """What the remote has now. Raises RepositoryUnreachable, RepositoryEmpty."""
+        address = parse_address(self.name, repository.url)
+        arguments = ("ls-remote", "--symref", "--end-of-options", address.url)
+        try:
+            said = self._ask(self.git, repository, address, None, *arguments).stdout.decode("utf-8", "surrogateescape")
+        except GitError as failed:
+            raise unreachable(self.name, failed) from None
+        lines = [line.partition("\t") for line in said.splitlines()]
+        heads = [target.removeprefix("ref: ") for target, _, name in lines if name == "HEAD" and " " in target]
+        refs = {name: target for target, _, name in lines if name.startswith((HEADS, TAGS)) and "^" not in name}
+        if not refs:
+            raise self._empty(repository, address, None)
+        return Tips(short(heads[0]) if heads else None, refs)
 
     def renew(self, repository: Repository, *, seen: int | None) -> None:
         """Replace a broken (or missing) mirror by a new clone, unless somebody did since it was `seen` (`identity`).
@@ -206,7 +221,7 @@ class Mirror:
                 return short(ref)
         return None
 
-    def _empty(self, repository: Repository, address: Address, lock: int) -> SourceError:
+    def _empty(self, repository: Repository, address: Address, lock: int | None) -> SourceError:
         """No refs: an empty repository, if it was a Git server that said so.
 
         To git a web page that answers 200 (a login, a proxy's "back soon") can look like an old file server's list of
@@ -226,7 +241,7 @@ class Mirror:
         git: Git,
         repository: Repository,
         address: Address,
-        lock: int,
+        lock: int | None,
         *arguments: str,
         env: Mapping[str, str] = MappingProxyType({}),
     ) -> Output:
@@ -238,7 +253,7 @@ class Mirror:
                     config=given.config,
                     env={**given.env, **env},
                     scheme=address.scheme,
-                    fds=(lock, *given.fds),
+                    fds=given.fds if lock is None else (lock, *given.fds),
                     guarded=True,
                 )
             except GitError as failed:

@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from service.cli import follow, screen
+from service.cli import follow, names, screen
 from service.cli.client import DEFAULT_URL, Client
 from service.cli.verbs.words import AsJson, RunId, Timeout, Token, Url, Wait, arguments, deadline, run_id
 
 
 def push(
-    repository: Annotated[str, typer.Argument(help="A repository of config.yaml.")],
+    repository: Annotated[str, typer.Argument(help="A repository of config.yaml.", autocompletion=names.repositories)],
     ref: Annotated[
         str | None, typer.Argument(help="A branch or full ref; without it all that projects follow.")
     ] = None,
@@ -31,8 +31,8 @@ def push(
 
 
 def run(
-    project: Annotated[str, typer.Argument(help="The project.")],
-    workflow: Annotated[str, typer.Argument(help="One of its workflows.")],
+    project: Annotated[str, typer.Argument(help="The project.", autocompletion=names.projects)],
+    workflow: Annotated[str, typer.Argument(help="One of its workflows.", autocompletion=names.workflows)],
     argument: Annotated[
         list[str] | None,
         typer.Option("-a", "--argument", metavar="NAME=VALUE", help="An argument; the value is JSON, or else text."),
@@ -74,7 +74,7 @@ def cancel(run: RunId, url: Url = DEFAULT_URL, token: Token = None, as_json: AsJ
 
 
 def redeliver(
-    delivery: Annotated[str, typer.Argument(help="A delivery's id.")],
+    delivery: Annotated[str, typer.Argument(help="A delivery's id.", autocompletion=names.deliveries)],
     wait: Wait = False,
     timeout: Timeout = 0,
     url: Url = DEFAULT_URL,

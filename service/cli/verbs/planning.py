@@ -23,7 +23,7 @@ def plan(
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a push of a folder would do, without a service and without pushing."""
+    """Show what a push of a folder would do, without a service."""
     from service.cli import live, plans
     from service.reconciler import preview
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from service.cli import screen
-from service.cli.verbs.words import Config, settings_of
+from service.cli.verbs.words import AsJson, Config, settings_of
 
 
 def serve(config: Config = None) -> None:
@@ -18,6 +18,24 @@ def serve(config: Config = None) -> None:
     from service.app import serve as serve_until_stopped
 
     serve_until_stopped(settings, lambda url: screen.note(f"mlrun-gitops listens on {url}"))
+
+
+def doctor(
+    config: Config = None,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Install the runner environment; close secrets' files to others.")
+    ] = False,
+    send: Annotated[bool, typer.Option("--send", help="Send a test message through each handler.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check what the service needs, and say how to mend it."""
+    from service.cli import checkup
+
+    findings = checkup.run(config, fix=fix, send=send, quiet=as_json)
+    if as_json:
+        screen.data(checkup.data(findings))
+    if checkup.is_bad(findings):
+        raise typer.Exit(1)
 
 
 def token(

@@ -8,23 +8,43 @@ from typing import Annotated, Any
 import typer
 
 from service.cli import follow as following
-from service.cli import lists, screen
+from service.cli import lists, names, screen
 from service.cli import status as overview
-from service.cli.client import DEFAULT_URL, Client
+from service.cli.client import DEFAULT_URL, Client, bearing
 from service.cli.verbs.words import AsJson, Limit, Project, RunId, Token, Url, run_id
 
 
-def status(url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False) -> None:
+def status(
+    watch: Annotated[bool, typer.Option("--watch", help="Go on showing it until Ctrl-C.")] = False,
+    every: Annotated[float, typer.Option("--every", min=0.2, help="Seconds between two looks of --watch.")] = 2.0,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
     """Show what arrived, what is in force, what goes on."""
-    found = overview.fetch(Client(url, token))
-    screen.data(found) if as_json else overview.show(found)
+    client = Client(url, token)
+    if not watch:
+        found = overview.fetch(client)
+        screen.data(found) if as_json else overview.show(found)
+        return
+    if as_json:
+        raise typer.BadParameter("is for people; ask for --json as often as you need it", param_hint="--watch")
+    from service.cli import live
+
+    live.watch(lambda: overview.show(bearing(lambda: overview.fetch(client), screen.note)), every)
 
 
 def runs(
-    run: Annotated[str | None, typer.Argument(metavar="RUN", help="Show this one with all about it.")] = None,
+    run: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="Show this one with all about it.", autocompletion=names.runs)
+    ] = None,
     project: Project = None,
-    workflow: Annotated[str | None, typer.Option("--workflow", help="Only of this workflow.")] = None,
-    state: Annotated[str | None, typer.Option("--state", help="Only in this state.")] = None,
+    workflow: Annotated[
+        str | None, typer.Option("--workflow", help="Only of this workflow.", autocompletion=names.workflows)
+    ] = None,
+    state: Annotated[
+        str | None, typer.Option("--state", help="Only in this state.", autocompletion=names.run_states)
+    ] = None,
     limit: Limit = 20,
     url: Url = DEFAULT_URL,
     token: Token = None,
@@ -67,9 +87,16 @@ def schedules(
 
 
 def deliveries(
-    delivery: Annotated[str | None, typer.Argument(metavar="DELIVERY", help="Show this one with all about it.")] = None,
-    repository: Annotated[str | None, typer.Option("--repository", help="Only of this repository.")] = None,
-    state: Annotated[str | None, typer.Option("--state", help="Only in this state.")] = None,
+    delivery: Annotated[
+        str | None,
+        typer.Argument(metavar="DELIVERY", help="Show this one with all about it.", autocompletion=names.deliveries),
+    ] = None,
+    repository: Annotated[
+        str | None, typer.Option("--repository", help="Only of this repository.", autocompletion=names.repositories)
+    ] = None,
+    state: Annotated[
+        str | None, typer.Option("--state", help="Only in this state.", autocompletion=names.delivery_states)
+    ] = None,
     limit: Limit = 20,
     url: Url = DEFAULT_URL,
     token: Token = None,
@@ -85,9 +112,13 @@ def deliveries(
 
 
 def syncs(
-    sync: Annotated[str | None, typer.Argument(metavar="SYNC", help="Show this one with its plan.")] = None,
+    sync: Annotated[
+        str | None, typer.Argument(metavar="SYNC", help="Show this one with its plan.", autocompletion=names.syncs)
+    ] = None,
     project: Project = None,
-    state: Annotated[str | None, typer.Option("--state", help="Only in this state.")] = None,
+    state: Annotated[
+        str | None, typer.Option("--state", help="Only in this state.", autocompletion=names.sync_states)
+    ] = None,
     limit: Limit = 20,
     url: Url = DEFAULT_URL,
     token: Token = None,

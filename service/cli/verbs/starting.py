@@ -49,7 +49,7 @@ def init(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a config.yaml and say what to fill into the forge's webhook form."""
+    """Write a config.yaml and say what to tell the forge."""
     from service.cli import starter
     from service.domain.project_name import slug
 

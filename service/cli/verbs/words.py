@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.cli import screen
+from service.cli import names, screen
 from service.cli.client import Client
 from service.errors import GitopsError, SettingsError
 
@@ -27,8 +27,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print what the API answers
 Limit = Annotated[int, typer.Option("--limit", min=1, max=500, help="How many to show.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Follow it to its end; the exit code tells whether that was good.")]
 Timeout = Annotated[float, typer.Option("--timeout", min=0, help="Seconds that --wait waits; 0: for ever.")]
-Project = Annotated[str | None, typer.Option("--project", help="Only of this project.")]
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or PROJECT[/WORKFLOW] for its newest run.")]
+Project = Annotated[str | None, typer.Option("--project", help="Only of this project.", autocompletion=names.projects)]
+RunId = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="A run's id, or PROJECT[/WORKFLOW] for its newest run.", autocompletion=names.runs
+    ),
+]
 
 Config = Annotated[Path | None, typer.Option("--config", envvar="GITOPS_CONFIG", help="config.yaml.")]
 

@@ -4,6 +4,7 @@
 packages of the runner, `places` users and directories, `reading` what is read of a job.
 """
 
+from service.launchers.process.environment import ensure_environment, is_installed, planned
 from service.launchers.process.launcher import ProcessLauncher
 
-__all__ = ["ProcessLauncher"]
+__all__ = ["ProcessLauncher", "ensure_environment", "is_installed", "planned"]

@@ -54,14 +54,14 @@ def ensure_environment(
 
     `live`: somebody watches, and `progress` also hears how far each step is.
     """
-    environment, interpreter = _planned(settings)
+    environment, interpreter = planned(settings)
     build_once(environment, progress, lambda: _build(settings, environment, interpreter, progress, live=live))
     return environment
 
 
 def is_installed(settings: Settings) -> bool:
     """Whether `ensure_environment` would find everything done. Raises RunnerEnvironmentError."""
-    environment, _ = _planned(settings)
+    environment, _ = planned(settings)
     return _usable(environment, _ready(environment))
 
 
@@ -77,7 +77,7 @@ def lock_of(version: str) -> Path:
     return lock
 
 
-def _planned(settings: Settings) -> tuple[RunnerEnvironment, Interpreter]:
+def planned(settings: Settings) -> tuple[RunnerEnvironment, Interpreter]:
     """Where the environment is or will be, and the interpreter it is on."""
     version = settings.mlrun.version
     lock = lock_of(version)
