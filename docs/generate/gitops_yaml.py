@@ -87,7 +87,7 @@ _SECTIONS = (
             "python": _Key(
                 'version in quotes, as `"3.11"`',
                 "–",
-                "The Python that the project's functions are written for. It is about images of functions, never about the runner.",
+                "The Python that the project's functions are written for, else `.python-version`. It decides which [images](../guide/images.md) they get, never the runner's.",
             ),
             "run": _Key("list of entries", "the workflow `main`, else the only one without a schedule, on a push", "What runs when. An empty list: nothing does."),
             "schedules": _Key("entries by name", "project.yaml's", "Schedules beside project.yaml's; one of the same name replaces project.yaml's."),
@@ -135,7 +135,7 @@ _SECTIONS = (
         "version: 1\nprojects:\n  - runner: {{{key}: 1}}",
         {
             "launcher": _Key("`process`", "the operator's", "Which launcher runs this project."),
-            "image": _Key("image", "–", f"The runner's image. {_NOT_YET}"),
+            "image": _Key("image", "by MLRun's version", "The runner's [image](../guide/images.md). It stands with every run; the process launcher pulls none."),
             "requirements_file": _Key("file", "–", "Python packages for the runner, from a file in the repository; runs then start cold."),
             "node_selector": _Key("mapping", "–", f"Labels of nodes. {_NOT_YET}"),
             "resources": _Key("mapping", "–", f"Requests and limits. {_NOT_YET}"),
