@@ -8,7 +8,6 @@ import re
 import shutil
 import stat
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +20,7 @@ from service.launchers import EndReason, Job, Life
 from service.launchers.process.children import mind
 from service.launchers.process.keeper import layout
 from service.launchers.process.keeper.processes import new_tag
+from service.launchers.process.keepers import Keepers
 from service.launchers.process.places import hand_over
 from service.launchers.process.supply import Supplies
 
@@ -28,19 +28,17 @@ _ID = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _BAD_JOB = 2  # the runner's exit code for a document that it can't read; it would say so again
 _KEEP_S = 10.0  # a keeper that has not begun after this will not (it takes 0.05 s on an idle machine)
 
-# sys.path is appended to, so that no module here can stand before one of the standard library.
-_KEEPER = "import sys; sys.path.append(sys.argv[1]); from keeper.program import main; main(sys.argv[2])"
-
 
 class Folder:
-    """`user`: the uid its job runs as, None for our own."""
+    """`user`: the uid its job runs as, None for our own; `keepers` is where its keeper comes from."""
 
-    def __init__(self, runs_dir: Path, job: str, user: int | None) -> None:
+    def __init__(self, runs_dir: Path, job: str, user: int | None, keepers: Keepers) -> None:
         if not _ID.fullmatch(job):
             raise LaunchFailed(f"{job!r} is not a job id", mend="Use lower-case letters, digits and '-', 63 at most")
         self.job = job
         self.path = runs_dir / job
         self.user = user
+        self._keepers = keepers
         self.inner = self.path / layout.FOLDER
         self.source = self.path / layout.SOURCE
 
@@ -226,15 +224,7 @@ class Folder:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         log = os.open(self.path / layout.LOG, flags, 0o600)  # a keeper that breaks says so in the job's log
         try:
-            return subprocess.Popen(
-                [sys.executable, "-I", "-S", "-B", "-c", _KEEPER, str(Path(__file__).parent), str(self.path)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={},
-                pass_fds=[lock],
-                start_new_session=True,
-            )
+            return self._keepers.start(self.path, lock, log)
         finally:
             os.close(log)
 

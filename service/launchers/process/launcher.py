@@ -17,6 +17,7 @@ from service.launchers.process import reading
 from service.launchers.process.children import reap
 from service.launchers.process.folder import Folder
 from service.launchers.process.keeper import layout
+from service.launchers.process.keepers import Keepers
 from service.launchers.process.packages import Progress
 from service.launchers.process.places import runner_user, runs_dir
 from service.launchers.process.supply import EnvironmentSupply, Supplies, Supply
@@ -25,7 +26,9 @@ from service.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-_LOOK_S = 0.04  # between two looks at the files of followed jobs: a few stat calls each
+# Between two looks at the files of followed jobs, a few stat calls each: the shorter, the less time since there was news.
+_LOOK_SOON_S = 0.003
+_LOOK_S = 0.04
 _KEEPER_LOOK_S = 1.0  # between two looks whether a job lost its keeper
 
 
@@ -43,6 +46,8 @@ class ProcessLauncher:
         self._supply = supply or EnvironmentSupply(settings, progress or _to_log)
         self._user = runner_user(settings)
         self._runs = runs_dir(settings)
+        self._keepers = Keepers()
+        self._news_at = 0.0
         self._warm = WarmParents(self._runs, self._user) if settings.launcher.warm else None
 
     @property
@@ -50,10 +55,11 @@ class ProcessLauncher:
         return self._supply.standard().key
 
     def prepare(self) -> None:
-        """What the first job would wait for: install the runner environment, warm a parent up.
+        """What the first job would wait for: install the runner environment, warm a parent up, have a keeper at hand.
 
         Raises RunnerEnvironmentError. The service does well to call it in a thread when it starts.
         """
+        self._keepers.keep_one()
         supplies = self._supply.standard()
         if self._warm is not None:
             self._warm.warm_up(supplies)
@@ -73,6 +79,7 @@ class ProcessLauncher:
             raise LaunchFailed(f"job {job.id} could not be started: {error}") from error
         if not kept:
             raise LaunchFailed(f"job {job.id} could not be started", detail=self.logs(job.id).text[-4000:])
+        self._news_at = time.monotonic()
 
     def _supplies(self, job: Job, source: Path) -> tuple[Supplies, Path | str]:
         supplies = self._supply.for_job(job, source)
@@ -89,9 +96,13 @@ class ProcessLauncher:
                 self._look_after(folders)
             seen = [self._observe(folders[job], position) for job, position in positions.items()]
             news = [one for one in seen if one.events or one.life is Life.GONE]
-            if news or time.monotonic() >= deadline:
+            now = time.monotonic()
+            if news:
+                self._news_at = now
+            if news or now >= deadline:
                 return news or seen
-            time.sleep(min(_LOOK_S, max(0.0, deadline - time.monotonic())))
+            pause = max(_LOOK_SOON_S, min(_LOOK_S, (now - self._news_at) / 10))
+            time.sleep(min(pause, deadline - now))
 
     def result(self, job: str) -> dict[str, Any]:
         folder = self._folder(job)
@@ -126,10 +137,11 @@ class ProcessLauncher:
     def close(self) -> None:
         if self._warm is not None:
             self._warm.close()
+        self._keepers.close()
         reap()
 
     def _folder(self, job: str) -> Folder:
-        return Folder(self._runs, job, self._user)
+        return Folder(self._runs, job, self._user, self._keepers)
 
     def _observe(self, folder: Folder, position: int) -> Observation:
         ended = folder.ended  # before the events: what ended writes none after

@@ -7,6 +7,7 @@ import json
 import os
 import select
 import signal
+import socket
 import stat
 import time
 from datetime import UTC, datetime
@@ -256,8 +257,27 @@ def _boot() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
+def wait() -> None:
+    """Until our standard input, a socket, says which job: its folder, its `lock` open and locked, and its log to print to.
+
+    Whoever started us ended without a word: so do we.
+    """
+    with socket.socket(fileno=os.dup(0)) as line:
+        job, received, _, _ = socket.recv_fds(line, 4096, 2)
+    if not job:
+        return
+    lock, log = received
+    os.set_inheritable(lock, False)
+    nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    for standard, instead in enumerate((nothing, log, log)):
+        os.dup2(instead, standard)
+    os.close(nothing)
+    os.close(log)
+    main(os.fsdecode(job))
+
+
 def main(job: str) -> None:
-    """`job` is the job's folder; its `lock` is open and locked among the descriptors we were given."""
+    """`job` is the job's folder; its `lock` is open and locked among our descriptors."""
     os.chdir("/")
     os.umask(0o077)
     processes.become_subreaper()
