@@ -98,7 +98,7 @@ def _explain(screen: Screen, stage: Stage, error: Exception) -> None:
 
 
 def _keep(screen: Screen, stage: Stage) -> None:
-    """Until a signal comes, which is raised here as `Stopped`."""
+    """Until a signal comes, by which it ends as it should."""
     command = Path(sys.executable).with_name("mlrun-gitops")
     ours = str(command) if command.exists() else "mlrun-gitops"
     screen.says("It stays up until Ctrl-C. To play with it, in another terminal:")
@@ -114,10 +114,13 @@ def _keep(screen: Screen, stage: Stage) -> None:
     screen.blank()
     screen.says("What people are told from now on:")
     said = len(stage.child.said())
-    while True:
-        stage.child.check()
-        text = stage.child.said()
-        if new := text[said:].rpartition("\n")[0]:
-            said += len(new) + 1
-            screen.raw(new)
-        time.sleep(_LOOK_S)
+    try:
+        while True:
+            stage.child.check()
+            text = stage.child.said()
+            if new := text[said:].rpartition("\n")[0]:
+                said += len(new) + 1
+                screen.raw(new)
+            time.sleep(_LOOK_S)
+    except Stopped:
+        screen.blank()

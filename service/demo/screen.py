@@ -239,7 +239,8 @@ class _Plain(Working):
 
     def _speak(self) -> None:
         while not self._ended.wait(_PATIENCE_S):
-            self._out.print(Text(f"  … {clean(self._what)}, {self.seconds:.0f} s"))
+            what = clean(self._what)[: self._out.width - 20]
+            self._out.print(Text(f"  … {what}, {self.seconds:.0f} s"))
 
 
 def span(seconds: float) -> str:

@@ -27,6 +27,7 @@ from typing import Self
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 # Spinners and bars that stand before the words.
 _DRAWN = re.compile(r"^[\s\u2500-\u259f\u2800-\u28ff]+")
+_ALL = re.compile(r"\w[\w ]*\.{3} *\(\d+/\d+\)|\[\d+/\d+\] \S+")
 _SHARE = re.compile(r"[(\[](\d+)/(\d+)[)\]]")
 _SIZE = struct.pack("HHHH", 24, 100, 0, 0)
 _PIECE = 65536
@@ -61,7 +62,11 @@ def texts(terminal: int) -> Iterator[tuple[str, bool]]:
 
 def _words(said: str, *, drawn: bool) -> str:
     plain = _ESCAPE.sub("", said).rstrip()
-    return " ".join(_DRAWN.sub("", plain).split()) if drawn else plain
+    if not drawn:
+        return plain
+    # Several bars may be drawn at once, below the one that counts them all.
+    all_ = _ALL.search(plain)
+    return " ".join((all_[0] if all_ else _DRAWN.sub("", plain)).split())
 
 
 def share(text: str) -> tuple[int, int] | None:
