@@ -98,7 +98,8 @@ def _parses(place: str, arguments: list[str]) -> None:
             if not hasattr(program, "commands"):
                 program.make_context(name, list(_plain(arguments)))
                 return
-        assert arguments == ["--help"], f"{place}: {arguments} is no verb"
+        options = {name for param in program.params for name in param.opts} | {"--help"}
+        assert set(arguments) <= options, f"{place}: {arguments} is no verb"
 
 
 def _plain(arguments: list[str]) -> Iterator[str]:
