@@ -110,7 +110,8 @@ class _Follower:
             f" after {took(row['started_at'], row['ended_at'])}{tail}",
         )
         if row["state"] not in GOOD:
-            screen.say(f"see `mlrun-gitops runs {id_}` and `mlrun-gitops logs {id_}`", indent=6)
+            for verb in ("runs", "logs"):
+                screen.say(f"see `mlrun-gitops {verb} {id_}`", indent=6)
         return row["state"] in GOOD
 
     def _until(

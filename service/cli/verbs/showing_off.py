@@ -12,7 +12,7 @@ def demo(
         bool, typer.Option("--keep", help="Leave service and Git server up afterwards, until Ctrl-C.")
     ] = False,
 ) -> None:
-    """Show the main job on a real repository; exit code 0 only if all of it really happened."""
+    """Show the main job on a real repository, each step checked."""
     from service.demo import demo as show
 
     raise typer.Exit(show(keep=keep))

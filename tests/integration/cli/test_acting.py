@@ -70,7 +70,7 @@ def test_waiting_for_a_push_goes_on_to_the_end_of_its_runs(cli: Cli, state: RunS
     assert said.code == code, said
     assert [line.split()[0] for line in said.out.splitlines()] == [
         *("asked", "push", "sync", "run"),
-        *(["see"] if code else []),
+        *(["see", "see"] if code else []),
     ]
     assert state.value in said.out
 

@@ -43,7 +43,7 @@ def test_steps_are_told_as_they_end_and_a_bad_end_says_where_to_look(cli: Cli) -
     end(cli, run, RunState.FAILED)
     said = cli.end(process)
     assert said.code == 1
-    assert f"see `mlrun-gitops runs {run}` and `mlrun-gitops logs {run}`" in said.out
+    assert said.out.splitlines()[-2:] == [f"      see `mlrun-gitops {verb} {run}`" for verb in ("runs", "logs")]
 
 
 def test_on_a_terminal_the_same_lines_stand_above_what_moves(cli: Cli) -> None:
