@@ -18,8 +18,8 @@ CLAIMED = "claimed"
 RETRY_S = 0.01
 
 
-def claim(folder: str) -> bool:
-    """True when the job in `folder` is ours now, False when somebody has or had it."""
+def claim(folder: str, durable: bool = True) -> bool:
+    """True when the job in `folder` is ours now, False when somebody has or had it; `durable`: also after a power cut."""
     path = os.path.join(folder, CLAIMED)
     if not _lock(os.path.join(folder, ALIVE), path):
         return False
@@ -30,8 +30,10 @@ def claim(folder: str) -> bool:
     with os.fdopen(claimed, "w") as file:
         file.write(f"{os.getpid()}\n")
         file.flush()
-        os.fsync(file.fileno())
-    sync_directory(folder)
+        if durable:
+            os.fsync(file.fileno())
+    if durable:
+        sync_directory(folder)
     return True
 
 

@@ -1,4 +1,4 @@
-"""What happens, as lines of JSON in the job's event file, each on disk before the next thing is done.
+"""What happens, as lines of JSON in the job's event file, each of a run on disk before the next thing is done.
 
 The file is the one truth that launchers read. A line that a full disk tore is ended before the next one is written,
 so that a reader loses that line only.
@@ -24,11 +24,15 @@ _CUTS = ((65536, 10000), (16384, 1000), (4096, 200), (1024, 50), (256, 20), (64,
 
 
 class Events:
-    """Appends to `folder`'s event file; only for the process that made it: a forked child's events are dropped."""
+    """Appends to `folder`'s event file; only for the process that made it: a forked child's events are dropped.
 
-    def __init__(self, folder: str) -> None:
+    Not `durable`: a power cut may take the last ones, as is well for a load, which is repeated then.
+    """
+
+    def __init__(self, folder: str, durable: bool = True) -> None:
         flags = os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC
         self._file = os.open(os.path.join(folder, FILE), flags, 0o644)
+        self._durable = durable
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._torn = False
@@ -39,7 +43,7 @@ class Events:
         return os.getpid() == self._pid
 
     def emit(self, event: str, **fields: Any) -> None:
-        """Append one event, durably. Raises OSError when the disk refuses."""
+        """Append one event. Raises OSError when the disk refuses."""
         if not self.ours:
             return
         line = encode(dict({"event": event, "at": now()}, **fields))
@@ -49,7 +53,8 @@ class Events:
             while rest:
                 rest = rest[os.write(self._file, rest) :]
             self._torn = False
-            os.fsync(self._file)
+            if self._durable:
+                os.fsync(self._file)
 
 
 def now() -> str:

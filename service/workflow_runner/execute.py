@@ -23,10 +23,11 @@ FULL_DISK_S = 60.0
 
 def execute(job: Job, warm: bool) -> int:
     """Run `job`; the exit code. Nothing of MLRun or of the user is imported before the job is ours."""
-    if not claim.claim(job.folder):
+    durable = job.kind != LOAD  # a load that a power cut spoiled is loaded again
+    if not claim.claim(job.folder, durable):
         return SUCCEEDED
     open_streams()
-    events = Events(job.folder)
+    events = Events(job.folder, durable)
     events.emit(
         "claimed",
         pid=os.getpid(),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
+import importlib
 import os
 import random
 import signal
@@ -14,6 +16,15 @@ from typing import NoReturn, Optional
 
 from .errors import ProjectError
 from .job import Job
+
+# What MLRun itself imports only when it loads a project or runs a step, as far as a version has it.
+_LATE = (
+    "mlrun.db.factory",
+    "mlrun.db.nopdb",
+    "mlrun.package.packagers.pandas_packagers",
+    "mlrun.package.packagers.python_standard_library_packagers",
+    "mlrun.track.tracker_manager",
+)
 
 
 def preload() -> None:
@@ -26,6 +37,10 @@ def preload() -> None:
         import mlrun.db.httpdb
         import mlrun.launcher.factory
         import mlrun.launcher.local  # noqa: F401
+
+        for name in _LATE:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
     from . import database, execute, load, run, steps  # noqa: F401
 
 
@@ -77,6 +92,7 @@ def reseed() -> None:
         numpy.random.seed()
 
 
+@functools.lru_cache(maxsize=None)
 def version(package: str) -> Optional[str]:
     from importlib import metadata
 
