@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from flask import Flask
 
@@ -18,7 +19,7 @@ from service.receiver.spool import Spool
 from service.reconciler import Reconciler, Rooms
 from service.reconciler.actions import Actions
 from service.reconciler.news import of_rejection
-from service.references import NONE, References, references
+from service.references import NONE, References, import_all, log_imports, references
 from service.settings import Settings
 from service.source import Source
 from service.store import Store, open_store
@@ -98,10 +99,15 @@ def _readable(store: Store) -> None:
 
 def serve(settings: Settings, announce: Callable[[str], None] = lambda _: None) -> None:
     """Serve until SIGTERM or SIGINT. `announce` hears the URL once the port is ours."""
-    server.serve(settings, _serve_in_worker, announce)
+    reference = references(settings, os.environ)
+    if reference.imports:
+        import_all(reference.imports)
+    server.serve(settings, partial(_serve_in_worker, reference), announce)
 
 
-def _serve_in_worker(settings: Settings) -> server.Served:
+def _serve_in_worker(reference: References, settings: Settings) -> server.Served:
     configure_log()
-    service = make_service(settings, reference=references(settings, os.environ))
+    if reference.imports:
+        log_imports(reference.imports)
+    service = make_service(settings, reference=reference)
     return server.Served(service.app, service.stop)

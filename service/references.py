@@ -7,9 +7,14 @@ other says so in its log: two of them are slower for no good, and one keeps noth
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from pkgutil import walk_packages
 
+import handlers
+import service
 from service import limits
 from service.errors import SettingsError
 from service.settings import Settings
@@ -21,8 +26,10 @@ PREFIX = "GITOPS_BENCH_"
 BATCH = "GITOPS_BENCH_STORE_BATCH"
 # `signature`: a webhook is answered once its signature was checked, and nothing is stored.
 ACKNOWLEDGE = "GITOPS_BENCH_ACKNOWLEDGE"
-# `eager`: every library and module that the service may come to need is imported before it starts.
+# Libraries, with commas: they are imported before the service starts, and all modules of its own. A service that is lazy about none.
 IMPORTS = "GITOPS_BENCH_IMPORTS"
+# These run on the workflow runner's Python, or inside of Alembic.
+_ELSEWHERE = ("service.workflow_runner", "service.store.migrations.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +38,7 @@ class References:
 
     batch: int = limits.STORE_BATCH_ROWS
     signature_only: bool = False
-    eager: bool = False
+    imports: tuple[str, ...] = ()
 
 
 # The service itself.
@@ -55,11 +62,29 @@ def references(settings: Settings, environ: Mapping[str, str]) -> References:
     return References(
         batch=int(asked.get(BATCH, limits.STORE_BATCH_ROWS)),
         signature_only=ACKNOWLEDGE in asked,
-        eager=IMPORTS in asked,
+        imports=tuple(asked[IMPORTS].split(",")) if IMPORTS in asked else (),
     )
+
+
+def import_all(libraries: Iterable[str]) -> None:
+    """Import these libraries and every module of the service and its handlers."""
+    for library in libraries:
+        import_module(library)
+    for house in (service, handlers):
+        for module in walk_packages(house.__path__, f"{house.__name__}."):
+            if not module.name.startswith(_ELSEWHERE) and not module.name.endswith(".__main__"):
+                import_module(module.name)
+
+
+def log_imports(libraries: Iterable[str]) -> None:
+    """The proof: which libraries are there, and how many modules."""
+    there = [library for library in libraries if library in sys.modules]
+    log.warning("imported before the start: %s modules, with all of %s", len(sys.modules), " ".join(there))
 
 
 def _understood(name: str, value: str) -> bool:
     if name == BATCH:
         return value.isdecimal() and 1 <= int(value) <= limits.STORE_BATCH_ROWS
-    return (name, value) in ((ACKNOWLEDGE, "signature"), (IMPORTS, "eager"))
+    if name == IMPORTS:
+        return all(library.isidentifier() for library in value.split(","))
+    return (name, value) == (ACKNOWLEDGE, "signature")

@@ -9,10 +9,8 @@ from __future__ import annotations
 import sqlite3
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import psycopg
-from psycopg.types.string import StrDumper
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
@@ -21,6 +19,9 @@ from sqlalchemy.pool import QueuePool
 
 from service import limits
 from service.errors import SettingsError, StoreUnavailable
+
+if TYPE_CHECKING:
+    import psycopg
 
 # An operator's own sqlite3 shell may hold the lock for a moment.
 _BUSY_S = 5.0
@@ -111,6 +112,8 @@ def postgres_engine(url: str) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _configure(connection: psycopg.Connection, _record: object) -> None:
+        from psycopg.types.string import StrDumper
+
         # psycopg would write an enum's member name; we mean its value.
         connection.adapters.register_dumper(StrEnum, StrDumper)
 
@@ -126,11 +129,26 @@ def unavailable(error: BaseException) -> StoreUnavailable | None:
         code = getattr(original, "sqlite_errorcode", None)
         if code is not None and code & 0xFF in _SQLITE_AWAY:
             return StoreUnavailable(f"the store cannot write: {original}", mend=_mend(code & 0xFF))
-    if isinstance(original, psycopg.Error):
-        state = original.sqlstate or ""
-        lost = isinstance(error, DBAPIError) and error.connection_invalidated
-        if lost or state.startswith(_POSTGRES_AWAY) or (not state and isinstance(original, psycopg.OperationalError)):
-            return StoreUnavailable(f"the store's database does not answer: {original}".strip(), mend="Try again")
+    if original is not None and hasattr(original, "sqlstate"):
+        return _postgres_away(error, original)
+    return None
+
+
+def is_conflict(error: DBAPIError) -> bool:
+    """A serialization failure or a deadlock of PostgreSQL's: nobody's fault, and gone at the next try."""
+    return getattr(error.orig, "sqlstate", None) in ("40001", "40P01")
+
+
+def _postgres_away(error: BaseException, original: BaseException) -> StoreUnavailable | None:
+    """For errors of psycopg, which is not imported where the store is SQLite."""
+    import psycopg
+
+    if not isinstance(original, psycopg.Error):
+        return None
+    state = original.sqlstate or ""
+    lost = isinstance(error, DBAPIError) and error.connection_invalidated
+    if lost or state.startswith(_POSTGRES_AWAY) or (not state and isinstance(original, psycopg.OperationalError)):
+        return StoreUnavailable(f"the store's database does not answer: {original}".strip(), mend="Try again")
     return None
 
 

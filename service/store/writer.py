@@ -17,7 +17,6 @@ from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-import psycopg.errors
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -25,7 +24,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from service import faults
 from service.errors import StoreUnavailable
 from service.store import wanted
-from service.store.database import pool_exhausted, unavailable
+from service.store.database import is_conflict, pool_exhausted, unavailable
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -199,8 +198,7 @@ class DirectWriter:
             try:
                 return self._once(change)
             except DBAPIError as error:
-                again = isinstance(error.orig, (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected))
-                if again and attempt < _ATTEMPTS and time.monotonic() < deadline:
+                if is_conflict(error) and attempt < _ATTEMPTS and time.monotonic() < deadline:
                     time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - a pause, no secret
                     attempt += 1
                     continue

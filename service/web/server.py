@@ -7,6 +7,7 @@ the worker by fork, so that no secret is ever in an argument or an environment.
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import logging
 import os
@@ -80,6 +81,9 @@ def serve(
 
 def _run(settings: Settings, load: Callable[[int], WSGIApplication], address: str, port: int) -> None:
     said, says = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    # What is here now stays in pages that master and worker share: a collection in either would write to them.
+    gc.collect()
+    gc.freeze()
     server = Granian(
         "service",
         address=address,

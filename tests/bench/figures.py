@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from tests.bench import acks, push_to_step
+from tests.bench import acks, idle, push_to_step
 from tests.bench.figure import Group
 
 # By the name that `make bench ARGS=...` takes, which is also the table in targets.toml.
 GROUPS: dict[str, Group] = {
     "acks": Group(acks.measure, needs=("runner",)),
+    "idle": Group(idle.measure),
     "push": Group(push_to_step.measure, needs=("runner",)),
 }

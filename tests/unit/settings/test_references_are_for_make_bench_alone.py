@@ -19,7 +19,7 @@ OPEN = Settings.model_validate({"server": {"host": "0.0.0.0"}, "auth": {"tokens"
 
 def test_without_a_variable_a_service_is_itself() -> None:
     assert references(HERE, {"GITOPS_DATA_DIR": "/x", "GITOPS_BENCH_STORE_BATCH": ""}) == References()
-    assert References() == References(batch=limits.STORE_BATCH_ROWS, signature_only=False, eager=False)
+    assert References() == References(batch=limits.STORE_BATCH_ROWS, signature_only=False, imports=())
 
 
 def test_a_reference_says_in_the_log_what_it_is(caplog: pytest.LogCaptureFixture) -> None:
@@ -36,7 +36,7 @@ def test_a_reference_says_in_the_log_what_it_is(caplog: pytest.LogCaptureFixture
         ("GITOPS_BENCH_STORE_BATCH", "1000"),
         ("GITOPS_BENCH_STORE_BATCH", "one"),
         ("GITOPS_BENCH_ACKNOWLEDGE", "everything"),
-        ("GITOPS_BENCH_IMPORTS", "lazy"),
+        ("GITOPS_BENCH_IMPORTS", "../evil"),
         ("GITOPS_BENCH_FASTER", "1"),
     ],
 )
@@ -47,7 +47,11 @@ def test_what_is_not_understood_is_refused(name: str, value: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("GITOPS_BENCH_STORE_BATCH", "1"), ("GITOPS_BENCH_ACKNOWLEDGE", "signature"), ("GITOPS_BENCH_IMPORTS", "eager")],
+    [
+        ("GITOPS_BENCH_STORE_BATCH", "1"),
+        ("GITOPS_BENCH_ACKNOWLEDGE", "signature"),
+        ("GITOPS_BENCH_IMPORTS", "alembic,rich"),
+    ],
 )
 def test_a_service_that_strangers_can_reach_refuses_each(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=rf"{name} in the environment of a service on 0\.0\.0\.0"):

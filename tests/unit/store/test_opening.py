@@ -16,13 +16,14 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from service import limits
 from service.errors import SettingsError, StoreUnavailable
 from service.settings import Settings
 from service.settings import Store as StoreSettings
-from service.store import Store, open_store, work
+from service.store import Store, migrations, open_store, work
 from service.store.models import metadata
 
 
@@ -101,6 +102,26 @@ def test_a_postgresql_that_is_not_there_is_told_as_such(tmp_path: Path) -> None:
     url = f"postgresql+psycopg://nobody@/none?host={tmp_path}"
     with pytest.raises(StoreUnavailable, match="does not answer"):
         open_store(Settings(store=StoreSettings(url=url)))
+
+
+def test_the_newest_step_is_told_as_alembic_tells_it() -> None:
+    assert [migrations.newest()] == ScriptDirectory.from_config(migrations.config()).get_heads()
+
+
+def test_a_start_on_sqlite_that_has_nothing_to_migrate_imports_neither_alembic_nor_psycopg(
+    sqlite_settings: Settings,
+) -> None:
+    open_store(sqlite_settings).close()
+    program = """if True:
+        import sys
+        from pathlib import Path
+        from service.settings import Settings
+        from service.store import open_store
+        open_store(Settings(data_dir=Path(sys.argv[1]))).close()
+        print(sorted({"alembic", "psycopg"} & sys.modules.keys()))
+    """
+    command = [sys.executable, "-c", program, str(sqlite_settings.data_dir)]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "[]\n"
 
 
 def test_migrations_lead_to_what_the_models_say(store: Store) -> None:
