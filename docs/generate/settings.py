@@ -54,9 +54,9 @@ server: {public_url: https://gitops.example.com}
 repositories:
   - name: fraud
     url: https://git.example.com/ml/fraud.git
-    webhook_secrets: [a-long-random-word]
+    webhook_secrets_file: fraud.webhook-secret
 handlers:
-  audit: {kind: webhook, url: https://hooks.example.com/x, secret: whsec_dGVuIHRpbWVzIHRocmVlIGlzIHRoaXJ0eS4uLg==}
+  audit: {kind: webhook, url_file: audit-url, secret_file: audit-secret}
 notify:
   - {to: audit, on: ["*"]}
   - {to: console, on: [run.failed], severity: error}"""
