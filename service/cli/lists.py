@@ -37,6 +37,8 @@ def run(row: Row) -> None:
         ("commit", f"{row['commit'][:12]} {short_ref(row['ref'])}"),
         ("revision", row["revision"]),
         ("because", _cause(row)),
+        ("image", row["image"]),
+        ("on", f"MLRun {row['mlrun_version']}, launched as {row['launcher']}"),
         ("arguments", _pairs(row["arguments"])),
         ("queued", when(row["created_at"])),
         ("took", took(row["started_at"], row["ended_at"])),

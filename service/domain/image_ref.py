@@ -54,21 +54,21 @@ def parse(text: str) -> ImageRef:
     text = text.strip()
     if len(text) > _LONGEST:
         raise _wrong(
-            text, "so long a text", f"a reference has {_LONGEST_NAME} characters at most, without tag and digest"
+            text, "it is too long", f"a reference has {_LONGEST_NAME} characters at most, without tag and digest"
         )
     rest, at, digest = text.partition("@")
     if at and not _DIGEST.fullmatch(digest):
-        raise _wrong(text, f"the digest {digest!r}", "a digest is an algorithm and hexadecimal digits: @sha256:0f3c...")
+        raise _wrong(
+            text, f"{digest!r} is no digest", "a digest is an algorithm and hexadecimal digits: @sha256:0f3c..."
+        )
     rest, tag = _split_tag(rest)
     if tag is not None and not _TAG.fullmatch(tag):
-        raise _wrong(text, f"the tag {tag!r}", "a tag has letters, digits, dots, dashes and underscores")
+        raise _wrong(text, f"{tag!r} is no tag", "a tag has letters, digits, dots, dashes and underscores")
     registry, path = _split_registry(rest)
     if registry not in ("", OF_THE_SERVER) and not _REGISTRY.fullmatch(registry):
-        raise _wrong(text, f"the registry {registry!r}", "a registry is a host name, with a port where it has one")
+        raise _wrong(text, f"{registry!r} is no registry", "a registry is a host name, with a port where it has one")
     if len(rest) > _LONGEST_NAME or not all(_PART.fullmatch(part) for part in path.split("/")):
-        raise _wrong(
-            text, f"the name {path!r}" if path else "its name", "a name has lower-case letters, digits, dots and dashes"
-        )
+        raise _wrong(text, f"{path!r} is no name", "a name has lower-case letters, digits, dots and dashes")
     return ImageRef(path=path, registry=registry, tag=tag or "", digest=digest)
 
 
@@ -87,6 +87,6 @@ def _split_registry(text: str) -> tuple[str, str]:
     return (first, rest) if slash and is_host else ("", text)
 
 
-def _wrong(text: str, part: str, mend: str) -> ImageError:
+def _wrong(text: str, why: str, mend: str) -> ImageError:
     shown = text if len(text) <= 120 else f"{text[:117]}..."
-    return ImageError(f"{shown!r} is no image reference: {part} is not one", mend=mend)
+    return ImageError(f"{shown!r} is no image reference: {why}", mend=mend)

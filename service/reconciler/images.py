@@ -6,6 +6,7 @@ from service.domain import image_choice, python_version
 from service.domain.images import DOCKER_HUB, Images
 from service.domain.projects import Declaration, Resolved
 from service.domain.python_version import Said
+from service.errors import PlanError
 from service.reconciler.discover import GITOPS_FILE, Files
 from service.settings import Settings
 
@@ -19,9 +20,15 @@ def images_of(settings: Settings) -> Images:
     )
 
 
-def runner_image(settings: Settings, declaration: Declaration, resolved: Resolved, workflow: str) -> str:
-    """What a run of `workflow` is recorded with."""
-    return images_of(settings).runner(image_choice.asked(declaration, resolved, workflow), workflow).image
+def runner_image(settings: Settings, declaration: Declaration, resolved: Resolved, workflow: str) -> str | None:
+    """What a run of `workflow` is recorded with.
+
+    None for what a plan would refuse, which can only be where it was made for another MLRun than the operator has now.
+    """
+    try:
+        return images_of(settings).runner(image_choice.asked(declaration, resolved, workflow), workflow).image
+    except PlanError:
+        return None
 
 
 def said_python(files: Files, declaration: Declaration) -> Said | None:

@@ -13,6 +13,7 @@ from service.faults import point
 from service.launchers import Job, JobKind
 from service.reconciler.dispatcher import Held
 from service.reconciler.end_run import end_run
+from service.reconciler.images import runner_image
 from service.reconciler.load import project_document
 from service.reconciler.rooms import Rooms
 from service.store import revisions, runs, syncs, work
@@ -62,7 +63,17 @@ def _take_slot(rooms: Rooms, conn: Connection, run_id: str) -> Run | None:
     if runs.open_of(conn, run.project, run.workflow)[0].id != run.id:
         return run  # an older one of this workflow has its turn first
     work.want(conn, "watch", launcher, now=rooms.store.now())
-    return runs.start(conn, run.id)
+    return runs.start(conn, run.id, **_on_this_mlrun(rooms, conn, run))
+
+
+def _on_this_mlrun(rooms: Rooms, conn: Connection, run: Run) -> dict[str, str | None]:
+    """What a run is recorded with that was queued before the operator chose another MLRun, which it will run on."""
+    version = rooms.settings.mlrun.version
+    if run.mlrun_version == version:
+        return {}
+    resolved = revisions.get(conn, run.project, run.revision).resolved
+    image = runner_image(rooms.settings, declaration_of(conn, run), resolved, run.workflow)
+    return {"mlrun_version": version, "image": image}
 
 
 def declaration_of(conn: Connection, run: Run) -> Declaration:
