@@ -1,6 +1,6 @@
 """`make peers`: makes the peers that need no system change, and says how to get the others.
 
-`--quiet` makes them and says nothing of the rest, since the tests will.
+`--quiet` makes what most tests need and says nothing of the rest, since the tests will.
 """
 
 from __future__ import annotations
@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import sys
 
-from tests.peers.present import PEERS, missing, required
+from tests.peers.present import PEERS, make_runners, missing, required
 
 
 def main(arguments: list[str]) -> int:
+    if arguments != ["--quiet"]:
+        make_runners()  # what stood in the way is said below
     absent = {name: how for name in PEERS if (how := missing(name)) is not None}
     if arguments == ["--quiet"]:
         return 0

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+from service.domain.mlrun_versions import SUPPORTED
 from service.errors import RunnerEnvironmentError
-from service.launchers.process.environment import ensure_environment
-from service.settings import load_settings
+from service.launchers.process.environment import ensure_environment, is_installed
+from service.settings import Settings, load_settings
 
 # The answer of a peer that is asked: None when it is here, else how to get it.
 Answer = str | None
@@ -19,10 +21,40 @@ Answer = str | None
 def _runner() -> Answer:
     """Made here where a Python 3.9 is to be had; the first time that takes a minute."""
     try:
-        ensure_environment(load_settings(environ={}), lambda line: print(line, file=sys.stderr, flush=True))
+        ensure_environment(load_settings(environ={}), _say)
     except RunnerEnvironmentError as error:
         return f"{error} {error.detail}".strip()
     return None
+
+
+def settings_for(version: str) -> Settings:
+    """The settings of a service for that MLRun."""
+    return load_settings(environ={"GITOPS_MLRUN__VERSION": version})
+
+
+def make_runners() -> Answer:
+    """The runner environment of every MLRun that may be chosen; each takes a few hundred megabytes."""
+    try:
+        for version in SUPPORTED:
+            ensure_environment(settings_for(version), _say)
+    except RunnerEnvironmentError as error:
+        return f"{error} {error.detail}".strip()
+    return None
+
+
+def _runners() -> Answer:
+    """Only looked for, unless they are asked for: a newcomer's first `make test` installs the one that is needed most."""
+    if required("runners", os.environ.get("REQUIRE_PEERS", "")):
+        return make_runners()
+    try:
+        lacking = [version for version in SUPPORTED if not is_installed(settings_for(version))]
+    except RunnerEnvironmentError as error:
+        return f"{error} {error.detail}".strip()
+    return f"no runner environment of MLRun {', '.join(lacking)}; make peers" if lacking else None
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def postgres_programs() -> Path | None:
@@ -56,6 +88,7 @@ def _browser() -> Answer:
 # By the name of their marker. A peer is listed when a test uses it.
 PEERS: dict[str, Callable[[], Answer]] = {
     "runner": _runner,
+    "runners": _runners,
     "postgres": _postgres,
     "browser": _browser,
 }
