@@ -38,10 +38,10 @@ def warnings(inputs: Inputs, chosen: Mapping[str, RunnerImage]) -> Iterator[str]
         return
     python, runs_on = images.python(inputs.python), images.row.python
     if python != runs_on:
-        said = f", as {inputs.python.by} says" if inputs.python else ""
+        why = f"as {inputs.python.by} says" if inputs.python else f'unless .gitops.yaml says python: "{runs_on}"'
         yield (
             f"steps run on Python {runs_on}, which MLRun {images.version} needs for workflows; "
-            f"in images they would run on Python {python}{said} ({images.function(None, python)})"
+            f"in images ({images.function(None, python)}) they would run on Python {python}, {why}"
         )
     for workflow, one in sorted(chosen.items()):
         if one.asked_by:

@@ -177,7 +177,7 @@ def transition(
     return get(connection, run_id)
 
 
-def start(connection: Connection, run_id: str, **also: str | None) -> Run | None:
+def start(connection: Connection, run_id: str, **also: Any) -> Run | None:
     """Its place is taken; None when it waits no more. `also` are columns that are known better by now."""
     return transition(connection, run_id, RunState.STARTING, expected=[RunState.QUEUED], **also)
 

@@ -70,12 +70,14 @@ def find_python(settings: Settings, wanted: str) -> Interpreter:
         tried.append(f"{candidate} ({origin}): {said}")
     raise RunnerEnvironmentError(
         f"No Python {wanted} that runs was found; MLRun {settings.mlrun.version} workflows need one",
-        mend=_mend(wanted),
+        mend=_mend(wanted, named=settings.launcher.runner_python is not None),
         detail="Tried:\n" + "\n".join(f"- {line}" for line in tried or ["nothing: no candidate exists"]),
     )
 
 
-def _mend(wanted: str) -> str:
+def _mend(wanted: str, *, named: bool) -> str:
+    if named:
+        return f"Set launcher.runner_python to a Python {wanted}, or leave it out, and one is looked for"
     return (
         f"Install one (`uv python install {wanted}`; or `pyenv install {wanted}`; or, where Debian or Ubuntu has it, "
         f"`apt-get install python{wanted} python{wanted}-venv`), or set launcher.runner_python to its path"

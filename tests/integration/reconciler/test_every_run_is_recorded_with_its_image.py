@@ -79,9 +79,23 @@ def test_steps_on_another_python_than_the_project_says_are_a_warning(stage: Stag
     stage.settle(but=())
     (told,) = plan(stage)["warnings"]
     assert told == (
-        "steps run on Python 3.9, which MLRun 1.9.2 needs for workflows; in images they would run on Python 3.11, "
-        f"as {next(iter(said))} says (docker.io/mlrun/mlrun:1.9.2)"
+        "steps run on Python 3.9, which MLRun 1.9.2 needs for workflows; "
+        f"in images (docker.io/mlrun/mlrun:1.9.2) they would run on Python 3.11, as {next(iter(said))} says"
     )
+
+
+def test_a_project_that_says_no_python_hears_how_to_say_it(stage: Stage) -> None:
+    stage.push({"project.yaml": project_yaml()})
+    stage.settle(but=())
+    (told,) = plan(stage)["warnings"]
+    assert told.endswith('they would run on Python 3.11, unless .gitops.yaml says python: "3.9"')
+
+
+def test_where_the_runner_is_on_the_newest_python_nobody_is_warned(stage: Stage) -> None:
+    stage.restart(mlrun={"version": "1.12.1"})
+    stage.push({"project.yaml": project_yaml()})
+    stage.settle(but=())
+    assert plan(stage)["warnings"] == []
 
 
 def test_a_project_for_the_runners_python_is_not_warned(stage: Stage) -> None:

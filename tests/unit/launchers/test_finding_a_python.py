@@ -117,6 +117,7 @@ def test_one_asked_for_that_mlrun_cannot_use_is_named_with_its_version(machine: 
     with pytest.raises(RunnerEnvironmentError) as raised:
         find_python(Settings(mlrun=Mlrun(version="1.9.2"), launcher=LauncherSettings(runner_python=of_1_9)), "3.9")
     assert "No Python 3.9 that runs was found; MLRun 1.9.2 workflows need one" in str(raised.value)
+    assert raised.value.mend == "Set launcher.runner_python to a Python 3.9, or leave it out, and one is looked for"
     assert f"{of_1_9} (launcher.runner_python): it is Python 3.1" in raised.value.detail
 
 
