@@ -15,6 +15,7 @@ from service.settings import Problem, load_settings
 
 _SIGNS = {Level.GOOD: ("✓", "green"), Level.DOUBT: ("!", "yellow"), Level.BAD: ("✗", "red")}
 _WIDTH = 16
+_MARGIN = _WIDTH + 3
 
 
 def run(config: Path | None, *, fix: bool, send: bool, quiet: bool) -> list[Finding]:
@@ -65,11 +66,12 @@ def _problems(error: SettingsError) -> Iterable[Finding]:
 
 def _show(finding: Finding) -> None:
     sign, style = _SIGNS[finding.level]
-    what = finding.what.ljust(_WIDTH)
-    screen.say((sign, style), f" {what} {finding.said}", hang=_WIDTH + 3)
-    for line in (*finding.detail.splitlines()[-10:], finding.mend):
-        if line:
-            screen.say(f"→ {line}" if line == finding.mend else screen.dim(line), indent=_WIDTH + 3)
+    said = screen.fitting(finding.said, screen.columns() - _MARGIN)
+    screen.say((sign, style), f" {finding.what:<{_WIDTH}} {said}", hang=_MARGIN)
+    for line in finding.detail.splitlines()[-10:]:
+        screen.say(screen.dim(line), indent=_MARGIN)
+    if finding.mend:
+        screen.say(f"→ {finding.mend}", indent=_MARGIN)
 
 
 def _sum_up(findings: list[Finding]) -> None:

@@ -50,10 +50,30 @@ def say(*parts: str | tuple[str, str], indent: int = 0, hang: int = 2) -> None:
     if out().width == _PIPE_WIDTH:
         out().print(" " * indent + text.plain)
         return
-    wrapped = text.wrap(out(), max(20, out().width - indent - hang))
-    for i, line in enumerate(wrapped):
+    room = max(20, out().width - indent)
+    first, *more = text.wrap(out(), room) or [text]
+    if not text.plain:
+        out().print()
+        return
+    if more:
+        rest = text[len(first.plain) :]
+        rest = rest[len(rest.plain) - len(rest.plain.lstrip()) :]
+        more = list(rest.wrap(out(), max(20, room - hang)))
+    for line, margin in ((first, indent), *((line, indent + hang) for line in more)):
         line.rstrip()
-        out().print(Padding(line, (0, 0, 0, indent + (hang if i else 0)), expand=False))
+        out().print(Padding(line, (0, 0, 0, margin), expand=False))
+
+
+def fitting(text: str, room: int) -> str:
+    """On a terminal, words that would be broken (paths, mostly) lose their middle; in a pipe nothing does."""
+    if not on_terminal():
+        return text
+    half = room // 2 - 1
+    return " ".join(word if len(word) <= room else f"{word[:half]}…{word[-half:]}" for word in text.split(" "))
+
+
+def columns() -> int:
+    return out().width
 
 
 def note(text: str) -> None:

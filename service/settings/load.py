@@ -11,11 +11,13 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from service.domain.diff import looks_secret
 from service.errors import SettingsError
 from service.settings.checks import contradictions
 from service.settings.environment import overlay
 from service.settings.model import Settings
 from service.settings.problems import Loc, dotted, problems_of, settings_error
+from service.settings.shape import entry, holds_secrets, is_secret, section
 
 
 def load_settings(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -42,11 +44,35 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] = os.envi
 
 
 def secret_files(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> dict[str, Path]:
-    """The files that these settings read secrets from, by key. Raises SettingsError for a file that is no YAML."""
+    """The files that secrets are read from, by key: those that settings name, and `path` itself if any stands in it.
+
+    Raises SettingsError for a file that is no YAML.
+    """
     path = path or (Path(environ["GITOPS_CONFIG"]) if environ.get("GITOPS_CONFIG") else None)
     data = _read(path) if path else {}
+    inline = path is not None and _holds_secret(data, Settings)
     overlay(data, environ)
-    return dict(_files(data, ()))
+    return {**({"the settings themselves": path} if path and inline else {}), **dict(_files(data, ()))}
+
+
+def _holds_secret(here: Any, annotation: Any) -> bool:
+    """Whether a secret stands in the file itself: in its own place, or a plain text where a section with secrets may be."""
+    if is_secret(annotation) or (isinstance(here, str) and annotation is not None and holds_secrets(annotation)):
+        return here not in (None, "insecure", [], ())
+    if isinstance(here, list):
+        return any(_holds_secret(value, entry(annotation)) for value in here)
+    if not isinstance(here, dict):
+        return False
+    if (model := section(annotation)) is None:
+        return any(_holds_secret(value, entry(annotation)) for value in here.values())
+    known = model.model_fields
+    return any(
+        _holds_secret(value, known[key].annotation)
+        if key in known
+        # A handler's own options, of which only their names tell.
+        else isinstance(key, str) and looks_secret(key) and not key.endswith("_file")
+        for key, value in here.items()
+    )
 
 
 def _files(here: Any, loc: Loc) -> Iterator[tuple[str, Path]]:

@@ -78,7 +78,7 @@ def handlers(case: Case) -> Iterator[Finding]:
 
 def supported(case: Case) -> Iterator[Finding]:
     check_supported(case.settings)
-    yield good("launcher", f"{case.settings.launcher.kind}; projects are saved in the own store, no MLRun API is asked")
+    yield good("launcher", f"{case.settings.launcher.kind}; projects are saved in the own store")
 
 
 def _health(host: str, port: int) -> str | None:
@@ -140,7 +140,7 @@ def _repository(source: Source, repository: Repository) -> Iterator[Finding]:
     if followed not in branches:
         yield bad(what, f"it has no branch {followed!r}", f"set its branch to one of {', '.join(branches[:10])}")
     else:
-        yield good(what, f"answers: {len(branches)} branches, {tags} tags; {followed} counts")
+        yield good(what, f"answers; branches: {len(branches)}, tags: {tags}; {followed} counts")
 
 
 def _without(said: str, name: str) -> str:

@@ -159,7 +159,8 @@ def _tell(facts: dict[str, Any], settings: Settings, *, made: bool) -> None:
 
     hook = facts["webhook"]
     form = FORMS[settings.hooks_by_name[facts["repository"]].forge]
-    screen.say(f"wrote {facts['config']}", ("" if made else "; the secret was there and stays", ""))
+    secret = hook["secret_file"] if made else f"the secret in {hook['secret_file']} was there and stays"
+    screen.say(f"wrote {facts['config']}", f" and {secret}" if made else f"; {secret}")
     screen.say("")
     screen.say((form.forge, "bold"), f": {hook['page']}")
     secret = hook["secret"] or f"what `cat {hook['secret_file']}` prints"
@@ -170,8 +171,6 @@ def _tell(facts: dict[str, Any], settings: Settings, *, made: bool) -> None:
         ("Events", hook["events"]),
     ):
         screen.say(screen.dim(f"{field:<14}"), value, indent=2, hang=14)
-    if hook["secret"]:
-        screen.say(screen.dim(f"{'':<14}"), f"(kept in {hook['secret_file']})", indent=2, hang=14)
     screen.say("")
     if not hook["complete"]:
         server = settings.server

@@ -95,7 +95,7 @@ def test_all_is_well_where_all_is_well(doctor: Doctor, forge: GitServer) -> None
     said = doctor.look()
     assert (said.code, said.data["ok"]) == (0, True), said.out
     assert {one["level"] for one in said.data["findings"]} == {"good"}, said.out
-    assert doctor["repository fraud"][1].startswith("answers: 1 branches, 0 tags; main counts")
+    assert doctor["repository fraud"][1].startswith("answers; branches: 1, tags: 0; main counts")
     assert "3.9." in doctor["runner python"][1]
     assert not (doctor.folder / "data").exists(), "a look leaves nothing behind"
     code, shown = on_a_terminal("doctor", "--config", "config.yaml", at=doctor.folder)
@@ -141,6 +141,12 @@ def test_files_of_secrets_that_others_can_read_are_told_and_closed_when_asked(do
     assert doctor["secrets"][0] == "doubtful"
     assert f"chmod 0600 {token}" in doctor["secrets"][1]
     assert "repositories[0].credentials.token_file" in doctor["secrets"][1]
+    (doctor.folder / "config.yaml").chmod(0o644)
+    doctor.look()
+    assert "the settings themselves" not in doctor["secrets"][1]
+    doctor.config["auth"] = {"tokens": [{"name": "ci", "token": "canary-5d0c-api-token"}]}
+    doctor.look()
+    assert "config.yaml (the settings themselves) can be read by others (mode 0644)" in doctor["secrets"][1]
     doctor.look("--fix")
     assert token.stat().st_mode & 0o777 == 0o600
     assert doctor["secrets"][0] == "good"
