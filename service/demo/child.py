@@ -65,7 +65,7 @@ class Child:
     def check(self) -> None:
         """Raises DemoError when it has ended."""
         if self._process is not None and (code := self._process.poll()) is not None:
-            raise DemoError(f"the service ended by itself, with exit code {code}")
+            raise DemoError(f"the service ended by itself, with exit code {code}", mend="its log says why")
 
     def tail(self, lines: int = 12) -> list[str]:
         """The end of its log."""

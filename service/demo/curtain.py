@@ -15,7 +15,7 @@ from service.demo.forge import Clone
 from service.demo.screen import Screen, span
 from service.demo.stage import Stage, Stopped, opened
 from service.demo.story import HEADS, CheckFailed, Story
-from service.errors import DemoError, GitopsError
+from service.errors import DemoError, GitopsError, UnreachableError
 
 _LOOK_S = 0.2
 _PING = 200
@@ -90,11 +90,21 @@ def _explain(screen: Screen, stage: Stage, error: Exception) -> None:
     """Why it ends here, and what the service said last."""
     screen.blank()
     if isinstance(error, GitopsError):
-        complain(error)
+        complain(_cause(stage, error))
     if tail := stage.child.tail():
         screen.says("The service's log ends:")
         screen.lines(tail)
     screen.says("The demo failed.")
+
+
+def _cause(stage: Stage, error: GitopsError) -> GitopsError:
+    """That nothing answers is no news where the service has ended."""
+    if isinstance(error, UnreachableError):
+        try:
+            stage.child.check()
+        except DemoError as ended:
+            return ended
+    return error
 
 
 def _keep(screen: Screen, stage: Stage) -> None:
@@ -104,7 +114,8 @@ def _keep(screen: Screen, stage: Stage) -> None:
     screen.says("It stays up until Ctrl-C. To play with it, in another terminal:")
     for line in (
         f"cd {shlex.quote(str(stage.folder / 'clone'))}",
-        'git commit -am "My change" && git push',
+        'sed -i "s/rounds: .*/rounds: 40/" project.yaml',
+        'git commit -am "Learn less" && git push',
         f"export GITOPS_URL={stage.child.url}",
         f"{shlex.quote(ours)} status",
         f"{shlex.quote(ours)} logs -f fraud",

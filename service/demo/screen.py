@@ -33,9 +33,9 @@ _COLOURS = {
     "push": "bright_black",
     "webhook": "cyan",
     "fetch": "cyan",
-    "load": "blue",
-    "plan": "blue",
-    "save": "blue",
+    "load": "bright_blue",
+    "plan": "bright_blue",
+    "save": "bright_blue",
     "start": "magenta",
     "steps": "green",
 }
@@ -109,6 +109,7 @@ class Screen:
     def timeline(self, timeline: Timeline, *, bars: bool) -> None:
         """A row a stage, or all in a line."""
         if bars:
+            self.blank()
             for stage in timeline.stages:
                 self._bar(stage.name, stage.took, stage.begins / timeline.done, stage.ends / timeline.done)
         else:

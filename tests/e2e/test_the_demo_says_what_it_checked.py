@@ -150,6 +150,7 @@ def test_a_service_that_dies_is_told_with_the_end_of_its_log(tmp: Path) -> None:
     demo.wait_to_say(" 2  A second push")
     os.kill(demo.service(), signal.SIGKILL)
     assert demo.ended() == 1
+    assert "the service ended by itself" in demo.text
     assert "The service's log ends:" in demo.text
     assert "The demo failed." in demo.text
     assert demo.left() == ([], {})
