@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from service.errors import StoreUnavailable
 from service.settings import Settings
 from service.store.database import postgres_engine, unavailable
-from service.store.migrations import config
+from service.store.migrations import newest
 
 _VERSION = "SELECT version_num FROM alembic_version"
 
@@ -31,13 +31,10 @@ class StoreState:
 
 def look_at_store(settings: Settings) -> StoreState:
     """Raises StoreUnavailable."""
-    from alembic.script import ScriptDirectory
-
-    newest = ScriptDirectory.from_config(config()).get_current_head() or ""
     if settings.store.url is not None:
-        return StoreState("PostgreSQL", _of_postgres(settings.store.url.get_secret_value()), newest)
+        return StoreState("PostgreSQL", _of_postgres(settings.store.url.get_secret_value()), newest())
     path = settings.data_dir / "store.db"
-    return StoreState(str(path), _of_sqlite(path), newest, _holder(settings.data_dir / "lock"))
+    return StoreState(str(path), _of_sqlite(path), newest(), _holder(settings.data_dir / "lock"))
 
 
 def _of_sqlite(path: Path) -> str | None:
