@@ -58,6 +58,8 @@ CHECKOUT_DEPTH = 100
 # From this many files on a checkout takes long enough that one is kept ready, if it is not larger than the bytes.
 SPARE_FILES = 2_000
 SPARE_BYTES = 1024 * MIB
+# A push needs two checkouts, to load the project and to run it.
+SPARES = 2
 # Commit messages, for skip tokens and notifications.
 COMMIT_MESSAGE_CHARACTERS = 64 * KIB
 # A mirror with more packs or loose objects is repacked (git's own gc.auto: 50 packs, 6700 objects).

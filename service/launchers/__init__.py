@@ -86,6 +86,10 @@ class Launcher(Protocol):
     name: str
 
     @property
+    def owner(self) -> int | None:
+        """The uid that a job's files are to belong to; None: the service's own. A source that is its already is taken as it is."""
+
+    @property
     def fingerprint(self) -> str:
         """Names what jobs run on: two loads of the same files and fingerprint have the same result."""
 

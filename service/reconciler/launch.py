@@ -99,7 +99,7 @@ def _job(rooms: Rooms, run: Run) -> Job:
     return Job(
         id=run.id,
         kind=JobKind.RUN,
-        source=lambda into: rooms.source.checkout(run.repository, run.commit, into),
+        source=lambda into: rooms.source.checkout(run.repository, run.commit, into, owner=rooms.launcher.owner),
         payload=payload,
         timeout_s=run.timeout_s,
         mlrun_version=run.mlrun_version,

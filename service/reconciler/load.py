@@ -75,7 +75,7 @@ def _job(rooms: Rooms, sync: Sync, attempt: str) -> Job:
     return Job(
         id=f"load-{sync.id}-{attempt}",
         kind=JobKind.LOAD,
-        source=lambda into: rooms.source.checkout(sync.repository, sync.commit, into),
+        source=lambda into: rooms.source.checkout(sync.repository, sync.commit, into, owner=rooms.launcher.owner),
         payload={
             "project": project_document(rooms, sync.project, sync.repository, sync.ref, declaration),
             "setup_parameters": declaration.setup_parameters,

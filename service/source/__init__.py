@@ -6,6 +6,7 @@ except that a mirror found broken is cloned anew on the spot.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import tempfile
 import threading
@@ -19,7 +20,7 @@ from service.settings import Repository, Settings
 from service.source import checkout as _checkout
 from service.source import history as _history
 from service.source import tree as _tree
-from service.source.checkout import Checkout
+from service.source.checkout import Checkout, Manifest
 from service.source.failures import looks_broken, no_git, unreachable, words
 from service.source.folder import Folder, folder_at, work_tree_of
 from service.source.git import Git, GitError, NoGitError
@@ -55,6 +56,7 @@ class Source:
         self._timeout_s = timeout_s
         self._clone_timeout_s = clone_timeout_s
         self._repositories = {repository.name: repository for repository in settings.repositories}
+        self._looked_at: dict[str, tuple[str, Manifest]] = {}
         self._mirrors: dict[str, Mirror] = {}  # the last one used is the last
         self._lock = threading.Lock()
 
@@ -105,11 +107,14 @@ class Source:
             )
         return found
 
-    def checkout(self, repository_name: str, commit: str, into: Path, path: str = ".") -> Checkout:
+    def checkout(
+        self, repository_name: str, commit: str, into: Path, path: str = ".", *, owner: int | None = None
+    ) -> Checkout:
         """The files of `commit` at `into` (which must not exist, or be empty), without a `.git`.
 
         `path` is the project's folder; the whole repository is written, for projects import from beside them.
-        Nothing is at `into` until everything is. Raises CheckoutFailed, ProjectError.
+        Nothing is at `into` until everything is. `owner` is the uid that they are for: `into` is that user's where the
+        files are already, and ours where they are ours still. Raises CheckoutFailed, ProjectError.
         """
         tree = self.tree(repository_name, commit, path)
         into = into.parent.resolve() / into.name
@@ -119,7 +124,7 @@ class Source:
         _checkout.discard(part)
         try:
             into.parent.mkdir(parents=True, exist_ok=True)
-            self._read(repository_name, commit, lambda mirror: self._materialise(mirror, commit, part))
+            self._read(repository_name, commit, lambda mirror: self._materialise(mirror, commit, part, owner))
             part.rename(into)
         except OSError as error:
             raise _unwritable(commit, error) from error
@@ -155,17 +160,29 @@ class Source:
             lambda mirror: _history.contains(mirror.git, mirror.objects, ancestor, descendant),
         )
 
-    def _materialise(self, mirror: Mirror, commit: str, part: Path) -> None:
-        name, git = mirror.name, mirror.git
+    def _materialise(self, mirror: Mirror, commit: str, part: Path, owner: int | None) -> None:
         _checkout.discard(part)
-        manifest = _checkout.look_through(git, commit)
-        if not self._spares.use(name, git, commit, part):
+        manifest = self._look(mirror, commit)
+        if not self._spares.use(mirror.name, mirror.objects, commit, part, owner):
+            _checkout.discard(part)
             part.mkdir()
             _checkout.check_space(commit, part, manifest)
             with tempfile.TemporaryDirectory(dir=self._workshop.folder) as work:
-                _checkout.write(git, commit, part, Path(work) / "index")
+                _checkout.write(mirror.git, commit, part, Path(work) / "index")
         _checkout.check_symlinks(commit, part, manifest)
-        self._spares.refill(name, git, commit, manifest, part)
+        self._spares.refill(mirror.name, mirror.git, commit, manifest, part, owner)
+
+    def _look(self, mirror: Mirror, commit: str) -> Manifest:
+        """What a checkout would write, checked: by what differs from the last one."""
+        base, known = self._looked_at.get(mirror.name, (None, None))
+        manifest = None
+        if base is not None and known is not None:
+            with contextlib.suppress(GitError):  # very much differs, or the mirror is another one by now
+                manifest = known if base == commit else _checkout.look_on(mirror.objects, base, known, commit)
+        if manifest is None:
+            manifest = _checkout.look_through(mirror.git, commit)
+        self._looked_at[mirror.name] = commit, manifest
+        return manifest
 
     def close(self) -> None:
         """Give back what this process has on disk for itself. Mirrors stay."""

@@ -3,21 +3,27 @@
 Without `.git` because MLRun, loading a folder that is a clone, puts the clone's first remote (with a token, if one is in
 it) in the place of the project's `source`. git itself writes the files, with an index outside of the folder, after the
 whole tree was looked through: number, size, depth and names of what it holds are checked before the first byte is
-written, and where its symlinks lead before the caller gets it.
+written, and where its symlinks lead before the caller gets it. What was looked through or written once is only
+compared with the next time.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from service import limits
 from service.errors import CheckoutFailed
 from service.source.git import Git, GitError
+from service.source.objects import SUBMODULE, SYMLINK, Found, Objects
 
+_PROGRAM = b"100755"
+# A changed file up to this is written by us, in one piece; a larger one is for git to write.
+_MOVED_BYTES = 16 * limits.MIB
 # Characters that HFS+ leaves out when it compares names.
 _UNSEEN = rb"(?:\xe2\x80[\x8c-\x8f\xaa-\xae]|\xe2\x81[\xaa-\xaf]|\xef\xbb\xbf)"
 # Names in a listing that are none, or are `.git` as the file systems of other machines read it: an attack or an accident.
@@ -36,13 +42,13 @@ class Checkout:
     tree: str
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """What a commit would write."""
 
     files: int = 0
     size: int = 0
-    symlinks: list[str] = field(default_factory=list)
+    symlinks: frozenset[str] = frozenset()
 
 
 def look_through(git: Git, commit: str) -> Manifest:
@@ -53,24 +59,62 @@ def look_through(git: Git, commit: str) -> Manifest:
         if failed.too_much:
             raise refused(commit, f"it holds more than {limits.CHECKOUT_FILES:,} files or very long names") from None
         raise
-    manifest = Manifest()
+    files = total = 0
+    symlinks = set()
     for entry in output.stdout.split(b"\0")[:-1]:
         meta, _, path = entry.partition(b"\t")
         size = meta.rpartition(b" ")[2]
         if size == b"BAD":
             raise GitError("ls-tree", 0, f"error: missing object: the content of {_text(path)!r}")
-        manifest.files += 1
-        manifest.size += 0 if size == b"-" else int(size)
-        if path.count(b"/") >= limits.CHECKOUT_DEPTH:
-            raise refused(commit, f"{_text(path)[:80]!r}… lies more than {limits.CHECKOUT_DEPTH} folders deep")
-        if meta.startswith(b"120000"):
-            manifest.symlinks.append(_text(path))
+        files += 1
+        total += 0 if size == b"-" else int(size)
+        _check_depth(commit, path)
+        if meta.startswith(SYMLINK):
+            symlinks.add(_text(path))
+    _check_names(commit, output.stdout)
+    return _checked(commit, Manifest(files, total, frozenset(symlinks)))
+
+
+def look_on(objects: Objects, base: str, known: Manifest, commit: str) -> Manifest:
+    """The same as `look_through`, at the cost of what differs from `base`, which was looked through. GitError: `too_much`."""
+    changes = list(objects.changes(objects.root(base), objects.root(commit)))
+    gone = [entry for change in changes if (entry := change.before)]
+    new = [entry for change in changes if (entry := change.after)]
+    for change in changes:
+        if change.after:
+            _check_depth(commit, change.path)
+            _check_names(commit, b"\t%s\0" % change.path)
+    links_gone = {_text(change.path) for change in changes if change.before and change.before.mode == SYMLINK}
+    links_new = {_text(change.path) for change in changes if change.after and change.after.mode == SYMLINK}
+    return _checked(
+        commit,
+        Manifest(
+            files=known.files - len(gone) + len(new),
+            size=known.size - _size(objects, gone) + _size(objects, new),
+            symlinks=known.symlinks - links_gone | links_new,
+        ),
+    )
+
+
+def _size(objects: Objects, entries: list[Found]) -> int:
+    return sum(objects.sizes([entry.id for entry in entries if entry.mode != SUBMODULE]))
+
+
+def _check_depth(commit: str, path: bytes) -> None:
+    if path.count(b"/") >= limits.CHECKOUT_DEPTH:
+        raise refused(commit, f"{_text(path)[:80]!r}… lies more than {limits.CHECKOUT_DEPTH} folders deep")
+
+
+def _check_names(commit: str, listing: bytes) -> None:
+    if (found := _FORBIDDEN.search(listing)) is not None:
+        raise refused(commit, f"it holds the forbidden name {_text(found[0][1:])!r}")
+
+
+def _checked(commit: str, manifest: Manifest) -> Manifest:
     if manifest.files > limits.CHECKOUT_FILES:
         raise refused(commit, f"it holds more than {limits.CHECKOUT_FILES:,} files")
     if manifest.size > limits.CHECKOUT_BYTES:
         raise refused(commit, f"its files are larger than {limits.CHECKOUT_BYTES // limits.MIB:,} MiB together")
-    if (found := _FORBIDDEN.search(output.stdout)) is not None:
-        raise refused(commit, f"it holds the forbidden name {_text(found[0][1:])!r}")
     return manifest
 
 
@@ -89,15 +133,75 @@ def write(git: Git, commit: str, into: Path, index: Path, *, in_background: bool
     git.run("read-tree", "--reset", "-u", commit, env=_places(into, index), guarded=True, in_background=in_background)
 
 
-def move_on(git: Git, before: str, commit: str, into: Path, index: Path) -> None:
-    """Change the folder `into`, untouched since `before` was written to it, to `commit`: at the cost of the difference."""
-    git.run("read-tree", "-m", "-u", before, commit, env=_places(into, index), guarded=True)
+def move_on(objects: Objects, before: str, commit: str, into: Path, owner: int | None) -> None:
+    """Change the folder `into`, untouched since `before` was written to it, to `commit`: at the cost of the difference.
+
+    Not by git, whose index of a large folder costs more to read and write than the change. `commit` was looked through,
+    so that no name leads anywhere else; and all that goes is gone before anything new comes, so that no link is in the way.
+    GitError: `too_much`, or a mirror that is broken; the folder is of no use then.
+    """
+    changes = list(objects.changes(objects.root(before), objects.root(commit)))
+    for change in changes:
+        if change.before:
+            _take_away(into, os.fsdecode(change.path), change.before)
+    for change in changes:
+        if change.after:
+            _put(objects, into, os.fsdecode(change.path), change.after, owner)
+
+
+def _take_away(into: Path, name: str, entry: Found) -> None:
+    """With the folders that are empty without it: git knows none."""
+    path = into / name
+    if entry.mode == SUBMODULE:
+        path.rmdir()
+    else:
+        path.unlink()
+    for folder in path.parents:
+        if folder == into:
+            return
+        try:
+            folder.rmdir()
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:
+                raise
+            return
+
+
+def _put(objects: Objects, into: Path, name: str, entry: Found, owner: int | None) -> None:
+    path = into / name
+    made = [path]
+    for folder in path.parents:
+        if folder == into or folder.is_dir():
+            break
+        made.append(folder)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if entry.mode == SUBMODULE:
+        path.mkdir()
+    elif (content := objects.blob(entry.id, _MOVED_BYTES)) is None:
+        raise GitError("cat-file", 0, f"{name!r} is large", too_much=True)
+    elif entry.mode == SYMLINK:
+        path.symlink_to(os.fsdecode(content))
+    else:
+        mode = 0o777 if entry.mode == _PROGRAM else 0o666
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode), "wb") as file:
+            file.write(content)
+    if owner is not None:
+        for one in made:
+            os.chown(one, owner, owner, follow_symlinks=False)
+
+
+def give(folder: Path, owner: int) -> None:
+    """Everything in a folder that nobody else has seen, links themselves, to the user `owner`."""
+    for _, folders, files, handle in os.fwalk(folder, follow_symlinks=False):
+        for name in (*folders, *files):
+            os.chown(name, owner, owner, dir_fd=handle, follow_symlinks=False)
+    os.chown(folder, owner, owner)
 
 
 def check_symlinks(commit: str, folder: Path, manifest: Manifest) -> None:
     """Raises CheckoutFailed where one leads out of `folder`, by whatever way."""
     root = folder.resolve()
-    for path in manifest.symlinks:
+    for path in sorted(manifest.symlinks):
         link = root / path
         # realpath, for Path.resolve raises on loops, which are harmless.
         if link.readlink().is_absolute() or not Path(os.path.realpath(link)).is_relative_to(root):

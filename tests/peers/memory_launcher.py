@@ -43,6 +43,7 @@ class MemoryLauncher:
 
     name = "process"
     fingerprint = "memory"
+    owner: int | None = None
 
     def __init__(self) -> None:
         self.runs_end = True

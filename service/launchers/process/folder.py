@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
 import shutil
-import stat
 import subprocess
 import time
 from collections.abc import Callable
@@ -23,6 +23,7 @@ from service.launchers.process.keeper.processes import new_tag
 from service.launchers.process.keepers import Keepers
 from service.launchers.process.places import hand_over
 from service.launchers.process.supply import Supplies
+from service.launchers.process.trash import Trash, remove
 
 _ID = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _BAD_JOB = 2  # the runner's exit code for a document that it can't read; it would say so again
@@ -30,15 +31,16 @@ _KEEP_S = 10.0  # a keeper that has not begun after this will not (it takes 0.05
 
 
 class Folder:
-    """`user`: the uid its job runs as, None for our own; `keepers` is where its keeper comes from."""
+    """`user`: the uid its job runs as, None for our own; its keeper comes from `keepers`, its files go to `trash`."""
 
-    def __init__(self, runs_dir: Path, job: str, user: int | None, keepers: Keepers) -> None:
+    def __init__(self, runs_dir: Path, job: str, user: int | None, keepers: Keepers, trash: Trash) -> None:
         if not _ID.fullmatch(job):
             raise LaunchFailed(f"{job!r} is not a job id", mend="Use lower-case letters, digits and '-', 63 at most")
         self.job = job
         self.path = runs_dir / job
         self.user = user
         self._keepers = keepers
+        self._trash = trash
         self.inner = self.path / layout.FOLDER
         self.source = self.path / layout.SOURCE
 
@@ -163,7 +165,8 @@ class Folder:
     def _fetch_source(self, job: Job) -> None:
         if not self.source.is_dir():
             job.source(self.source)
-        hand_over(self.source, self.user)
+        if self.source.stat().st_uid != self.owner:  # its top is handed over last
+            hand_over(self.source, self.user)
 
     def _directory(self, job: Job) -> Path:
         """Where the job begins: the project's directory. A wrong one is the runner's to complain about."""
@@ -278,32 +281,9 @@ class Folder:
             return
         # First, since without it the job can't begin again; it may hold secrets of the job, too.
         (self.path / layout.START).unlink(missing_ok=True)
-        _remove(self.source)
+        with contextlib.suppress(FileNotFoundError):
+            self._trash.take(self.source)
         if self.inner.is_dir():
             for entry in os.scandir(self.inner):
                 if entry.name != layout.ARTIFACTS:
-                    _remove(Path(entry.path))
-
-
-def _remove(path: Path) -> None:
-    """rmtree follows no link; a folder that its owner locked is opened first."""
-    try:
-        if stat.S_ISDIR(path.lstat().st_mode):
-            shutil.rmtree(path, onerror=_unlock)
-        else:
-            path.unlink()
-    except FileNotFoundError:
-        pass
-
-
-def _unlock(_: object, name: str, __: object) -> None:
-    path = Path(name)
-    try:
-        path.parent.chmod(0o700)
-        if stat.S_ISDIR(path.lstat().st_mode):
-            path.chmod(0o700)
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink()
-    except OSError:
-        pass
+                    remove(Path(entry.path))

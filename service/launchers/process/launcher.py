@@ -21,6 +21,7 @@ from service.launchers.process.keepers import Keepers
 from service.launchers.process.packages import Progress
 from service.launchers.process.places import runner_user, runs_dir
 from service.launchers.process.supply import EnvironmentSupply, Supplies, Supply
+from service.launchers.process.trash import Trash
 from service.launchers.process.warm import WarmParents
 from service.settings import Settings
 
@@ -47,8 +48,13 @@ class ProcessLauncher:
         self._user = runner_user(settings)
         self._runs = runs_dir(settings)
         self._keepers = Keepers()
+        self._trash = Trash(self._runs)
         self._news_at = 0.0
         self._warm = WarmParents(self._runs, self._user) if settings.launcher.warm else None
+
+    @property
+    def owner(self) -> int | None:
+        return self._user
 
     @property
     def fingerprint(self) -> str:
@@ -63,6 +69,7 @@ class ProcessLauncher:
         supplies = self._supply.standard()
         if self._warm is not None:
             self._warm.warm_up(supplies)
+        self._trash.empty()
 
     def ensure(self, job: Job) -> None:
         folder = self._folder(job.id)
@@ -138,10 +145,11 @@ class ProcessLauncher:
         if self._warm is not None:
             self._warm.close()
         self._keepers.close()
+        self._trash.close()
         reap()
 
     def _folder(self, job: str) -> Folder:
-        return Folder(self._runs, job, self._user, self._keepers)
+        return Folder(self._runs, job, self._user, self._keepers, self._trash)
 
     def _observe(self, folder: Folder, position: int) -> Observation:
         ended = folder.ended  # before the events: what ended writes none after

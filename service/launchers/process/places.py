@@ -99,10 +99,10 @@ def _own(path: Path, user: int | None, kind: str = "runs_dir") -> Path:
 
 
 def hand_over(path: Path, user: int | None) -> None:
-    """Give a tree of the service to the runner's user; links are handed over themselves, never what they name."""
+    """Give a tree of the service to the runner's user, its top last; links are handed over themselves, never what they name."""
     if user is None:
         return
-    for _, _, files, handle in os.fwalk(path, follow_symlinks=False):
+    for _, _, files, handle in os.fwalk(path, topdown=False, follow_symlinks=False):
         for name in files:
             status = os.lstat(name, dir_fd=handle)
             # A hard link is also somebody else's file (git's objects, when it clones locally).

@@ -40,6 +40,7 @@ class MemoryLauncher:
     """Keeps logs in memory; starts nothing."""
 
     name: str = "process"
+    owner: int | None = None
     printed: dict[str, str] = field(default_factory=dict)
 
     def prepare(self) -> None:

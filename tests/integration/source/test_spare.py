@@ -17,15 +17,20 @@ from tests.integration.source.test_checkout import assert_exact, found, listed
 @pytest.fixture(autouse=True)
 def _small_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.limits.SPARE_FILES", 3)
+    monkeypatch.setattr("service.source.spare._REST_S", 0.0)
 
 
 def spare_of(place: Place, commit: str) -> Path:
-    """The files of the spare, once it is there."""
+    """The files of the spare that is taken next, once all are there."""
+    return spares_of(place, commit)[-1]
+
+
+def spares_of(place: Place, commit: str) -> list[Path]:
     deadline = time.monotonic() + 20
-    while (spare := place.source._spares._ready.get("fraud")) is None or spare.commit != commit:
-        assert time.monotonic() < deadline, "no spare was made"
+    while len(spares := [s for s in place.source._spares._ready.get("fraud", []) if s.commit == commit]) < 2:
+        assert time.monotonic() < deadline, "no two spares were made"
         time.sleep(0.01)
-    return spare.files
+    return [spare.files for spare in spares]
 
 
 def test_the_next_checkout_is_the_spare_with_only_the_change_written(place: Place) -> None:
@@ -70,7 +75,9 @@ def test_every_kind_of_change_comes_out_exact(place: Place) -> None:
     place.fetch()
     out = assert_exact(place, second)
     assert not (out / "gone").exists()
-    # And all the way back, by the spare of the second.
+    # And all the way back, by a spare of the second.
+    place.source._spares._ready.clear()
+    place.checkout(second)
     spare_of(place, second)
     assert (assert_exact(place, first) / "gone/deep/er").read_text() == "1"
 
@@ -162,3 +169,63 @@ def test_what_a_killed_process_left_is_removed_by_the_next(place: Place) -> None
     place.restarted()
     assert not left.exists()
     assert not left.with_suffix(".lock").exists()
+
+
+def owners(folder: Path) -> set[int]:
+    return {path.lstat().st_uid for path in (folder, *folder.rglob("*"))}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_spare_belongs_to_whom_it_is_for_and_so_does_what_was_changed_in_it(place: Place) -> None:
+    first = place.push({f"d/{n}": str(n) for n in range(9)})
+    place.fetch()
+    out = place.source.checkout("fraud", first, next(place.out), owner=64998).path
+    assert out.stat().st_uid == os.geteuid(), "written just now, so it is the launcher's to hand over"
+    spare_of(place, first)
+    (place.work.path / "link").symlink_to("d/7")
+    second = place.push({"d/7": "changed", "new/er/file": "1"})
+    place.fetch()
+    out = place.source.checkout("fraud", second, next(place.out), owner=64998).path
+    assert (out / "link").read_text() == "changed"
+    assert owners(out) == {64998}
+    assert owners(place.checkout(second)) == {os.geteuid()}, "nobody gets what is another's"
+
+
+def test_a_push_that_is_checked_out_twice_finds_a_spare_for_each(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = place.push({f"d/{n}": str(n) for n in range(9)})
+    place.fetch()
+    place.checkout(first)
+    inodes = {spare.stat().st_ino for spare in spares_of(place, first)}
+    monkeypatch.setattr("service.source.spare._REST_S", 600.0)  # they are not replaced in between
+    second = place.push({"d/7": "changed"})
+    place.fetch()
+    assert {assert_exact(place, second).stat().st_ino for _ in range(2)} == inodes
+
+
+def test_a_change_that_is_large_is_left_to_git(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.source.checkout._MOVED_BYTES", 10)
+    first = place.push({f"d/{n}": str(n) for n in range(9)})
+    place.fetch()
+    place.checkout(first)
+    spare_of(place, first)
+    second = place.push({"d/6": "small", "d/7": "larger than it may be"})
+    place.fetch()
+    assert_exact(place, second)
+
+
+def test_caps_hold_for_what_is_only_compared(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second commit is looked through by what differs from the first; the sums have to be those of the whole."""
+    first = place.push({f"d/{n}": "12345" for n in range(9)})
+    second = place.push({"d/0": "1234567", "d/1": None, "d/2": "1", "new": "12345"})
+    place.fetch()
+    place.checkout(first)
+    place.checkout(second)
+    _, compared = place.source._looked_at["fraud"]
+    place.source._looked_at.clear()
+    place.checkout(second)
+    assert place.source._looked_at["fraud"] == (second, compared)
+    monkeypatch.setattr("service.limits.CHECKOUT_FILES", 9)
+    place.push({"one/more": "1"})
+    third = place.fetch().commit("refs/heads/main")
+    with pytest.raises(CheckoutFailed, match="more than 9 files"):
+        place.checkout(third)

@@ -1,0 +1,93 @@
+"""Removing what jobs left: a checkout of 100,000 files takes seconds, for which nobody waits.
+
+It is moved into `<runs_dir>/.trash` and removed by a thread, one after the other. What a service that was killed left there is
+removed by the next one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import secrets
+import shutil
+import stat
+import threading
+from pathlib import Path
+
+_FOLDER = ".trash"
+# So many wait; who brings more waits for one to be gone, so that the disk is not filled by what is to be removed.
+_MOST = 16
+
+
+class Trash:
+    """Of all jobs below `runs_dir`; thread-safe."""
+
+    def __init__(self, runs_dir: Path) -> None:
+        self._folder = runs_dir / _FOLDER
+        self._waiting: queue.Queue[Path | None] = queue.Queue(_MOST)
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def take(self, path: Path) -> None:
+        """The folder `path` is not there any more, and will not be on disk before long. Raises OSError."""
+        if not stat.S_ISDIR(path.lstat().st_mode):
+            path.unlink()
+            return
+        with contextlib.suppress(OSError):  # only who may write to a folder may move it
+            path.chmod(0o700)
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        away = self._folder / secrets.token_hex(8)
+        path.rename(away)
+        self._start()
+        self._waiting.put(away)
+
+    def empty(self) -> None:
+        """What was left there, by whomever."""
+        if self._folder.is_dir():
+            self._start()
+            for path in self._folder.iterdir():
+                self._waiting.put(path)
+
+    def close(self) -> None:
+        """Whatever waits stays for the next one."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            while not self._waiting.empty():
+                self._waiting.get_nowait()
+            self._waiting.put(None)
+            thread.join(timeout=1.0)
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="trash", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while (path := self._waiting.get()) is not None:
+            remove(path)
+
+
+def remove(path: Path) -> None:
+    """rmtree follows no link; a folder that its owner locked is opened first."""
+    try:
+        if stat.S_ISDIR(path.lstat().st_mode):
+            shutil.rmtree(path, onerror=_unlock)
+        else:
+            path.unlink()
+    except FileNotFoundError:
+        pass
+
+
+def _unlock(_: object, name: str, __: object) -> None:
+    path = Path(name)
+    try:
+        path.parent.chmod(0o700)
+        if stat.S_ISDIR(path.lstat().st_mode):
+            path.chmod(0o700)
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()
+    except OSError:
+        pass

@@ -1,0 +1,42 @@
+"""A job's files are out of the way at once, and gone from the disk soon after, also when the service was killed in between."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tests.integration.launcher.conftest import Bench, wait_for
+
+
+def trash_of(bench: Bench, job: str) -> Path:
+    return bench.launcher._folder(job).path.parent / ".trash"
+
+
+def test_the_source_of_a_cleaned_job_is_gone_at_once_and_from_the_disk_soon(bench: Bench) -> None:
+    job = bench.start("import os\nos.makedirs(f'{source}/a/b')\nopen(f'{source}/a/b/c', 'w').close()")
+    bench.follow(job)
+    source = bench.launcher._folder(job).source
+    assert (source / "a/b/c").exists()
+    bench.launcher.clean(job)
+    assert not source.exists()
+    wait_for(lambda: not os.listdir(trash_of(bench, job)), "the trash to be empty")
+
+
+def test_a_job_cannot_hold_on_to_its_files(bench: Bench) -> None:
+    job = bench.start(
+        "import os\nos.mkdir(f'{source}/a')\nopen(f'{source}/a/b', 'w').close()\nos.chmod(f'{source}/a', 0)\nos.chmod(source, 0)"
+    )
+    bench.follow(job)
+    bench.launcher.clean(job)
+    assert not bench.launcher._folder(job).source.exists()
+    wait_for(lambda: not os.listdir(trash_of(bench, job)), "the trash to be empty")
+
+
+def test_what_a_killed_service_left_is_removed_by_the_next(bench: Bench) -> None:
+    job = bench.start("pass")
+    bench.follow(job)
+    left = trash_of(bench, job) / "0123456789abcdef"
+    (left / "many").mkdir(parents=True)
+    (left / "many" / "files").touch()
+    bench.launcher.prepare()
+    wait_for(lambda: not left.exists(), "what was left to be gone")
