@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.bench import acks, idle, push_to_step
+from tests.bench import acks, idle, large_repositories, push_to_step
 from tests.bench.figure import Group
 
 # By the name that `make bench ARGS=...` takes, which is also the table in targets.toml.
@@ -10,4 +10,5 @@ GROUPS: dict[str, Group] = {
     "acks": Group(acks.measure, needs=("runner",)),
     "idle": Group(idle.measure),
     "push": Group(push_to_step.measure, needs=("runner",)),
+    "large": Group(large_repositories.measure, needs=("runner",)),
 }

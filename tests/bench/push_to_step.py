@@ -13,16 +13,12 @@ import subprocess
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from itertools import pairwise
 
 from service.launchers.process.environment import ensure_environment
 from service.settings import load_settings
 from tests.bench.figure import Bench, Figure, NotProven, in_turn
-from tests.bench.pushing import Site
-from tests.peers.service_process import wait_for
-
-_ENDED_S = 60.0
+from tests.bench.pushing import Site, at, ended_run
 
 
 def measure(bench: Bench) -> Sequence[Figure]:
@@ -83,28 +79,19 @@ class _Ours:
         return stamped - began
 
     def _marks(self, commit: str) -> dict[str, float]:
-        """What the API tells, once the run has ended: its end is not measured, and nothing of it may meet the next turn."""
-
-        def ended() -> bool:
-            (sync,) = self.service.get("/syncs", repository=self._team.name, commit=commit)["items"] or [None]
-            return sync is not None and any(run["ended_at"] for run in self.service.get(f"/syncs/{sync['id']}")["runs"])
-
-        wait_for(ended, _ENDED_S, lambda: f"the run of {commit} to end\n{self.service.tail()}")
-        (sync,) = self.service.get("/syncs", repository=self._team.name, commit=commit)["items"]
-        (run,) = self.service.get(f"/syncs/{sync['id']}")["runs"]
-        if run["state"] != "succeeded":
-            raise NotProven(f"run {run['id']} {run['state']}: {run['error']}")
+        """What the API tells, once the run has ended: nothing of it may meet the next turn."""
+        sync, run = ended_run(self.service, self._team.name, commit)
         (delivery,) = self.service.get("/deliveries", repository=self._team.name, limit=1)["items"]
-        events = {e["event"]: _at(e["at"]) for e in self.service.get(f"/runs/{run['id']}/events")["items"]}
-        begun, spent = _at(sync["started_at"]), sync["timings"]
+        events = {e["event"]: at(e["at"]) for e in self.service.get(f"/runs/{run['id']}/events")["items"]}
+        begun, spent = at(sync["started_at"]), sync["timings"]
         return {
-            "webhook arrived": _at(delivery["received_at"]),
+            "webhook arrived": at(delivery["received_at"]),
             "fetch asked the forge": self._site.reads[0],
-            "sync queued": _at(sync["created_at"]),
+            "sync queued": at(sync["created_at"]),
             "sync began": begun,
             "changes read": begun + spent["diff"],
             "project loaded": begun + spent["diff"] + spent["load"],
-            "revision saved, run queued": _at(sync["ended_at"]),
+            "revision saved, run queued": at(sync["ended_at"]),
             "run claimed": events["claimed"],
             "run started": events["started"],
             "first step began": events["step.started"],
@@ -112,8 +99,8 @@ class _Ours:
 
     def _note(self, marks: Mapping[str, float]) -> None:
         in_order = sorted(marks.items(), key=lambda mark: mark[1])
-        for (_, before), (name, at) in pairwise(in_order):
-            self.stages[name].append((at - before) * 1000)
+        for (_, before), (name, after) in pairwise(in_order):
+            self.stages[name].append((after - before) * 1000)
 
 
 class _Ci:
@@ -157,7 +144,3 @@ class _Ci:
         if done.returncode != 0:
             raise NotProven(f"{' '.join(command)}: {done.returncode}\n{done.stderr[-2000:]}")
         return done.stdout + done.stderr
-
-
-def _at(text: str) -> float:
-    return datetime.fromisoformat(text).timestamp()

@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,7 +20,7 @@ import yaml
 from tests.bench.figure import NotProven
 from tests.peers.forge import SECRET, deliver, push_payload, signed
 from tests.peers.git_http import GitRepository, GitServer, Request, WorkingCopy
-from tests.peers.service_process import ServiceProcess
+from tests.peers.service_process import ServiceProcess, wait_for
 
 _PATIENCE_S = 120.0
 _LOOK_S = 0.01
@@ -156,6 +157,30 @@ class Team:
             "first.py": _FIRST.format(stamps=str(self.site.stamps)),
             "workflow.py": _WORKFLOW,
         }
+
+
+def ended_run(service: ServiceProcess, repository: str, commit: str) -> tuple[Any, Any]:
+    """The sync of `commit` and the one run that it led to, which has succeeded. Raises NotProven."""
+
+    def syncs() -> list[Any]:
+        found = service.get("/syncs", repository=repository, commit=commit)["items"]
+        return [sync for one in found if (sync := service.get(f"/syncs/{one['id']}"))["runs"]]
+
+    wait_for(
+        lambda: any(sync["runs"][0]["ended_at"] for sync in syncs()),
+        _PATIENCE_S,
+        lambda: f"the run of {commit} to end\n{service.tail()}",
+    )
+    (sync,) = syncs()
+    (run,) = sync["runs"]
+    if run["state"] != "succeeded":
+        raise NotProven(f"run {run['id']} {run['state']}: {run['reason']} {run['error']}")
+    return sync, run
+
+
+def at(text: str) -> float:
+    """A time of the API, in seconds."""
+    return datetime.fromisoformat(text).timestamp()
 
 
 _FIRST = """\
