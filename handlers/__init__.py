@@ -1,4 +1,4 @@
-"""Notification handlers: one a file, each a class with `send`. Stands alone: imports nothing of the service.
+"""Notification handlers: one a file (or a folder), each a class with `send`. Stands alone: imports nothing of the service.
 
 A new handler is one file and one line in `KINDS`. A handler's options are its `model`, a pydantic class that
 refuses what it does not know; secrets in it are `SecretStr`, and no error text carries one.
@@ -12,14 +12,31 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 from pydantic import BaseModel
 
 from handlers.console import Console
+from handlers.memory import Memory, NoMemory, Remembering
 from handlers.message import Message, Rejected, Undelivered
+from handlers.slack import Slack
 from handlers.webhook import Webhook
 
-__all__ = ["KINDS", "Checks", "Console", "Handler", "Message", "Rejected", "Undelivered", "Webhook"]
+__all__ = [
+    "KINDS",
+    "Checks",
+    "Console",
+    "Handler",
+    "Memory",
+    "Message",
+    "NoMemory",
+    "Rejected",
+    "Remembering",
+    "Slack",
+    "Undelivered",
+    "Webhook",
+]
 
 
 class Handler(Protocol):
     """Sends one message, or raises: `Undelivered` (try again later), `Rejected` (never try again).
+
+    One that edits what it said before is `Remembering` instead: its `send` takes a memory too.
 
     Making one raises pydantic's ValidationError for options that are wrong.
     """
@@ -39,7 +56,8 @@ class Checks(Protocol):
         """What it found, in a few words for the operator. Raises as `send` does."""
 
 
-KINDS: dict[str, type[Handler]] = {
+KINDS: dict[str, type[Handler | Remembering]] = {
     "console": Console,
+    "slack": Slack,
     "webhook": Webhook,
 }

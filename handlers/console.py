@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TextIO
 
 from pydantic import BaseModel, ConfigDict
 
-from handlers.message import Message
+from handlers.message import Message, duration
 
 _COLOURS = {"info": "32", "warning": "33", "error": "31"}
 # A commit's subject is anybody's text: what moves a terminal's cursor or turns its text around is not printed.
@@ -76,14 +76,3 @@ def _error(error: Any) -> str:
 
 def _plain(line: str) -> str:
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", line.replace("\n", " "))
-
-
-def duration(seconds: float) -> str:
-    """`0.4 s`, `12 s`, `3 min 5 s`, `2 h 7 min`."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if not minutes:
-        return f"{rest} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

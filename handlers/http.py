@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from handlers.message import Rejected, Undelivered
 
@@ -60,6 +61,12 @@ class Outbound:
 
     def post(self, url: str, content: bytes, headers: Mapping[str, str]) -> Answer:
         """The answer to a POST that was taken (2xx). Raises Undelivered or Rejected for any other."""
+        answer = self.ask(url, content, headers)
+        judge(host_of(url), answer)
+        return answer
+
+    def ask(self, url: str, content: bytes, headers: Mapping[str, str], *, most: int = ANSWER_BYTES) -> Answer:
+        """The answer to a POST, whatever it is; `most` bytes of it. Raises Undelivered when there was none."""
         import httpx
 
         target = httpx.URL(url)
@@ -74,15 +81,18 @@ class Outbound:
             )
             response = self._client.send(request, stream=True)
             try:
-                answer = Answer(response.status_code, dict(response.headers), _head(response, deadline))
+                return Answer(response.status_code, dict(response.headers), _head(response, deadline, most))
             finally:
                 response.close()
         except httpx.TimeoutException as error:
             raise Undelivered(f"{target.host} did not answer within {self._timeout_s:g} s") from error
         except httpx.HTTPError as error:
             raise Undelivered(f"{target.host}: {_reason(error)}") from error
-        judge(target.host, answer)
-        return answer
+
+    def close(self) -> None:
+        """Let its connections go; the next call makes new ones."""
+        if (client := self.__dict__.pop("_client", None)) is not None:
+            client.close()
 
     def reach(self, url: str) -> str:
         """Whether the host can be spoken to, TLS included; the address it has. Sends nothing. Raises as `post` does."""
@@ -111,6 +121,11 @@ class Outbound:
         if not allowed:
             raise Rejected(f"{url.host} is inside a private network; the option allow_private permits that")
         return allowed[0]
+
+
+def host_of(url: str) -> str:
+    """The part of an address that is no secret."""
+    return urlsplit(url).hostname or ""
 
 
 def judge(host: str, answer: Answer) -> None:
@@ -149,18 +164,18 @@ def _is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast
 
 
-def _head(response: httpx.Response, deadline: float) -> bytes:
+def _head(response: httpx.Response, deadline: float, most: int) -> bytes:
     """The answer's beginning. A server that dribbles keeps every single read within its time, so the whole has one too."""
     import httpx
 
     head = b""
     for chunk in response.iter_raw():
         head += chunk
-        if len(head) >= ANSWER_BYTES:
+        if len(head) >= most:
             break
         if time.monotonic() > deadline:
             raise httpx.ReadTimeout("the answer has no end")
-    return head[:ANSWER_BYTES]
+    return head[:most]
 
 
 def _reason(error: Exception) -> str:

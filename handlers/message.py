@@ -12,7 +12,9 @@ class Message:
 
     `id` is the same at every attempt: a receiver that saw it may drop it. `key` is equal for messages that say
     the same thing and holds no time. `title` is one line; `event` a name such as `run.failed`; `at` RFC 3339.
-    `commit` has sha, author, subject, url; `run` has id, workflow, state, duration_s, results, error.
+    `commit` has sha, author, subject, url. `run` has id, workflow, state, reason, duration_s, results, error (type,
+    message, traceback, step), steps (each name, state, duration_s; `steps_left_out` counts those before) and log_tail, the
+    end of what it printed. `links` may have run, log, sync, commit, diff.
     """
 
     id: str
@@ -40,3 +42,14 @@ class Undelivered(Exception):
 
 class Rejected(Exception):
     """The other side will never take this message as it is configured."""
+
+
+def duration(seconds: float) -> str:
+    """`0.4 s`, `12 s`, `3 min 5 s`, `2 h 7 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

@@ -34,6 +34,11 @@ BACKOFF_MAX_S = 300.0
 FETCH_ATTEMPTS = 5
 FETCH_PATIENCE_S = 15.0
 NOTIFY_ATTEMPTS = 12
+# What a handler may remember of one message, as JSON, and for how long after it last did.
+HANDLER_NOTE_BYTES = 4 * KIB
+HANDLER_NOTE_S = 30 * 24 * 3600.0
+# Events of steps that are looked at for a message: 500 steps, of which it lists the last.
+RUN_STEP_EVENTS = 1_000
 
 # Git. A mirror that takes longer than this is hanging (Argo CD gives git 90 s by default).
 GIT_TIMEOUT_S = 300.0

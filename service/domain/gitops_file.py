@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 
 from service.domain import cron, image_ref, subscriptions, yaml_guard
+from service.domain.events import Severity
 from service.domain.place import Place
 from service.domain.projects import (
     CatchUp,
@@ -115,7 +116,7 @@ def _runner(at: Place) -> RunnerRule:
 
 
 def _notify(at: Place) -> NotifyRule:
-    at.only("to", "on")
+    at.only("to", "on", "refs", "severity")
     to, on = at.key("to"), at.key("on")
     topics = on.texts() if not on.missing else ("*",)
     for topic in topics:
@@ -125,7 +126,8 @@ def _notify(at: Place) -> NotifyRule:
         to.wrong(
             "looks like an address", mend="name a handler of the operator's settings; addresses and secrets live there"
         )
-    return NotifyRule(to=to.text(), on=topics)
+    severity = at.key("severity").choice(Severity, Severity.INFO)
+    return NotifyRule(to=to.text(), on=topics, refs=at.key("refs").get(_patterns, ("*",)), severity=severity.value)
 
 
 def _check_refs(at: Place, declaration: Declaration) -> None:

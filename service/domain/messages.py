@@ -19,9 +19,13 @@ from service.domain.projects import Json
 from service.domain.refs import short
 from service.domain.schedules import when
 from service.domain.states import RunState
+from service.domain.steps import Step, StepState
 
 _KEY_BYTES = 200
 _TITLE_CHARACTERS = 300
+# Steps that a message lists, the latest; a workflow of more is somebody's loop.
+_STEPS = 50
+_GOES_WELL = frozenset({Topic.RUN_STARTED, Topic.RUN_PROGRESS, Topic.RUN_SUCCEEDED})
 
 SEVERITIES = {
     **dict.fromkeys(Topic, Severity.INFO),
@@ -63,7 +67,10 @@ class Where:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
-    """A run, for people. Times are epoch seconds; `error` has type, message, traceback."""
+    """A run, for people. Times are epoch seconds; `error` has type, message, traceback.
+
+    `log_tail` is the end of what it printed, of a run that did not do its work (`log_tail.log_tail` made it fit to be shown).
+    """
 
     id: str
     workflow: str
@@ -73,6 +80,8 @@ class RunFacts:
     ended_at: float | None = None
     results: Mapping[str, Any] | None = None
     error: Mapping[str, Any] | None = None
+    steps: Sequence[Step] = ()
+    log_tail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,9 +131,11 @@ def of_sync(
 
 
 def of_run(topic: Topic, where: Where, run: RunFacts) -> Content:
+    """`run.*`. Progress is told once for each count of steps that began and ended."""
     verb = {
         Topic.RUN_QUEUED: "is queued",
         Topic.RUN_STARTED: "started",
+        Topic.RUN_PROGRESS: f"goes on: {_progress(run.steps)}",
         Topic.RUN_SUCCEEDED: "succeeded",
         Topic.RUN_FAILED: "failed",
         Topic.RUN_TIMED_OUT: "took too long and was ended",
@@ -132,9 +143,10 @@ def of_run(topic: Topic, where: Where, run: RunFacts) -> Content:
         Topic.RUN_CANCELLED: "was cancelled",
     }[topic]
     message = str(run.error.get("message", "")) if run.error else ""
-    why = (message or run.reason) if topic not in (Topic.RUN_STARTED, Topic.RUN_SUCCEEDED) else ""
+    why = (message or run.reason) if topic not in _GOES_WELL else ""
     title = f"{run.workflow} of {_place(where)} {verb}" + (f": {why}" if why else "")
-    return _content(topic, where, run.id, title, run=_run(run), reason=run.reason)
+    identity = f"{run.id}/{_count(run.steps)}" if topic is Topic.RUN_PROGRESS else run.id
+    return _content(topic, where, identity, title, run=_run(run), reason=run.reason)
 
 
 def of_schedule(
@@ -234,10 +246,30 @@ def _run(run: RunFacts) -> Json:
         "id": run.id,
         "workflow": run.workflow,
         "state": run.state.value,
+        "reason": masked(run.reason),
         "duration_s": round(run.ended_at - run.started_at, 3) if ended and run.ended_at and run.started_at else None,
         "results": {name: shown(masked(value, name)) for name, value in (run.results or {}).items()},
         "error": masked(dict(run.error)) if run.error else None,
+        "steps": [
+            {"name": step.name, "state": step.state.value, "duration_s": step.duration_s}
+            for step in run.steps[-_STEPS:]
+        ],
+        "steps_left_out": max(0, len(run.steps) - _STEPS),
+        "log_tail": run.log_tail,
     }
+
+
+def _count(steps: Sequence[Step]) -> str:
+    """How many began and how many of these ended."""
+    return f"{len(steps)}-{sum(step.state is not StepState.RUNNING for step in steps)}"
+
+
+def _progress(steps: Sequence[Step]) -> str:
+    """`2 steps done, train runs`."""
+    running = [step.name for step in steps if step.state is StepState.RUNNING]
+    done = len(steps) - len(running)
+    counted = [f"{done} step{'s' if done > 1 else ''} done"] if done else []
+    return ", ".join(counted + [f"{name} runs" for name in running[-3:]]) or "no step yet"
 
 
 def _spec(spec: ScheduleSpec | None) -> Json | None:

@@ -67,8 +67,12 @@ class RunnerRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotifyRule:
+    """Who hears of what of this project; `refs` are branch and tag names, globs allowed; `severity` is the least."""
+
     to: str
     on: tuple[str, ...]
+    refs: tuple[str, ...] = ("*",)
+    severity: str = "info"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

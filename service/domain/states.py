@@ -53,6 +53,7 @@ class NotificationState(StrEnum):
     PENDING = "pending"
     SENT = "sent"
     FAILED = "failed"
+    SUPERSEDED = "superseded"  # newer progress of the same run took its place before it left
 
 
 OPEN_SYNCS = frozenset({SyncState.QUEUED, SyncState.SYNCING})

@@ -34,6 +34,17 @@ class Subscription(Protocol):
     def severity(self) -> str: ...
 
 
+class Rule(Protocol):
+    """What an operator's subscription and a project's own rule have in common."""
+
+    @property
+    def on(self) -> Sequence[str]: ...
+    @property
+    def refs(self) -> Sequence[str]: ...
+    @property
+    def severity(self) -> str: ...
+
+
 class Heard(Protocol):
     """What of a message decides who hears it."""
 
@@ -59,12 +70,7 @@ def examples() -> str:
 
 
 def hears(subscription: Subscription, event: Heard) -> bool:
-    return (
-        any(event.topic in topics(pattern) for pattern in subscription.on)
-        and _RANK[event.severity] >= _RANK[Severity(subscription.severity)]
-        and _named(subscription.projects, [event.project])
-        and _named(subscription.refs, [event.ref, short(event.ref) if event.ref else None])
-    )
+    return _agrees(subscription, event) and _named(subscription.projects, [event.project])
 
 
 def handlers_of(
@@ -79,12 +85,17 @@ def handlers_of(
     `policy.check` has told its author.
     """
     names = [subscription.to for subscription in subscriptions if hears(subscription, event)]
-    names += [
-        rule.to
-        for rule in rules
-        if (known is None or rule.to in known) and any(event.topic in topics(pattern) for pattern in rule.on)
-    ]
+    names += [rule.to for rule in rules if (known is None or rule.to in known) and _agrees(rule, event)]
     return tuple(dict.fromkeys(names))
+
+
+def _agrees(rule: Rule, event: Heard) -> bool:
+    """By event, severity and ref."""
+    return (
+        any(event.topic in topics(pattern) for pattern in rule.on)
+        and _RANK[event.severity] >= _RANK[Severity(rule.severity)]
+        and _named(rule.refs, [event.ref, short(event.ref) if event.ref else None])
+    )
 
 
 def _named(patterns: Sequence[str], names: Sequence[str | None]) -> bool:

@@ -109,7 +109,7 @@ class Launcher(Protocol):
         """End it with everything it started; does nothing to a job that is gone. A job not yet started never will."""
 
     def logs(self, job: str, offset: int = 0) -> LogChunk:
-        """What it printed, from byte `offset`."""
+        """What it printed, from byte `offset`; a negative one counts from the end."""
 
     def clean(self, job: str) -> None:
         """Forget its files, the log excepted."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
-from handlers import KINDS, Handler, Message
+from handlers import KINDS, Handler, Message, Remembering
 from service.domain.messages import Content
 from service.domain.projects import NotifyRule
 from service.errors import NotFound
@@ -60,21 +60,22 @@ class Notifier:
         notifications.reset(conn, notification)
         work.want(conn, "notify", row.handler, now=self._store.now())
 
-    def deliver(self, handler: str, check: Callable[[], None] = lambda: None) -> float | None:
+    def deliver(self, handler: str, check: Callable[[], None] = lambda: None, fence: int | None = None) -> float | None:
         """The step of `notify` work, whose key is a handler's name; when to be called again, or None.
 
-        `check` raises when the work is no longer ours; it is asked before every message.
+        `check` raises when the work is no longer ours; it is asked before every message. `fence` is that of the claim.
         """
-        queue = self._queues.setdefault(handler, Queue(handler, self._handlers.get(handler), self._store))
-        return queue.deliver(check)
+        return self._queue(handler).deliver(check, fence)
 
     def test(self, name: str, message: Message) -> None:
         """Send `message` at once. Raises NotFound, or the handler's Undelivered or Rejected."""
-        handler = self._handlers.get(name)
-        if handler is None:
+        if name not in self._handlers:
             known = ", ".join(sorted(self._handlers))
             raise NotFound(f"there is no handler {name!r}", mend=f"handlers has: {known}")
-        handler.send(message)
+        self._queue(name).test(message)
+
+    def _queue(self, handler: str) -> Queue:
+        return self._queues.setdefault(handler, Queue(handler, self._handlers.get(handler), self._store))
 
 
 def a_test_message(handler: str) -> Message:
@@ -84,9 +85,9 @@ def a_test_message(handler: str) -> Message:
     return Message(id=new_id(), key=f"test/{handler}", event="test", severity="info", at=at, title=title)
 
 
-def make_handlers(settings: Mapping[str, HandlerSettings]) -> dict[str, Handler]:
+def make_handlers(settings: Mapping[str, HandlerSettings]) -> dict[str, Handler | Remembering]:
     """Every handler, or one SettingsError with all that is wrong with any."""
-    made: dict[str, Handler] = {}
+    made: dict[str, Handler | Remembering] = {}
     problems: list[Problem] = []
     for name, one in settings.items():
         kind = KINDS.get(one.kind)

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 import msgspec
 from sqlalchemy import Connection
 
+from service.domain.events import Topic
 from service.domain.messages import Content
 from service.domain.projects import Json, NotifyRule
 from service.domain.subscriptions import Subscription, handlers_of
@@ -34,7 +35,7 @@ def announce(
             handler=handler,
             event=content.topic,
             key=content.key,
-            message=_message(content, now),
+            message=message_of_content(content, now),
             created_at=now,
             project=content.project,
             run=run,
@@ -42,12 +43,14 @@ def announce(
         )
         if notifications.add(conn, notification):
             made.append(notification)
+            if notification.event is Topic.RUN_PROGRESS:
+                notifications.supersede(conn, notification, reason="newer progress took its place")
     for handler in dict.fromkeys(notification.handler for notification in made):
         work.want(conn, "notify", handler, now=now)
     return made
 
 
-def _message(content: Content, now: float) -> Json:
+def message_of_content(content: Content, now: float) -> Json:
     """`handlers.Message` as plain JSON, but for its id, which is the row's."""
     plain: Json = msgspec.to_builtins(content)
     event = plain.pop("topic")

@@ -23,12 +23,13 @@ def end_run(
     reason: str,
     results: dict[str, Any] | None = None,
     error: dict[str, Any] | None = None,
+    log_tail: str = "",
 ) -> None:
-    """Does nothing to a run that has ended: the first end counts."""
+    """Does nothing to a run that has ended: the first end counts. `log_tail` is for people."""
     now = rooms.store.now()
     ended = runs.end(conn, run.id, state, reason=reason, results=results, error=error, now=now)
     if ended is None:
         return
-    news.of_run(rooms, conn, TOPICS[state], ended)
+    news.of_run(rooms, conn, TOPICS[state], ended, log_tail=log_tail)
     for waiting in runs.queued(conn, run.launcher):
         work.want(conn, "launch", waiting.id, now=now)

@@ -6,16 +6,17 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
-from service.domain import messages
+from service.domain import links, messages
 from service.domain.events import Topic
 from service.domain.messages import CommitFacts, RunFacts, Where
 from service.domain.planned import ScheduleSpec
 from service.domain.projects import NotifyRule
-from service.domain.states import DeliveryState
+from service.domain.states import ENDED_RUNS, DeliveryState
+from service.domain.steps import steps_of
 from service.errors import GitopsError
 from service.notifier import Notifier
 from service.reconciler.rooms import Rooms
-from service.store import deliveries, projects, syncs
+from service.store import deliveries, projects, runs, syncs
 from service.store.deliveries import Delivery
 from service.store.projects import Project
 from service.store.runs import Run
@@ -40,7 +41,7 @@ def of_repository(
     rooms.notifier.announce(conn, content)
 
 
-def of_run(rooms: Rooms, conn: Connection, topic: Topic, run: Run) -> None:
+def of_run(rooms: Rooms, conn: Connection, topic: Topic, run: Run, *, log_tail: str = "") -> None:
     facts = RunFacts(
         id=run.id,
         workflow=run.workflow,
@@ -50,11 +51,22 @@ def of_run(rooms: Rooms, conn: Connection, topic: Topic, run: Run) -> None:
         ended_at=run.ended_at,
         results=run.results,
         error=run.error,
+        steps=steps_of(runs.step_events(conn, run.id), ended=run.state in ENDED_RUNS),
+        log_tail=log_tail,
     )
     sync = _sync_of(conn, run)
-    commit = CommitFacts(sha=run.commit, author=sync.author if sync else None, subject=sync.subject if sync else None)
-    links = _links(rooms, run=f"runs/{run.id}", log=f"runs/{run.id}/log")
-    where = Where(project=run.project, repository=run.repository, ref=run.ref, commit=commit, links=links)
+    told = sync if sync and sync.commit == run.commit else None
+    pushed = sync.base if sync and sync.id == run.sync else None
+    where = Where(
+        project=run.project,
+        repository=run.repository,
+        ref=run.ref,
+        commit=_commit(rooms, run.repository, run.commit, told),
+        links={
+            **_links(rooms, run=f"runs/{run.id}", log=f"runs/{run.id}/log"),
+            **_forge_links(rooms, run.repository, run.commit, pushed),
+        },
+    )
     rules = sync.declaration.notify if sync else ()
     rooms.notifier.announce(conn, messages.of_run(topic, where, facts), rules=rules, run=run.id)
 
@@ -94,13 +106,34 @@ def _links(rooms: Rooms, **paths: str) -> dict[str, str]:
     return {name: f"{base.rstrip('/')}/api/v1/{path}" for name, path in paths.items()} if base else {}
 
 
+def _commit(rooms: Rooms, repository: str, sha: str, sync: Sync | None) -> CommitFacts:
+    """A commit with its page; `sync`, where there is one of it, knows who wrote it."""
+    url = _forge_links(rooms, repository, sha, None).get("commit")
+    return CommitFacts(sha=sha, author=sync.author if sync else None, subject=sync.subject if sync else None, url=url)
+
+
+def _forge_links(rooms: Rooms, repository: str, sha: str, base: str | None) -> dict[str, str]:
+    """The forge's pages of a commit, and of what changed since `base`."""
+    known = rooms.repository(repository)
+    if known is None:
+        return {}
+    pages = {
+        "commit": links.commit_url(known.forge, known.url, sha),
+        "diff": links.diff_url(known.forge, known.url, base, sha),
+    }
+    return {name: url for name, url in pages.items() if url}
+
+
 def _where_of(rooms: Rooms, sync: Sync) -> Where:
     return Where(
         project=sync.project,
         repository=sync.repository,
         ref=sync.ref,
-        commit=CommitFacts(sha=sync.commit, author=sync.author, subject=sync.subject),
-        links=_links(rooms, sync=f"syncs/{sync.id}"),
+        commit=_commit(rooms, sync.repository, sync.commit, sync),
+        links={
+            **_links(rooms, sync=f"syncs/{sync.id}"),
+            **_forge_links(rooms, sync.repository, sync.commit, sync.base),
+        },
     )
 
 

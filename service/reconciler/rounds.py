@@ -25,4 +25,4 @@ def parse(rooms: Rooms, held: Held) -> float | None:
 
 def notify(rooms: Rooms, held: Held) -> float | None:
     """One handler's queue."""
-    return rooms.notifier.deliver(held.key, held.check)
+    return rooms.notifier.deliver(held.key, held.check, held.claim.fence)

@@ -10,9 +10,11 @@ import msgspec
 import structlog
 from sqlalchemy import Connection
 
+from service.domain import log_tail
 from service.domain import runs as lives
 from service.domain.events import Topic
 from service.domain.states import ENDED_RUNS, RunState
+from service.domain.steps import FINISHED, STARTED
 from service.errors import LauncherError
 from service.faults import point
 from service.launchers import Life, Observation
@@ -27,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 # The longest wait for news; a cancellation that somebody asked for is noticed at least this often.
 _LOOK_S = 0.5
+# Ends of which people want to see the log's.
+_TROUBLED = frozenset({RunState.FAILED, RunState.TIMED_OUT, RunState.LOST, RunState.CANCELLED})
 
 
 def step(rooms: Rooms, held: Held) -> float | None:
@@ -70,11 +74,12 @@ def _is_news(run: Run, seen: Observation) -> bool:
 def _record(rooms: Rooms, held: Held, run: Run, seen: Observation) -> None:
     """The events and what they make of the run, in one transaction."""
     seen = replace(seen, events=tuple(_storable(event) for event in seen.events))
+    tail = _log_tail(rooms, run, seen)
 
     def change(conn: Connection) -> None:
         now = rooms.store.now()
         work.check(conn, held.claim, now=now)
-        runs.add_events(conn, run.id, seen.events, since=run.position, position=seen.position, now=now)
+        added = runs.add_events(conn, run.id, seen.events, since=run.position, position=seen.position, now=now)
         moved = lives.advance(_progress(run), seen, now)
         after = moved.progress
         if after.state in ENDED_RUNS:
@@ -82,10 +87,22 @@ def _record(rooms: Rooms, held: Held, run: Run, seen: Observation) -> None:
                 started = _started(conn, run, after)
                 news.of_run(rooms, conn, Topic.RUN_STARTED, started)
             end_run(
-                rooms, conn, run, after.state, reason=after.reason, results=after.results or None, error=after.error
+                rooms,
+                conn,
+                run,
+                after.state,
+                reason=after.reason,
+                results=after.results or None,
+                error=after.error,
+                log_tail=tail,
             )
-        elif after.state == RunState.RUNNING and run.state == RunState.STARTING:
-            news.of_run(rooms, conn, Topic.RUN_STARTED, _started(conn, run, after))
+        elif after.state == RunState.RUNNING:
+            current = run
+            if run.state == RunState.STARTING:
+                current = _started(conn, run, after)
+                news.of_run(rooms, conn, Topic.RUN_STARTED, current)
+            if any(event.event in (STARTED, FINISHED) for event in added):
+                news.of_run(rooms, conn, Topic.RUN_PROGRESS, current)
         elif moved.start_again:
             runs.transition(
                 conn,
@@ -101,6 +118,17 @@ def _record(rooms: Rooms, held: Held, run: Run, seen: Observation) -> None:
     with rooms.store.read() as conn:
         if runs.get(conn, run.id).state in ENDED_RUNS:
             rooms.launcher.clean(run.id)
+
+
+def _log_tail(rooms: Rooms, run: Run, seen: Observation) -> str:
+    """What a run that now ends without having done its work printed last; read here, since transactions wait for no files."""
+    if lives.advance(_progress(run), seen, rooms.store.now()).progress.state not in _TROUBLED:
+        return ""
+    try:
+        return log_tail.log_tail(rooms.launcher.logs(run.id, -log_tail.BYTES).text)
+    except LauncherError as error:
+        log.warning("a run's log could not be read", run=run.id, error=str(error))
+        return ""
 
 
 def _storable(event: dict[str, Any]) -> dict[str, Any]:

@@ -277,6 +277,17 @@ notifications = Table(
     Index(None, "sync"),
 )
 
+# What a handler remembers of what it sent (where a message stands, so that it can be edited), by its own keys.
+handler_notes = Table(
+    "handler_notes",
+    metadata,
+    Column("handler", String(64), primary_key=True),
+    Column("key", String(200), primary_key=True),
+    Column("note", Text, nullable=False),  # JSON
+    Column("at", Float, nullable=False),
+    Index(None, "handler", "at"),
+)
+
 # Who did what by API.
 audit = Table(
     "audit",

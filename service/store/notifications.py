@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, func, select, update
 
 from service import limits
 from service.domain.events import Topic
@@ -85,6 +85,19 @@ def pending_of(connection: Connection, handler: str, *, limit: int) -> list[Noti
     """What one handler has not sent: what was tried least first, then in order."""
     query = _rows.select().where(table.c.state == NotificationState.PENDING, table.c.handler == handler)
     return _rows.all(connection, query.order_by(table.c.attempts, table.c.id).limit(limit))
+
+
+def newest_pending_of(connection: Connection, handler: str) -> str | None:
+    """The id of the newest that one handler has not sent."""
+    query = select(func.max(table.c.id)).where(table.c.state == NotificationState.PENDING, table.c.handler == handler)
+    return connection.execute(query).scalar()
+
+
+def supersede(connection: Connection, newer: Notification, *, reason: str) -> None:
+    """Of what tells the same handler of the same event of the same run, only `newer` is still worth sending."""
+    where = (table.c.handler == newer.handler, table.c.run == newer.run, table.c.event == newer.event)
+    waiting = (table.c.state == NotificationState.PENDING, table.c.id != newer.id)
+    _rows.set(connection, [*where, *waiting], state=NotificationState.SUPERSEDED, reason=reason)
 
 
 def mark_sent(connection: Connection, notification_id: str, *, now: float) -> None:

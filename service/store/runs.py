@@ -13,6 +13,7 @@ from sqlalchemy import Connection, and_, func, or_, select
 from service import limits
 from service.domain.projects import Concurrency, Json
 from service.domain.states import ACTIVE_RUNS, ENDED_RUNS, OPEN_RUNS, RunState
+from service.domain.steps import FINISHED, STARTED, StepEvent
 from service.launchers import EndReason
 from service.store.models import run_events as events_table
 from service.store.models import runs as table
@@ -235,6 +236,29 @@ def events(connection: Connection, run_id: str, *, after: int = -1, limit: int |
     """In the order they were written, those behind position `after`."""
     query = _events.select().where(events_table.c.run == run_id, events_table.c.position > after)
     return _events.all(connection, query.order_by(events_table.c.position).limit(limit))
+
+
+def step_events(connection: Connection, run_id: str, *, limit: int = limits.RUN_STEP_EVENTS) -> list[StepEvent]:
+    """What is known of its steps, in order; of more than `limit` events the last."""
+    columns = (events_table.c.event, events_table.c.at, events_table.c.data)
+    where = (events_table.c.run == run_id, events_table.c.event.in_([STARTED, FINISHED]))
+    query = select(*columns).where(*where).order_by(events_table.c.position.desc()).limit(limit)
+    return [_step_event(*row) for row in reversed(connection.execute(query).all())]
+
+
+class _StepData(msgspec.Struct):
+    """The part of a step event that is looked at; its results may be large and are passed over."""
+
+    step: Any = ""
+    state: Any = ""
+
+
+_step_data = msgspec.json.Decoder(_StepData)
+
+
+def _step_event(event: str, at: float, data: str) -> StepEvent:
+    said = _step_data.decode(data)
+    return StepEvent(event, str(said.step), at, str(said.state))
 
 
 def _in(states: Collection[RunState], connection: Connection, **same: str | None) -> list[Run]:

@@ -24,6 +24,8 @@ CRASH_POINTS = (
     "watch.after-record",
     "sync.planned",
     "sync.applied",
+    "notifier.before-send",
+    "notifier.before-record",
 )
 
 

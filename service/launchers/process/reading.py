@@ -90,18 +90,20 @@ def read_whole(path: Path, user: int, cap: int) -> bytes | None:
 
 
 def read_text(path: Path, offset: int, cap: int) -> tuple[str, int, int]:
-    """At most `cap` bytes of UTF-8 from `offset` on, never cutting a character; where to go on; the size."""
+    """At most `cap` bytes of UTF-8 from `offset` on (negative: before the end), never cutting a character; where to go on; the
+    size."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        return "", offset, 0
+        return "", max(0, offset), 0
     try:
         size = os.fstat(handle).st_size
-        data = os.pread(handle, cap, max(0, offset))
+        offset = max(0, size + offset if offset < 0 else offset)
+        data = os.pread(handle, cap, offset)
     finally:
         os.close(handle)
     data = data[: len(data) - _torn(data)] or data
-    return data.decode("utf-8", "replace"), max(0, offset) + len(data), size
+    return data.decode("utf-8", "replace"), offset + len(data), size
 
 
 def _torn(data: bytes) -> int:

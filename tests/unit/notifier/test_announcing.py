@@ -70,7 +70,7 @@ def test_a_handler_that_cannot_work_is_told_with_its_key_and_mend() -> None:
     with pytest.raises(SettingsError) as caught:
         make_handlers(settings)
     said = str(caught.value)
-    assert "handlers.a.kind = 'carrier-pigeon': is no kind of handler; there are: console, webhook" in said
+    assert "handlers.a.kind = 'carrier-pigeon': is no kind of handler; there are: console, slack, webhook" in said
     assert "handlers.b.secret: is no webhook secret" in said
     assert "handlers.c.colour: no such setting" in said
     assert "canary" not in said

@@ -61,6 +61,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("schedule", "due", name=op.f("pk_fires")),
     )
     op.create_table(
+        "handler_notes",
+        sa.Column("handler", sa.String(length=64), nullable=False),
+        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("at", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("handler", "key", name=op.f("pk_handler_notes")),
+    )
+    with op.batch_alter_table("handler_notes", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_handler_notes_handler_at"), ["handler", "at"], unique=False)
+
+    op.create_table(
         "notifications",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("handler", sa.String(length=64), nullable=False),
