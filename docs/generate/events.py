@@ -15,11 +15,13 @@ from docs.generate.markdown import json_block, page, table
 from handlers import Message
 from handlers.webhook import payload
 from service import reconciler
+from service.domain import links as pages
 from service.domain import messages
 from service.domain.events import Topic
 from service.domain.messages import CommitFacts, Content, RunFacts, Where
 from service.domain.planned import ScheduleSpec
 from service.domain.states import RunState
+from service.domain.steps import Step, StepState
 
 _INTRO = """\
 What people and programs are told. A message goes to every [handler](settings.md#handlers-by-kind) whose subscription names its
@@ -31,7 +33,9 @@ Keys without a value are null. Secrets are masked before a message is stored.
 - `id` is the same at every attempt to send it: a receiver that has seen it may drop it.
 - `key` is the deduplication key: equal for messages that say the same, and without a time in it. A handler gets one message a key.
 - `severity` is what a subscription's `severity` is compared with: info, warning, error.
-- `links` lead to the service, where `server.public_url` says how people reach it."""
+- `links` lead to the service, where `server.public_url` says how people reach it (`run`, `log`, `sync`), and to the forge's pages
+  of the `commit` and of the `diff` to what was in force before, where the repository's `forge` is one that has such pages.
+- `run` has its `steps` as far as they are known, and, where it did not do its work, the end of its log in `log_tail`."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +49,18 @@ class _Event:
 _SHA = "3f2a9c51d0e84b7796a1c3d5e7f90b2d4c6e8a0f"
 _SYNC, _RUN, _SCHEDULE, _AUDIT = (f"01k0000000000000000000{kind}" for kind in ("sync", "run0", "sche", "audt"))
 _URL = "https://gitops.example.com/api/v1"
+_FORGE = "https://github.com/ml/fraud.git"
+_COMMIT = str(pages.commit_url("github", _FORGE, _SHA))
+_PAGES = {
+    "commit": _COMMIT,
+    "diff": str(pages.diff_url("github", _FORGE, "9d07e55f1a3c9d2b8e6f0a1b2c3d4e5f64f1c2ab", _SHA)),
+}
 _WHERE = Where(
     project="fraud",
     repository="fraud",
     ref="refs/heads/main",
-    commit=CommitFacts(sha=_SHA, author="Ada", subject="Train on 50 rows"),
-    links={"sync": f"{_URL}/syncs/{_SYNC}"},
+    commit=CommitFacts(sha=_SHA, author="Ada", subject="Train on 50 rows", url=_COMMIT),
+    links={"sync": f"{_URL}/syncs/{_SYNC}", **_PAGES},
 )
 _REPOSITORY = Where(repository="fraud")
 _BEFORE = ScheduleSpec(name="nightly", workflow="main", cron="0 2 * * *", timezone="Europe/Berlin")
@@ -79,6 +89,7 @@ def _sync(topic: Topic) -> Content:
 _ENDS = {
     Topic.RUN_QUEUED: (RunState.QUEUED, "push to main: train.py changed"),
     Topic.RUN_STARTED: (RunState.RUNNING, "push to main: train.py changed"),
+    Topic.RUN_PROGRESS: (RunState.RUNNING, ""),
     Topic.RUN_SUCCEEDED: (RunState.SUCCEEDED, "push to main: train.py changed"),
     Topic.RUN_FAILED: (RunState.FAILED, ""),
     Topic.RUN_TIMED_OUT: (RunState.TIMED_OUT, "it took longer than 2 h"),
@@ -87,9 +98,16 @@ _ENDS = {
 }
 
 
+_STEPS = {
+    Topic.RUN_PROGRESS: (Step("generate", StepState.SUCCEEDED, 2.4), Step("train", StepState.RUNNING)),
+    Topic.RUN_SUCCEEDED: (Step("generate", StepState.SUCCEEDED, 2.4), Step("train", StepState.SUCCEEDED, 38.2)),
+    Topic.RUN_FAILED: (Step("generate", StepState.SUCCEEDED, 2.4), Step("train", StepState.FAILED, 0.3)),
+}
+
+
 def _run(topic: Topic) -> Content:
     state, reason = _ENDS[topic]
-    ended = topic not in (Topic.RUN_QUEUED, Topic.RUN_STARTED)
+    ended = topic not in (Topic.RUN_QUEUED, Topic.RUN_STARTED, Topic.RUN_PROGRESS)
     facts = RunFacts(
         id=_RUN,
         workflow="main",
@@ -99,8 +117,10 @@ def _run(topic: Topic) -> Content:
         ended_at=1_750_000_042.5 if ended else None,
         results={"train": {"accuracy": 0.93}} if topic is Topic.RUN_SUCCEEDED else None,
         error=_ERROR if topic is Topic.RUN_FAILED else None,
+        steps=_STEPS.get(topic, ()),
+        log_tail="read 50 rows\nrows left: 0" if topic is Topic.RUN_FAILED else "",
     )
-    links = {"run": f"{_URL}/runs/{_RUN}", "log": f"{_URL}/runs/{_RUN}/log"}
+    links = {"run": f"{_URL}/runs/{_RUN}", "log": f"{_URL}/runs/{_RUN}/log", **_PAGES}
     where = Where(project="fraud", repository="fraud", ref="refs/heads/main", commit=_WHERE.commit, links=links)
     return messages.of_run(topic, where, facts)
 
@@ -158,6 +178,10 @@ _EVENTS: dict[Topic, _Event] = {
     Topic.PROJECT_SUSPENDED: _Event("Syncs and fires of a project are stopped by a person.", "When they are.", "project and audit entry", _project),
     Topic.RUN_QUEUED: _Event("A run waits for its turn.", "When a plan, a schedule or a person wants it.", _OF_RUN, _run),
     Topic.RUN_STARTED: _Event("The workflow runs.", "When its runner has claimed it.", _OF_RUN, _run),
+    Topic.RUN_PROGRESS: _Event(
+        "A step began or ended.", "When its runner says so; of progress that waits to be sent only the newest is.",
+        "the run's id, and how many steps began and ended", _run,
+    ),
     Topic.RUN_SUCCEEDED: _Event("The workflow ended well; its results are in the message.", "When its runner says so.", _OF_RUN, _run),
     Topic.RUN_FAILED: _Event("The workflow ended badly; the error has the traceback of the repository's own files.", "When its runner says so.", _OF_RUN, _run),
     Topic.RUN_TIMED_OUT: _Event("The run took longer than it may and was ended.", "After `runner.timeout` or `launcher.run_timeout`.", _OF_RUN, _run),

@@ -149,6 +149,8 @@ _SECTIONS = (
         {
             "to": _Key("a handler's name", "**needed**", "One of the operator's `handlers`; another name fails the sync."),
             "on": _Key("events", '`["*"]`', "Which [events](events.md); patterns such as `run.*` are allowed."),
+            "refs": _Key("patterns", '`["*"]`', "Of which branches and tags; for a project with several refs."),
+            "severity": _Key("`info`, `warning`, `error`", "`info`", "The least severity that it hears of."),
         },
     ),
 )  # fmt: skip

@@ -40,7 +40,7 @@ Event = Push | Ping | Ignored
 
 
 class Topic(StrEnum):
-    """Notification events; `MEANINGS` says of each when it is told."""
+    """Notification events; docs/reference/events.md says what each means."""
 
     DELIVERY_REJECTED = "delivery.rejected"
     SYNC_STARTED = "sync.started"
@@ -65,33 +65,6 @@ class Topic(StrEnum):
     DRIFT_DETECTED = "drift.detected"
     DRIFT_HEALED = "drift.healed"
     PREVIEW_READY = "preview.ready"
-
-
-MEANINGS: dict[Topic, str] = {
-    Topic.DELIVERY_REJECTED: "A webhook was refused: its signature, body or repository is wrong.",
-    Topic.SYNC_STARTED: "The service began to bring a project to a commit.",
-    Topic.SYNC_SUCCEEDED: "A project is at a commit: saved, scheduled, its runs queued.",
-    Topic.SYNC_FAILED: "A commit could not be brought into force; the last good one stays.",
-    Topic.SYNC_SUPERSEDED: "A commit was passed over for a newer one.",
-    Topic.CONFIG_SAVED: "A project's configuration was saved and is in force.",
-    Topic.CONFIG_ROLLED_BACK: "Somebody brought an earlier revision back into force.",
-    Topic.PROJECT_SUSPENDED: "Somebody stopped a project's syncs and schedules.",
-    Topic.RUN_QUEUED: "A run is planned and waits for its place.",
-    Topic.RUN_STARTED: "A run's code began.",
-    Topic.RUN_PROGRESS: "A step of a run began or ended; of several that wait to be sent only the newest is.",
-    Topic.RUN_SUCCEEDED: "A run did its work.",
-    Topic.RUN_FAILED: "A run ended with an error.",
-    Topic.RUN_TIMED_OUT: "A run took longer than its timeout and was ended.",
-    Topic.RUN_LOST: "A run vanished in its middle; what it did is not known, and it is not repeated.",
-    Topic.RUN_CANCELLED: "A run was cancelled, or gave way to a newer one.",
-    Topic.SCHEDULE_CREATED: "A workflow has a schedule that it had not before.",
-    Topic.SCHEDULE_CHANGED: "A schedule's time, workflow or arguments changed.",
-    Topic.SCHEDULE_REMOVED: "A schedule left the repository and fires no more.",
-    Topic.SCHEDULE_MISSED: "Times of a schedule passed while nobody could fire it, and are not caught up.",
-    Topic.DRIFT_DETECTED: "What is saved is not what Git says.",
-    Topic.DRIFT_HEALED: "What had drifted is as Git says again.",
-    Topic.PREVIEW_READY: "The plan of a commit that is not in force was made.",
-}
 
 
 class Severity(StrEnum):
