@@ -39,7 +39,8 @@ class Remembering(Protocol):
 
     def __init__(self, options: Mapping[str, Any]) -> None: ...
 
-    def send(self, message: Message, memory: Memory) -> None: ...
+    def send(self, message: Message, memory: Memory | None = None) -> None:
+        """Without a memory, as if nothing had been said before."""
 
 
 class NoMemory:

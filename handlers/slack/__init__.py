@@ -88,6 +88,10 @@ class Slack:
     def send(self, message: Message, memory: Memory | None = None) -> None:
         self._way.send(message, memory or NoMemory())
 
+    def check(self) -> str:
+        """What Slack says of the token, and whether the channel can be looked at; of a webhook only that its host answers."""
+        return self._way.check()
+
     def close(self) -> None:
         """Let its connections go."""
         self._out.close()

@@ -11,7 +11,7 @@ import datetime as dt
 import logging
 from typing import TYPE_CHECKING, Any
 
-from handlers.memory import Memory, Note
+from handlers.memory import Memory, NoMemory, Note
 from handlers.message import Message, Undelivered
 from handlers.slack.blocks import Said, details, main, subject
 from handlers.slack.trouble import GONE, LOOKS, Refused
@@ -54,6 +54,20 @@ class Bot:
             raise
         finally:
             memory.put(thing, note)
+
+    def check(self) -> str:
+        said = self._client.auth_test()
+        who = f"the token is of {said.get('user')} in {said.get('team')}"
+        channel = self._id(NoMemory())
+        if channel is None:
+            return f"{who}; the channel's id in place of its name would let it look for messages after a crash"
+        try:
+            self._client.conversations_history(channel=channel, limit=1)
+        except Refused as refused:
+            if refused.code != "missing_scope":
+                raise
+            return f"{who}; it cannot look for messages after a crash: {refused}"
+        return f"{who}, and sees the channel"
 
     def _tell(self, thing: str, message: Message, note: Note, memory: Memory) -> None:
         if "since" in note and "ts" not in note:

@@ -37,6 +37,10 @@ class Incoming:
             log.warning("Slack refused the looks of a message (%s); its plain text goes", refused.code)
             self._post(Said(said.text, []))
 
+    def check(self) -> str:
+        self._out.reach(self._url)
+        return "its host answers"
+
     def _post(self, said: Said) -> None:
         payload = {"text": said.text, **({"blocks": said.blocks} if said.blocks else {}), "unfurl_links": False}
         body = json.dumps(payload, ensure_ascii=False).encode("utf-8", "replace")
