@@ -60,8 +60,8 @@ def ensure_environment(
 
 
 def is_installed(settings: Settings) -> bool:
-    """Whether `ensure_environment` would find everything done. Raises RunnerEnvironmentError."""
-    environment, _ = planned(settings)
+    """Whether `ensure_environment` would find everything done; changes nothing. Raises RunnerEnvironmentError."""
+    environment, _ = planned(settings, fetch=False)
     return _usable(environment, _ready(environment))
 
 
@@ -77,11 +77,11 @@ def lock_of(version: str) -> Path:
     return lock
 
 
-def planned(settings: Settings) -> tuple[RunnerEnvironment, Interpreter]:
-    """Where the environment is or will be, and the interpreter it is on."""
+def planned(settings: Settings, *, fetch: bool = True) -> tuple[RunnerEnvironment, Interpreter]:
+    """Where the environment is or will be, and the interpreter it is on, which is fetched where there is none."""
     version = settings.mlrun.version
     lock = lock_of(version)
-    interpreter = for_runner(settings, find_python(settings, row_of(version).python))
+    interpreter = for_runner(settings, find_python(settings, row_of(version).python, fetch=fetch))
     key = key_of(lock.read_bytes(), interpreter.version.encode(), platform.machine().encode())
     return RunnerEnvironment(root_of(settings, f"{version}-{key}") / "bin" / "python", key, version), interpreter
 

@@ -55,11 +55,14 @@ _OWN = Interpreter(
 )
 
 
-def find_python(settings: Settings, wanted: str) -> Interpreter:
-    """The first interpreter of version `wanted` ("3.9") that runs. Raises RunnerEnvironmentError."""
+def find_python(settings: Settings, wanted: str, *, fetch: bool = True) -> Interpreter:
+    """The first interpreter of version `wanted` ("3.9") that runs; without any, one that uv can `fetch`.
+
+    Raises RunnerEnvironmentError.
+    """
     tried: list[str] = []
     asked: set[Path] = set()
-    for origin, candidate in _candidates(settings, wanted, tried):
+    for origin, candidate in _candidates(settings, wanted, tried, fetch=fetch):
         if candidate in asked:
             continue
         asked.add(candidate)
@@ -84,7 +87,7 @@ def _mend(wanted: str, *, named: bool) -> str:
     )
 
 
-def _candidates(settings: Settings, wanted: str, tried: list[str]) -> Iterator[tuple[str, Path]]:
+def _candidates(settings: Settings, wanted: str, tried: list[str], *, fetch: bool) -> Iterator[tuple[str, Path]]:
     name = f"python{wanted}"
     if settings.launcher.runner_python is not None:
         yield "launcher.runner_python", settings.launcher.runner_python.absolute()
@@ -100,7 +103,7 @@ def _candidates(settings: Settings, wanted: str, tried: list[str]) -> Iterator[t
         yield from (("a usual place", found) for found in sorted(_glob(Path("/"), f"{pattern[1:]}/{name}")))
     if _OWN.version.startswith(f"{wanted}."):
         yield "the service's own", _OWN.path
-    yield from (("uv", found) for found in _of_uv(settings, wanted, tried))
+    yield from (("uv", found) for found in _of_uv(settings, wanted, tried, fetch=fetch))
 
 
 def _glob(root: Path, pattern: str) -> list[Path]:
@@ -114,12 +117,12 @@ def _by_number(path: Path) -> tuple[int, ...]:
     return tuple(int(part) for part in path.parents[1].name.split(".") if part.isdigit())
 
 
-def _of_uv(settings: Settings, wanted: str, tried: list[str]) -> Iterator[Path]:
-    """uv's own builds: one it has, else one it can fetch. Kept in our cache, where every user can reach it."""
+def _of_uv(settings: Settings, wanted: str, tried: list[str], *, fetch: bool) -> Iterator[Path]:
+    """uv's own builds: one it has, else one it can `fetch`. Kept in our cache, where every user can reach it."""
     environment = {**os.environ, "UV_PYTHON_INSTALL_DIR": str(cache_dir(settings) / "pythons" / "uv")}
     binary = uv.find_uv_bin()
     find = [binary, "python", "find", "--no-project", "--managed-python", "--no-python-downloads", wanted]
-    for step in (None, [binary, "python", "install", "--no-bin", wanted]):
+    for step in (None, [binary, "python", "install", "--no-bin", wanted])[: 2 if fetch else 1]:
         try:
             if step:
                 _run(step, _INSTALL_S, environment)

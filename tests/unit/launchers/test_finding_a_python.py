@@ -121,6 +121,13 @@ def test_one_asked_for_that_mlrun_cannot_use_is_named_with_its_version(machine: 
     assert f"{of_1_9} (launcher.runner_python): it is Python 3.1" in raised.value.detail
 
 
+def test_only_looking_fetches_nothing(machine: Path) -> None:
+    with pytest.raises(RunnerEnvironmentError) as raised:
+        find_python(settings(machine), WANTED, fetch=False)
+    assert "uv python find" in raised.value.detail
+    assert "uv python install" not in raised.value.detail
+
+
 def test_another_version_under_that_name_is_not_taken(machine: Path) -> None:
     put(machine / "bin" / "python3.4", REAL)
     with pytest.raises(RunnerEnvironmentError) as raised:
