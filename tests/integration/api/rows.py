@@ -135,6 +135,7 @@ def a_run(run: str, project: str, repository: str, now: float, **also: Any) -> R
         commit=COMMIT,
         revision="r1",
         launcher="process",
+        image="docker.io/mlrun/mlrun-kfp:1.9.2",
         mlrun_version="1.9.2",
         timeout_s=60.0,
         created_at=now,

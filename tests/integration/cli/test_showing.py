@@ -56,6 +56,7 @@ def test_each_list_shows_its_things_and_each_thing_all_about_it(cli: Cli) -> Non
     story = tell(cli.api.store)
     for verb, id_, word in (
         ("runs", story.run, "arguments rows=5"),
+        ("runs", story.run, "image     docker.io/mlrun/mlrun-kfp:1.9.2"),
         ("syncs", story.sync, "Better model"),
         ("deliveries", story.delivery, "it is the tip"),
     ):
