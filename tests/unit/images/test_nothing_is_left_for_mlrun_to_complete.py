@@ -6,7 +6,7 @@ import pytest
 
 from service.domain import image_ref
 from service.domain.images import DOCKER_HUB, Asked, Images, is_mlruns
-from service.domain.mlrun_versions import MLRUN, MLRUN_KFP, row_of
+from service.domain.mlrun_versions import MLRUN, MLRUN_KFP, SUPPORTED, row_of
 from service.domain.python_version import Said
 from service.errors import PlanError
 from tests.unit.images import matrix
@@ -27,6 +27,11 @@ def test_a_recording_is_of_the_release_it_is_named_after_and_of_what_is_asked_to
     assert {version: set(images) for version, images in document["asked"].items()} == {
         version: set(matrix.asked(version)) for version in matrix.VERSIONS
     }, AGAIN
+
+
+def test_every_mlrun_that_may_be_chosen_was_asked() -> None:
+    assert set(SUPPORTED) <= set(matrix.SDKS)
+    assert set(SUPPORTED) <= set(matrix.VERSIONS)
 
 
 @pytest.mark.parametrize("registry", matrix.REGISTRIES)
