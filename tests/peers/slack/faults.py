@@ -40,10 +40,18 @@ class Faults:
         self._add(Fault("refuse", method, times, skip, code=code))
 
     def status(
-        self, status: int, *, times: int = 1, method: str | None = None, skip: int = 0, taken: bool = False
+        self,
+        status: int,
+        *,
+        times: int = 1,
+        method: str | None = None,
+        skip: int = 0,
+        taken: bool = False,
+        retry_after: int | None = None,
     ) -> None:
         """A status with a page that is no JSON, as a proxy in front of Slack answers."""
-        self._add(Fault("status", method, times, skip, status=status, taken=taken))
+        wait = "" if retry_after is None else str(retry_after)
+        self._add(Fault("status", method, times, skip, status=status, taken=taken, retry_after=wait))
 
     def hang(self, *, times: int = 1, method: str | None = None, skip: int = 0, taken: bool = False) -> None:
         """No answer until `release`, and then none either."""

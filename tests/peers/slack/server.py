@@ -182,7 +182,8 @@ class SlackPeer:
             case "status":
                 self._record(name, None, fault.status, "")
                 page = b"<html><body><h1>Something went wrong</h1></body></html>"
-                return Answer(fault.status, page, {"content-type": "text/html"})
+                wait = {"retry-after": fault.retry_after} if fault.retry_after else {}
+                return Answer(fault.status, page, {"content-type": "text/html", **wait})
             case _:
                 self._record(name, None, 0, fault.kind)
                 return None
