@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tests.peers import sample_messages
+from service.domain.events import Topic
 from tests.peers.slack.pictures import DESKTOP, PHONE, Browser, Shown, gallery, page
 
 # Sheets that fit a screen: columns, and messages on a sheet.
@@ -32,7 +32,8 @@ def _batches(shown: list[Shown], count: int) -> list[list[Shown]]:
 
 
 def everything() -> list[tuple[str, list[Shown]]]:
-    sheets = [("run", list(gallery.of_a_run(sample_messages.life_of_a_run())))]
+    ends = (Topic.RUN_SUCCEEDED, Topic.RUN_FAILED)
+    sheets = [(f"life-{end}", list(gallery.of_a_run(gallery.a_run(end)))) for end in ends]
     for kind in gallery.KINDS:
         sheets += [(f"bot-{kind}", list(gallery.by_bot(kind))), (f"webhook-{kind}", list(gallery.by_webhook(kind)))]
     return sheets

@@ -8,15 +8,17 @@ from contextlib import closing
 from handlers import Message as Ours
 from handlers import Slack
 from handlers.memory import Note
+from service.domain import messages
 from service.domain.events import Topic
-from tests.peers import sample_messages
+from service.domain.steps import Step, StepState
 from tests.peers.slack import SlackPeer
 from tests.peers.slack.pictures.page import Shown
+from tests.unit.handlers import every_message
 
 KINDS: Mapping[str, Mapping[Topic, Ours]] = {
-    "realistic": sample_messages.realistic(),
-    "hostile": sample_messages.hostile(),
-    "oversized": sample_messages.oversized(),
+    "realistic": every_message.realistic(),
+    "hostile": every_message.hostile(),
+    "oversized": every_message.oversized(),
 }
 
 
@@ -33,6 +35,32 @@ class Remembered:
 
     def put(self, key: str, note: Note) -> None:
         self._notes[key] = note
+
+
+STEPS = ("download", "clean", "validate", "split", "features", "train-linear", "train-forest", "train-boosted", "compare",
+         "evaluate", "explain", "register")  # fmt: skip
+
+
+def a_run(end: Topic) -> list[Ours]:
+    """The news of a run of twelve steps, as the service tells them: some of its progress, and its end."""
+    broken = end is not Topic.RUN_SUCCEEDED
+    news: list[tuple[Topic, tuple[Step, ...]]] = [(Topic.RUN_QUEUED, ()), (Topic.RUN_STARTED, ())]
+    news += [(Topic.RUN_PROGRESS, _steps(done, StepState.RUNNING)) for done in (1, 7)]
+    last = StepState.FAILED if end is Topic.RUN_FAILED else StepState.UNFINISHED
+    news += [(end, _steps(7, last) if broken else _steps(len(STEPS), None))]
+    return [
+        every_message.message(
+            messages.of_run(topic, every_message.where(), every_message.run_facts(topic, steps=steps)),
+            f"01k9zr{number:020}",
+        )
+        for number, (topic, steps) in enumerate(news)
+    ]
+
+
+def _steps(done: int, last: StepState | None) -> tuple[Step, ...]:
+    """`done` steps, and one after them that is in the state `last`."""
+    steps = [Step(name, StepState.SUCCEEDED, 1.5 * 3**number % 400) for number, name in enumerate(STEPS[:done])]
+    return (*steps, *([Step(STEPS[done], last)] if last else []))
 
 
 def by_bot(kind: str) -> Iterator[Shown]:
