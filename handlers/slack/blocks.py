@@ -6,6 +6,7 @@ results) is in `details`, for the thread. The sizes below add up to less than Sl
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from handlers.slack import kit
 from handlers.slack.headlines import headline
 from handlers.slack.kit import Block, Piece
 
-_NAME, _SUBJECT, _WHY = 80, 160, 600
+_NAME, _SUBJECT, _WHY = 80, 160, 450
 _STEPS, _RESULTS, _ITEMS = 12, 5, 10
 _MANY_RESULTS, _VALUE = 25, 120
 _TRACEBACK, _LOG, _PLAN = 3000, 2500, 2500
@@ -107,7 +108,7 @@ def _happened(message: Message) -> Block | None:
         kit.section(_schedule(given)),
         _why(given),
         kit.bullets([kit.code(kit.line(path, _VALUE))] for path in _few(given.get("paths"))),
-        kit.bullets([kit.plain(kit.line(due, _VALUE))] for due in _few(given.get("due"))),
+        kit.bullets([kit.plain(kit.line(_moment(due), _VALUE))] for due in _few(given.get("due"))),
         kit.listing(kit.cut(kit.clean("\n".join(map(str, given.get("plan") or ()))), _PLAN)),
         kit.section([kit.faint("by " + kit.line(given["actor"], _NAME))]) if given.get("actor") else None,
     )
@@ -179,6 +180,15 @@ def _why(given: dict[str, Any]) -> Block | None:
 def _few(items: Any) -> list[str]:
     found = [str(item) for item in items or ()]
     return [*found[:_ITEMS], *([f"and {len(found) - _ITEMS} more"] if len(found) > _ITEMS else [])]
+
+
+def _moment(text: str) -> str:
+    """`Sun 1 Nov 2026, 01:00 UTC` of RFC 3339."""
+    try:
+        at = dt.datetime.fromisoformat(text).astimezone(dt.UTC)
+    except (ValueError, OverflowError):
+        return text
+    return f"{at:%a} {at.day} {at:%b %Y, %H:%M} UTC"
 
 
 # What is long.

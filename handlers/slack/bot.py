@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from handlers.memory import Memory, NoMemory, Note
 from handlers.message import Message, Undelivered
 from handlers.slack.blocks import Said, details, main, subject
-from handlers.slack.trouble import GONE, LOOKS, Refused
+from handlers.slack.trouble import GONE, LOOKS, Refused, Untaken
 
 if TYPE_CHECKING:
     from handlers.slack.web import Client
@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EVENT_TYPE = "mlrun_gitops"
-_PAGE = 100
+_PAGE, _CHANNELS = 100, 999
 # How much of a channel is looked through: what was said since shortly before the message was made.
 _PAGES = 10
 _BEFORE_S = 600.0
 _IDS = ("C", "G", "D")
 _CHANNEL = "channel"
+# Where a message cannot be edited any more, each step of a run would be a message of its own.
+_IN_PASSING = frozenset({"run.progress"})
 
 
 class Bot:
@@ -48,9 +50,10 @@ class Bot:
             note.setdefault("since", message.at)
         try:
             self._tell(thing, message, note, memory)
-        except Undelivered as error:
-            if error.retry_after is None:  # who names a time has not taken it; anything else may have been
-                note.setdefault("since", message.at)
+        except Untaken:
+            raise
+        except Undelivered:
+            note.setdefault("since", message.at)
             raise
         finally:
             memory.put(thing, note)
@@ -58,7 +61,7 @@ class Bot:
     def check(self) -> str:
         said = self._client.auth_test()
         who = f"the token is of {said.get('user')} in {said.get('team')}"
-        channel = self._id(NoMemory())
+        channel = self._id(NoMemory()) or self._look_up()
         if channel is None:
             return f"{who}; the channel's id in place of its name would let it look for messages after a crash"
         try:
@@ -77,6 +80,8 @@ class Bot:
         except Refused as refused:
             if refused.code not in GONE or "ts" not in note:
                 raise
+            if message.event in _IN_PASSING:
+                return
             for place in ("ts", "details"):  # somebody deleted it, or it is too old to be edited
                 note.pop(place, None)
             self._say(thing, message, note)
@@ -136,11 +141,11 @@ class Bot:
     # Looking before saying it again.
 
     def _adopt(self, thing: str, note: Note, memory: Memory) -> None:
-        channel = self._id(memory)
+        channel = self._id(memory) or self._look_up()
         if channel is None:
             self._once(
-                f"the id of the channel {self._channel} is not known yet, so a message may come twice after a crash; "
-                "write the id into the handler's channel"
+                f"the channel {self._channel} is not in the list of channels that the bot may see, so it cannot look whether a "
+                "message is there already and it may come twice; write the channel's id into the handler's channel"
             )
             return
         found = self._find(thing, "message", note, channel)
@@ -182,6 +187,25 @@ class Bot:
             return self._channel
         known = memory.get(_CHANNEL) or {}
         return known.get("id") if known.get("name") == self._channel else None
+
+    def _look_up(self) -> str | None:
+        """The id of the channel that has this name, of those that the bot may list."""
+        for kind in ("public_channel", "private_channel"):
+            cursor: str | None = None
+            try:
+                for _ in range(_PAGES):
+                    page = self._client.conversations_list(
+                        types=kind, exclude_archived=True, limit=_CHANNELS, cursor=cursor
+                    )
+                    for one in page.get("channels") or []:
+                        if one.get("name") == self._channel.removeprefix("#"):
+                            return str(one["id"])
+                    cursor = (page.get("response_metadata") or {}).get("next_cursor")
+                    if not cursor:
+                        break
+            except Refused as refused:
+                self._once(f"the bot cannot list channels ({kind}): {refused}")
+        return None
 
     def _learn(self, channel: str, memory: Memory) -> None:
         known = {"name": self._channel, "id": channel}

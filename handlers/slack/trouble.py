@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from handlers.message import Rejected, Undelivered
 
-# Slack's own trouble, or ours of going too fast.
+# Ours of going too fast: refused before anything was done.
+TOO_FAST = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"})
+# Slack's own trouble, in the middle of which it may have taken the message.
 PASSING = frozenset(
     {
-        "ratelimited", "rate_limited", "message_limit_exceeded", "internal_error", "fatal_error", "service_unavailable",
+        "internal_error", "fatal_error", "service_unavailable",
         "request_timeout", "team_added_to_org", "accesslimited", "update_failed", "rollup_error",
     }
 )  # fmt: skip
@@ -73,8 +75,14 @@ class Refused(Rejected):
         self.code = code
 
 
+class Untaken(Undelivered):
+    """Slack has not taken it for sure, so nobody needs to look for it before it is said again."""
+
+
 def refusal(code: str, needed: str = "", retry_after: float | None = None) -> Refused | Undelivered:
     """What to raise for an answer with `ok: false`, or a webhook's word."""
+    if code in TOO_FAST:
+        return Untaken(f"Slack asks for patience: {code}", retry_after=retry_after)
     if code in PASSING:
         return Undelivered(f"Slack could not take it: {code}", retry_after=retry_after)
     return Refused(code, needed)

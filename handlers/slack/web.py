@@ -59,7 +59,7 @@ class Client(WebClient):
         )
         patience = retry_after(answer.headers.get("retry-after"))
         if answer.status == 429:
-            raise Undelivered("Slack asks for patience: ratelimited", retry_after=patience or _REST_S)
+            raise refusal("ratelimited", retry_after=patience or _REST_S)
         if answer.status in PASSING or answer.status >= 500:
             raise Undelivered(f"{host_of(url)} answered {answer.status}", retry_after=patience)
         if 300 <= answer.status < 400:
