@@ -162,7 +162,8 @@ _EVENTS: dict[Topic, _Event] = {
     ),
     Topic.SYNC_STARTED: _Event("Work on bringing a project to a commit began.", "When the sync leaves the queue.", _OF_SYNC, _sync),
     Topic.SYNC_SUCCEEDED: _Event(
-        "The project is at this commit; what the plan said is done or queued.", "In the transaction that puts it in force.", _OF_SYNC, _sync,
+        "The project is at this commit; what the plan said is done or queued, or there was nothing to do, and why.",
+        "In the transaction that puts it in force, or that skips the sync.", _OF_SYNC, _sync,
     ),
     Topic.SYNC_FAILED: _Event(
         "The project could not be brought to the commit; what was in force stays in force.",

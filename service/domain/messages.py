@@ -120,7 +120,7 @@ def of_sync(
     """`sync.*` and `config.saved`. `error` has code, what, mend, detail."""
     said = {
         Topic.SYNC_STARTED: "sync of {place} began",
-        Topic.SYNC_SUCCEEDED: "{place} is in sync",
+        Topic.SYNC_SUCCEEDED: "{place} is in sync" + (": {why}" if reason else ""),
         Topic.SYNC_FAILED: "sync of {place} failed: {why}",
         Topic.SYNC_SUPERSEDED: "sync of {place} was passed over: {why}",
         Topic.CONFIG_SAVED: "the configuration of {place} was saved",

@@ -137,8 +137,9 @@ def _worth_it(rooms: Rooms, project: Project, sync: Sync, changed: tuple[str, ..
 def _skip(rooms: Rooms, held: Held, project: Project, sync: Sync, reason: str) -> None:
     def change(conn: Connection) -> None:
         work.check(conn, held.claim, now=rooms.store.now())
-        syncs.transition(conn, sync.id, SyncState.SKIPPED, now=rooms.store.now(), reason=reason)
+        skipped = syncs.transition(conn, sync.id, SyncState.SKIPPED, now=rooms.store.now(), reason=reason)
         projects.record_synced(conn, project.name, sync.commit)
+        news.of_sync(rooms, conn, Topic.SYNC_SUCCEEDED, skipped)  # who heard that it began hears how it ended
 
     rooms.store.write(change)
 

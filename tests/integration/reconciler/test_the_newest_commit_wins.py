@@ -268,3 +268,16 @@ def test_a_push_that_was_found_first_still_heeds_its_skip_token(stage: Stage) ->
     stage.settle()
     assert stage.ran() == []
     assert stage.in_force() == commit
+
+
+def test_who_heard_that_a_sync_began_hears_how_it_ended_also_when_nothing_was_to_be_done(stage: Stage) -> None:
+    stage.push({"project.yaml": project_yaml()})
+    stage.settle(but=())
+    stage.git("commit", "--allow-empty", "--message", "Nothing")
+    stage.put("HEAD:refs/heads/main")
+    stage.hook(stage.git("rev-parse", "HEAD").strip())
+    stage.settle(but=())
+    (newest,) = stage.syncs()[-1:]
+    assert newest.state == "skipped"
+    told = [one["event"] for one in stage.get("/notifications", sync=newest.id)["items"]]
+    assert sorted(told) == ["sync.started", "sync.succeeded"]
