@@ -20,6 +20,7 @@ from handlers.webhook import Webhook
 __all__ = [
     "KINDS",
     "Checks",
+    "Closes",
     "Console",
     "Handler",
     "Memory",
@@ -54,6 +55,13 @@ class Checks(Protocol):
 
     def check(self) -> str:
         """What it found, in a few words for the operator. Raises as `send` does."""
+
+
+@runtime_checkable
+class Closes(Protocol):
+    """What a handler with connections offers: to let them go when the service stops."""
+
+    def close(self) -> None: ...
 
 
 KINDS: dict[str, type[Handler | Remembering]] = {

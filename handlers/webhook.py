@@ -68,6 +68,9 @@ class Webhook:
         headers = {"content-type": "application/json", **self._signed(message.id, body)}
         self._out.post(self._options.url.get_secret_value(), body.encode(), headers)
 
+    def close(self) -> None:
+        self._out.close()
+
     def check(self) -> str:
         """That the host answers; what it thinks of the URL and the signature, only a message tells."""
         self._out.reach(self._options.url.get_secret_value())

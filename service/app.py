@@ -35,9 +35,11 @@ class Service:
     reconciler: Reconciler
     intake: Intake
     source: Source
+    notifier: Notifier
 
     def stop(self) -> None:
         self.reconciler.stop()
+        self.notifier.close()
         self.intake.close()
         self.source.close()
         self.store.close()
@@ -64,7 +66,7 @@ def make_service(settings: Settings, *, launcher: Launcher | None = None, refere
     reconciler = Reconciler(rooms)
     app = _make_app(rooms)
     reconciler.start()
-    return Service(app, store, reconciler, intake, rooms.source)
+    return Service(app, store, reconciler, intake, rooms.source, notifier)
 
 
 def check_supported(settings: Settings) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
-from handlers import KINDS, Handler, Message, Remembering
+from handlers import KINDS, Closes, Handler, Message, Remembering
 from service.domain.messages import Content
 from service.domain.projects import NotifyRule
 from service.errors import NotFound
@@ -73,6 +73,12 @@ class Notifier:
             known = ", ".join(sorted(self._handlers))
             raise NotFound(f"there is no handler {name!r}", mend=f"handlers has: {known}")
         self._queue(name).test(message)
+
+    def close(self) -> None:
+        """Let all connections go; whoever still sends makes new ones."""
+        for handler in self._handlers.values():
+            if isinstance(handler, Closes):
+                handler.close()
 
     def _queue(self, handler: str) -> Queue:
         return self._queues.setdefault(handler, Queue(handler, self._handlers.get(handler), self._store))

@@ -39,7 +39,8 @@ class _Kept:
 
 
 class MemoryLauncher:
-    """`starts` counts how often each job really began; `told` the jobs in the order of their first `ensure`."""
+    """`starts` counts how often each job really began; `told` the jobs in the order of their first `ensure`; `prints` is every
+    job's log."""
 
     name = "process"
     fingerprint = "memory"
@@ -48,6 +49,7 @@ class MemoryLauncher:
     def __init__(self) -> None:
         self.runs_end = True
         self.results: dict[str, Any] = {}
+        self.prints = ""
         self.resolved: dict[str, Any] = {}
         self.starts: Counter[str] = Counter()
         self.told: list[Job] = []
@@ -107,7 +109,8 @@ class MemoryLauncher:
     def logs(self, job: str, offset: int = 0) -> LogChunk:
         with self._lock:
             kept = self._jobs.get(job)
-        return LogChunk("", offset, complete=kept is not None and kept.ended is not None)
+        start = max(0, len(self.prints) + offset) if offset < 0 else offset
+        return LogChunk(self.prints[start:], len(self.prints), complete=kept is not None and kept.ended is not None)
 
     def clean(self, job: str) -> None:
         with self._lock:
