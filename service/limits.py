@@ -93,6 +93,12 @@ PLAN_CHANGES = 500
 # A value in a plan is shown up to here, then by its size and digest.
 PLAN_VALUE_BYTES = 400
 
+# Plans that people asked to see, kept for each project and for so long: to be looked at, no history.
+PREVIEWS_KEPT = 100
+PREVIEWS_KEPT_S = 7 * 24 * 3600.0
+# Plans of one project that may wait at the same time: a load each, of which two go on at once.
+PREVIEWS_OPEN = 20
+
 # Runs.
 LOAD_TIMEOUT_S = 300.0
 RUN_TIMEOUT_S = 24 * 3600.0

@@ -121,7 +121,7 @@ class _Follower:
         doing: Callable[[Row], str] | None = None,
         each: Callable[[], None] = lambda: None,
     ) -> Row:
-        for _ in _looks():
+        for _ in looks():
             row = bearing(ask, screen.note)
             each()
             if done(row):
@@ -157,7 +157,7 @@ class _Steps:
                 screen.say("step  ", f"{name} ", state(event["data"].get("state")), f" after {said}")
 
 
-def _looks() -> Iterator[None]:
+def looks() -> Iterator[None]:
     """At once, then with pauses that grow to a second."""
     pause = _LOOK_S
     while True:

@@ -32,6 +32,14 @@ class SyncState(StrEnum):
     HELD = "held"
 
 
+class PreviewState(StrEnum):
+    QUEUED = "queued"
+    PLANNING = "planning"
+    SUCCEEDED = "succeeded"
+    SKIPPED = "skipped"  # a push would do nothing, and says why
+    FAILED = "failed"
+
+
 class RunState(StrEnum):
     QUEUED = "queued"
     STARTING = "starting"
@@ -56,6 +64,7 @@ class NotificationState(StrEnum):
     SUPERSEDED = "superseded"  # newer progress of the same run took its place before it left
 
 
+OPEN_PREVIEWS = frozenset({PreviewState.QUEUED, PreviewState.PLANNING})
 OPEN_SYNCS = frozenset({SyncState.QUEUED, SyncState.SYNCING})
 ACTIVE_RUNS = frozenset({RunState.STARTING, RunState.RUNNING})
 OPEN_RUNS = ACTIVE_RUNS | {RunState.QUEUED}

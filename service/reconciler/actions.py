@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from handlers import Rejected, Undelivered
-from service.domain.states import ENDED_RUNS, DeliveryState, RunState
+from service import limits
+from service.domain.states import ENDED_RUNS, DeliveryState, PreviewState, RunState
 from service.errors import Conflict, DeliveryError, Malformed, NotFound
 from service.launchers import LogChunk
 from service.notifier import a_test_message
@@ -19,8 +20,9 @@ from service.reconciler.images import runner_image
 from service.reconciler.launch import declaration_of
 from service.reconciler.queue_run import queue_run
 from service.reconciler.rooms import Rooms
-from service.store import deliveries, new_id, projects, repositories, revisions, runs, syncs, work
+from service.store import deliveries, new_id, previews, projects, repositories, revisions, runs, syncs, work
 from service.store.deliveries import Delivery
+from service.store.previews import Preview
 from service.store.runs import Run
 
 T = TypeVar("T")
@@ -43,6 +45,24 @@ class Actions:
         def change(conn: Connection) -> str:
             project = projects.get(conn, name)
             return self._ask(conn, project.repository, [project.ref])
+
+        return self._write(change)
+
+    def plan(self, project: str, ref: str | None) -> str:
+        def change(conn: Connection) -> str:
+            now = self._rooms.store.now()
+            projects.get(conn, project)
+            waiting = previews.open_of(conn, project)
+            for one in waiting:
+                if one.asked == ref and one.state == PreviewState.QUEUED:
+                    return one.id
+            if len(waiting) >= limits.PREVIEWS_OPEN:
+                raise Conflict(f"{len(waiting)} plans of {project} are not made yet", mend="ask again when some are")
+            asked = Preview(id=new_id(), project=project, asked=ref, created_at=now)
+            previews.prune(conn, project, now=now)
+            previews.add(conn, asked)
+            work.want(conn, previews.KIND, asked.id, now=now)
+            return asked.id
 
         return self._write(change)
 

@@ -114,7 +114,7 @@ def _queue(ref: _Ref, found: tuple[Declared, ...]) -> tuple[bool, ProjectError |
 
 def _queue_one(ref: _Ref, project: Project, one: Declared) -> bool:
     conn, moved = ref.conn, ref.moved
-    last = _last(ref, project)
+    last = last_sync(conn, project, moved.ref)
     hinted = bool(moved.hints) or (last is None and _was_pushed(ref, project))
     cause = hints.cause(moved.tip, last, hinted=hinted, asked=moved.asked)
     if cause is None:
@@ -133,13 +133,13 @@ def _queue_one(ref: _Ref, project: Project, one: Declared) -> bool:
     return True
 
 
-def _last(ref: _Ref, project: Project) -> hints.Last | None:
+def last_sync(conn: Connection, project: Project, ref: str) -> hints.Last | None:
     """The newest sync of the project on this ref. What happened under its name before it was given up is history."""
-    newest = syncs.newest(ref.conn, project.name, ref.moved.ref)
+    newest = syncs.newest(conn, project.name, ref)
     if newest is None:
         return None
     untouched = (project.in_force, project.synced_commit, project.error) == (None, None, None)
-    if untouched and not is_tag(ref.moved.ref) and newest.state not in OPEN_SYNCS:
+    if untouched and not is_tag(ref) and newest.state not in OPEN_SYNCS:
         return None
     return hints.Last(newest.commit, newest.state, newest.cause)
 

@@ -7,7 +7,6 @@ folder and may be repeated: a load that was killed is started anew under the nex
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from service.launchers import Job, JobKind
 from service.reconciler.dispatcher import Held
 from service.reconciler.resolve import git_source, resolve
 from service.reconciler.rooms import Rooms
+from service.store import new_id
 from service.store.syncs import Sync
 
 log = structlog.get_logger(__name__)
@@ -121,6 +121,6 @@ def _kept(path: Path) -> Resolved | None:
 
 def _keep(path: Path, resolved: Resolved) -> None:
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    fresh = path.with_suffix(f".{os.getpid()}.tmp")
+    fresh = path.with_suffix(f".{new_id()}.tmp")  # a plan and a sync may keep the same load at once
     fresh.write_bytes(msgspec.json.encode(resolved))
     fresh.replace(path)

@@ -37,13 +37,7 @@ def settle(
     rooms: Rooms, conn: Connection, repository: Repository, ref: str, found: Collection[Declared], *, now: float
 ) -> Settled:
     """Bring the names bound to `ref` to what its tip declares."""
-    refused: dict[str, NameTaken] = {}
-    granted: dict[str, Declared] = {}
-    for one in found:
-        if (error := _refusal(conn, repository, ref, one, granted.values())) is not None:
-            refused[one.name] = error
-        else:
-            granted[one.name] = one
+    granted, refused = grant(conn, repository, ref, found)
     if is_tag(ref):
         owned = {name: projects.find(conn, name) for name in granted}
         new = [one for name, one in granted.items() if owned[name] is None]
@@ -56,6 +50,20 @@ def settle(
             give_up(rooms, conn, project, reason=_why(ref, named))
             freed = True
     return Settled(_claim(conn, repository.name, ref, granted.values(), now), refused, freed)
+
+
+def grant(
+    conn: Connection, repository: Repository, ref: str, found: Collection[Declared]
+) -> tuple[dict[str, Declared], dict[str, NameTaken]]:
+    """Which of the names that `ref`'s tip declares it may have, and why not the others. Changes nothing."""
+    refused: dict[str, NameTaken] = {}
+    granted: dict[str, Declared] = {}
+    for one in found:
+        if (error := _refusal(conn, repository, ref, one, granted.values())) is not None:
+            refused[one.name] = error
+        else:
+            granted[one.name] = one
+    return granted, refused
 
 
 def give_up(rooms: Rooms, conn: Connection, project: Project, *, reason: str) -> None:

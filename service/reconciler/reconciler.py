@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from service.errors import GitopsError
 from service.faults import wall_clock
-from service.reconciler import fetch, fire, launch, rounds, sync, watch
+from service.reconciler import fetch, fire, launch, plan, rounds, sync, watch
 from service.reconciler.dispatcher import Crew, Dispatcher, Step
 from service.reconciler.own import give_up_lost
 from service.reconciler.rooms import Rooms
@@ -19,6 +19,7 @@ log = structlog.get_logger(__name__)
 STEPS: dict[str, Step] = {
     "fetch": fetch.step,
     "sync": sync.step,
+    "plan": plan.step,
     "launch": launch.step,
     "watch": watch.step,
     "fire": fire.step,
@@ -29,6 +30,7 @@ STEPS: dict[str, Step] = {
 CREWS = (
     Crew(("fetch",), 8),  # threads that wait for git: a server that hangs has its one for a minute
     Crew(("sync",), 2),
+    Crew(("plan",), 2),  # threads of their own: people who look keep no push waiting, nor one load that hangs the next
     Crew(("launch",), 2),
     Crew(("watch",), 1),
     Crew(("fire", "poll", "parse"), 1),

@@ -1,17 +1,14 @@
-"""One sync: a project is brought to a commit. Checkout, load, plan, apply; each repeatable, the last one a transaction."""
+"""One sync: a project is brought to a commit. Diff, load, plan, apply; each repeatable, the last one a transaction."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import structlog
 from sqlalchemy import Connection
 
-from service.domain import triggers
 from service.domain.events import Topic
-from service.domain.plan import Cause, Inputs, Plan, make_plan
+from service.domain.plan import Plan
 from service.domain.projects import Resolved
 from service.domain.states import SyncState
 from service.domain.triggers import is_tag
@@ -19,12 +16,10 @@ from service.errors import GitopsError, LeaseLost, Stopping, StoreUnavailable
 from service.faults import point
 from service.reconciler import news
 from service.reconciler.apply import apply
-from service.reconciler.discover import CommitFiles
+from service.reconciler.decide import Nothing, decide
 from service.reconciler.dispatcher import Held
-from service.reconciler.images import images_of, said_python
-from service.reconciler.load import load
 from service.reconciler.rooms import Rooms
-from service.store import projects, revisions, schedules, syncs, work
+from service.store import projects, syncs, work
 from service.store.projects import Project
 from service.store.syncs import Sync
 
@@ -34,8 +29,6 @@ log = structlog.get_logger(__name__)
 # succeeds or a newer commit comes: nobody would push again only because we recovered. A tag's sync ends here, which would
 # hold up the others, and so does one that met a bug.
 SYNC_ATTEMPTS = 6
-# Commit messages that are looked at for a skip token.
-MESSAGES = 200
 
 
 def step(rooms: Rooms, held: Held) -> float | None:
@@ -85,53 +78,14 @@ def _begin(rooms: Rooms, name: str) -> tuple[Project, Sync] | None:
 
 def _bring(rooms: Rooms, held: Held, project: Project, sync: Sync) -> None:
     timings: dict[str, float] = {}
-    with _timed(timings, "diff"):
-        changed = rooms.source.changed_paths(sync.repository, sync.base, sync.commit)
-        told = sync.cause is Cause.TOLD  # its base is the commit itself
-        base, messages = (None, 1) if told else (sync.base, MESSAGES)
-        commits = rooms.source.log(sync.repository, base, sync.commit, messages)
-    if not is_tag(sync.ref):
-        decision = _worth_it(rooms, project, sync, changed)
-        if not decision.yes:
-            _skip(rooms, held, project, sync, decision.reason)
-            return
-    with _timed(timings, "load"):
-        resolved = load(rooms, held, sync)
-    with rooms.store.read() as conn:
-        in_force = _in_force(conn, project)
-        present = tuple(schedule.spec for schedule in schedules.in_force(conn, project.name))
-    inputs = Inputs(
-        cause=sync.cause,
-        ref=sync.ref,
-        commit=sync.commit,
-        declaration=sync.declaration,
-        resolved=resolved,
-        in_force=in_force,
-        schedules=present,
-        changed_paths=changed,
-        messages=tuple(commit.message for commit in commits),
-        images=images_of(rooms.settings),
-        python=said_python(CommitFiles(rooms.source, sync.repository, sync.commit), sync.declaration),
-    )
-    with _timed(timings, "plan"):
-        plan = make_plan(inputs)
+    decided = decide(rooms, held, project, sync, timings)
+    if isinstance(decided, Nothing):
+        _skip(rooms, held, project, sync, decided.reason)
+        return
     point("sync.planned")
     held.check()
-    _apply(rooms, held, project, sync, plan, resolved, timings)
+    _apply(rooms, held, project, sync, decided.plan, decided.resolved, timings)
     point("sync.applied")
-
-
-def _worth_it(rooms: Rooms, project: Project, sync: Sync, changed: tuple[str, ...] | None) -> triggers.Decision:
-    """Whether anything that this project is made of moved since its last sync."""
-    with rooms.store.read() as conn:
-        before = syncs.find(conn, project.in_force_sync) if project.in_force_sync else None
-    return triggers.should_sync(
-        sync.declaration,
-        cause=sync.cause,
-        changed_paths=changed,
-        synced_before=before is not None and project.error is None,
-        declaration_changed=before is not None and before.declaration != sync.declaration,
-    )
 
 
 def _skip(rooms: Rooms, held: Held, project: Project, sync: Sync, reason: str) -> None:
@@ -142,13 +96,6 @@ def _skip(rooms: Rooms, held: Held, project: Project, sync: Sync, reason: str) -
         news.of_sync(rooms, conn, Topic.SYNC_SUCCEEDED, skipped)  # who heard that it began hears how it ended
 
     rooms.store.write(change)
-
-
-def _in_force(conn: Connection, project: Project) -> Resolved | None:
-    if project.in_force is None:
-        return None
-    revision = revisions.find(conn, project.name, project.in_force)
-    return revision.resolved if revision else None
 
 
 def _apply(
@@ -188,12 +135,3 @@ def _complain(rooms: Rooms, project: Project, sync: Sync, error: GitopsError) ->
         news.of_sync(rooms, conn, Topic.SYNC_FAILED, troubled)
 
     rooms.store.write(change)
-
-
-@contextmanager
-def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
-    began = time.monotonic()
-    try:
-        yield
-    finally:
-        timings[stage] = round(time.monotonic() - began, 4)

@@ -210,6 +210,25 @@ runs = Table(
     Index(None, "launcher", "state"),
 )
 
+# What somebody asked to be shown: the plan of a push that did not happen. Nothing else is made of it.
+previews = Table(
+    "previews",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("project", String(63), nullable=False),
+    Column("asked", String(255)),  # a ref or commit in the asker's words; None: the project's ref
+    Column("ref", String(255)),  # the full ref that counts as pushed ...
+    Column("commit", String(64)),  # ... and its commit, once they are known
+    Column("state", String(16), nullable=False),
+    Column("reason", Text, nullable=False, default=""),
+    Column("plan", Text),
+    Column("error", Text),
+    Column("created_at", Float, nullable=False),
+    Column("ended_at", Float),
+    Index(None, "project", "id"),
+    Index(None, "created_at"),
+)
+
 run_events = Table(
     "run_events",
     metadata,

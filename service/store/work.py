@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, func, or_, select, update
 from sqlalchemy.sql.dml import ReturningInsert
 
 from service import limits
@@ -172,6 +172,11 @@ def backlog(connection: Connection) -> dict[str, int]:
     """How much is wanted, by kind."""
     query = select(_row.kind, func.count().label("wanted")).where(_open).group_by(_row.kind)
     return {row.kind: row.wanted for row in connection.execute(query)}
+
+
+def forget_done(connection: Connection, kind: str, *, but: Select[tuple[str]]) -> None:
+    """Done work of this kind is no history any more, unless its key is one of `but`."""
+    connection.execute(delete(work).where(_row.kind == kind, ~_open, _row.owner.is_(None), _row.key.not_in(but)))
 
 
 def release_dead(connection: Connection, *, now: float) -> None:

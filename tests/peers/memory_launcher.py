@@ -129,6 +129,12 @@ class MemoryLauncher:
                 self._say(job, "finished", state=state, **said)
                 self._jobs[job].ended = EndReason.EXITED
 
+    def loaded(self, job: str, result: dict[str, Any]) -> None:
+        """A load ends with this, also while the others wait."""
+        with self._lock:
+            self._jobs[job].result = result
+            self.finish(job)
+
     def kill(self, job: str) -> None:
         """What the kernel does when memory is short."""
         with self._lock:

@@ -34,6 +34,12 @@ class Actions(Protocol):
     def sync_project(self, name: str) -> str:
         """The same for the ref of one project; returns the delivery's id."""
 
+    def plan(self, project: str, ref: str | None) -> str:
+        """Plan a push of the tip of `ref` (None: the project's own), or of a commit, and do none of it; returns the plan's id.
+
+        Asked again while it waits to be begun, it is the same one.
+        """
+
     def run(self, project: str, workflow: str, arguments: Mapping[str, Any], request: str) -> str:
         """Queue a run of the revision in force; returns its id.
 

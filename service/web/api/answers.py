@@ -13,7 +13,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.domain.events import Topic
 from service.domain.plan import Cause
 from service.domain.projects import CatchUp, Concurrency
-from service.domain.states import DeliveryState, FireState, NotificationState, Outcome, RunState, SyncState
+from service.domain.states import (
+    DeliveryState,
+    FireState,
+    NotificationState,
+    Outcome,
+    PreviewState,
+    RunState,
+    SyncState,
+)
 
 
 class Answer(BaseModel):
@@ -219,6 +227,24 @@ class SyncDetail(Sync):
     runs: list[Run] = Field(description="The runs that it planned, oldest first.")
 
 
+class Preview(Answer):
+    """What a push would do, of which nothing was done. It is kept for a few days."""
+
+    id: str = Field(description="Its id.")
+    project: str = Field(description="The project.")
+    asked: str | None = Field(description="The ref or commit that was asked about; null: the project's ref.")
+    ref: str | None = Field(description="The full ref that counts as pushed; null until it is known.")
+    commit: str | None = Field(description="The commit that counts as pushed; null until it is known.")
+    state: PreviewState = Field(description="How far it is; `skipped`: such a push would do nothing.")
+    reason: str = Field(description="Why it is in this state, or what was assumed.")
+    plan: dict[str, Any] | None = Field(
+        description="What the push would do and why, as a sync has it; null until it is planned."
+    )
+    error: Failure | None = Field(description="Why there is no plan: what the push would fail by.")
+    created_at: datetime = Field(description="When it was asked for.")
+    ended_at: datetime | None = Field(description="When it was there. What is in force may have changed since.")
+
+
 class DeliveryDetail(Delivery):
     """A delivery with the syncs that its push led to."""
 
@@ -337,6 +363,12 @@ class DeliveryMade(Answer):
     """A sync was asked for, by a delivery as a forge makes them."""
 
     delivery: str = Field(description="The delivery's id; its outcome and syncs tell what came of it.")
+
+
+class PlanMade(Answer):
+    """A plan was asked for."""
+
+    plan: str = Field(description="The plan's id.")
 
 
 class RunMade(Answer):

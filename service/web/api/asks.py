@@ -54,6 +54,10 @@ class RevisionPath(NamePath):
     id: Text = Field(max_length=64, description="The revision's id.")
 
 
+class PlanPath(NamePath):
+    id: Text = Field(max_length=64, description="The plan's id.")
+
+
 class PageQuery(Ask):
     limit: int = Field(
         default=limits.PAGE_DEFAULT, ge=1, le=limits.PAGE_MAX, description="How many entries the page may have."
@@ -138,6 +142,18 @@ class RunBody(Ask):
 
     workflow: Text = Field(min_length=1, max_length=200, description="The workflow's name in the project.")
     arguments: Arguments = Field(default_factory=dict, description="Its arguments; they go over the configured ones.")
+
+
+class PlanBody(Ask):
+    """The push to plan."""
+
+    ref: Text | None = Field(
+        default=None,
+        min_length=1,
+        max_length=255,
+        description="A branch, tag, full ref or whole commit id; without it the tip of the project's ref. "
+        "What no project is bound to is planned as if it came to the project's ref.",
+    )
 
 
 class SyncBody(Ask):

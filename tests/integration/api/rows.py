@@ -11,12 +11,13 @@ from service.domain.events import Topic
 from service.domain.plan import Cause, Plan
 from service.domain.planned import ScheduleSpec
 from service.domain.projects import Declaration, Resolved, Workflow
-from service.domain.states import DeliveryState, FireState, Outcome, RunState, SyncState
+from service.domain.states import DeliveryState, FireState, Outcome, PreviewState, RunState, SyncState
 from service.store import (
     Store,
     deliveries,
     new_id,
     notifications,
+    previews,
     projects,
     repositories,
     revisions,
@@ -26,6 +27,7 @@ from service.store import (
 )
 from service.store.deliveries import Delivery
 from service.store.notifications import Notification
+from service.store.previews import Preview
 from service.store.runs import Run
 from service.store.schedules import Fire
 from service.store.syncs import Sync
@@ -43,6 +45,7 @@ class Story:
     run: str
     schedule: str
     notification: str
+    preview: str
 
 
 def tell(store: Store, project: str = "fraud", repository: str = "fraud") -> Story:
@@ -51,7 +54,7 @@ def tell(store: Store, project: str = "fraud", repository: str = "fraud") -> Sto
 
 
 def _tell(conn: Connection, now: float, project: str, repository: str) -> Story:
-    story = Story(new_id(), new_id(), new_id(), "", new_id())
+    story = Story(new_id(), new_id(), new_id(), "", new_id(), new_id())
     plan = Plan(
         project=project, ref=MAIN, commit=COMMIT, cause=Cause.PUSH, revision="r1", save=True, puts_in_force=True
     )
@@ -122,7 +125,9 @@ def _tell(conn: Connection, now: float, project: str, repository: str) -> Story:
             run=story.run,
         ),
     )
-    return Story(story.delivery, story.sync, story.run, schedule.id, story.notification)
+    previews.add(conn, Preview(id=story.preview, project=project, asked="main", created_at=now))
+    previews.end(conn, story.preview, PreviewState.SUCCEEDED, now=now, ref=MAIN, commit=COMMIT, plan=plan)
+    return Story(story.delivery, story.sync, story.run, schedule.id, story.notification, story.preview)
 
 
 def a_run(run: str, project: str, repository: str, now: float, **also: Any) -> Run:

@@ -27,6 +27,24 @@ def test_a_project_is_synced_by_its_own_ref(served: Api) -> None:
     assert audited(served)[0] == ("loopback", "project.sync", "fraud")
 
 
+def test_a_plan_that_is_asked_for_is_work_and_once_the_same_while_it_waits(served: Api) -> None:
+    tell(served.store)
+    response = served.client.post("/api/v1/projects/fraud/plan", json={"ref": "v1"})
+    assert response.status_code == 202
+    assert response.json is not None
+    shown = served.client.get(response.headers["Location"]).json
+    assert shown is not None
+    assert (shown["id"], shown["state"], shown["asked"]) == (response.json["plan"], "queued", "v1")
+    with served.store.read() as conn:
+        assert work.is_open(conn, "plan", shown["id"])
+    assert served.post("/projects/fraud/plan", {"ref": "v1"}) == response.json
+    assert served.post("/projects/fraud/plan") != response.json
+    assert audited(served)[0] == ("loopback", "project.plan", "fraud")
+    served.post("/projects/none/plan", status=404)
+    served.post("/projects/fraud/plan", {"ref": ""}, status=400)
+    assert served.client.get(f"/api/v1/projects/churn/plans/{shown['id']}").status_code == 404
+
+
 def test_a_run_that_is_asked_for_is_queued(served: Api) -> None:
     tell(served.store)
     response = served.client.post("/api/v1/projects/fraud/runs", json={"workflow": "main", "arguments": {"rows": 7}})

@@ -70,7 +70,7 @@ def _filled(path: str, story: Story) -> str:
         "runs": story.run,
         "schedules": story.schedule,
         "notifications": story.notification,
-        "projects": "r1",
+        "projects": story.preview if "/plans/" in path else "r1",
     }.get(noun, "")
     return path.replace("{name}", "fraud").replace("{id}", id_)
 

@@ -1,20 +1,24 @@
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import Connection
 
-from service.domain.plan import Cause
+from service.domain.plan import Cause, Plan, PlannedRun, render
 from service.domain.projects import Declaration
-from service.domain.states import Outcome, RunState, SyncState
-from service.store import deliveries, new_id, projects, runs, syncs
+from service.domain.states import Outcome, PreviewState, RunState, SyncState
+from service.errors import LoadFailed
+from service.store import deliveries, new_id, previews, projects, runs, syncs
+from service.store.previews import Preview
 from service.store.syncs import Sync
 from tests.integration.api.rows import COMMIT, MAIN, a_run, tell
-from tests.integration.cli.conftest import Cli
+from tests.integration.cli.conftest import Cli, Said
 
 
 def soon(condition: Callable[[], Any]) -> Any:
@@ -41,6 +45,81 @@ def test_run_takes_arguments_as_json_or_text(cli: Cli) -> None:
     wrong = cli("run", "fraud", "main", "-a", "rows")
     assert wrong.code == 2
     assert "NAME=VALUE" in wrong.err
+
+
+def planning(cli: Cli, *words: str, state: PreviewState, **told: Any) -> Said:
+    """`plan fraud`, whose answer is made once it is asked for."""
+    tell(cli.api.store)
+    process = cli.start("plan", "fraud", *words)
+    [waiting] = soon(lambda: opened(cli))
+    assert process.poll() is None
+    cli.api.store.write(lambda conn: previews.end(conn, waiting.id, state, now=1.0, ref=MAIN, commit=COMMIT, **told))
+    return cli.end(process)
+
+
+def opened(cli: Cli) -> list[Preview]:
+    with cli.api.store.read() as conn:
+        return previews.open_of(conn, "fraud")
+
+
+def test_a_plan_of_a_project_is_waited_for_and_shown_as_everywhere(cli: Cli) -> None:
+    run = PlannedRun(workflow="main", reason="pushed")
+    made = Plan(
+        project="fraud",
+        ref=MAIN,
+        commit=COMMIT,
+        cause=Cause.PUSH,
+        revision="r2",
+        save=True,
+        puts_in_force=True,
+        runs=(run,),
+    )
+    said = planning(cli, "--ref", "v1", state=PreviewState.SUCCEEDED, plan=made, reason="planned as if v1 came to main")
+    assert said.code == 0, said
+    assert [line.strip() for line in said.out.splitlines()] == [line.strip() for line in render(made)]
+    assert said.err == "note: planned as if v1 came to main\n"
+    said = planning(cli, "--json", "--project", state=PreviewState.SUCCEEDED, plan=made)
+    assert said.data == {"plans": [json.loads(msgspec.json.encode(made))], "failures": [], "notes": []}
+
+
+def test_a_plan_without_anything_to_do_says_why(cli: Cli) -> None:
+    said = planning(cli, state=PreviewState.SKIPPED, reason="no file changed since the last sync")
+    line = f"fraud: main at {COMMIT[:12]}: nothing to do: no file changed since the last sync"
+    assert (said.code, said.out, said.err) == (0, f"{line}\n", "")
+    assert planning(cli, "--json", state=PreviewState.SKIPPED, reason="no file changed since the last sync").data == {
+        "plans": [],
+        "failures": [],
+        "notes": [line],
+    }
+
+
+def test_a_plan_that_fails_shows_the_users_own_traceback(cli: Cli) -> None:
+    error = LoadFailed(
+        "ValueError: rows", mend="mend it in the repository and push", detail="Traceback\n  setup.py, line 3"
+    )
+    said = planning(cli, state=PreviewState.FAILED, error=syncs.failure(error))
+    assert (said.code, said.out) == (1, "")
+    assert said.err.splitlines() == [
+        "error: fraud: ValueError: rows",
+        "  | Traceback",
+        "  |   setup.py, line 3",
+        "  mend it in the repository and push",
+    ]
+    said = planning(cli, "--json", state=PreviewState.FAILED, error=syncs.failure(error))
+    assert (said.code, said.data["failures"][0]["code"]) == (1, "load-failed")
+
+
+def test_a_word_that_is_neither_a_folder_nor_a_project_is_told_so(cli: Cli) -> None:
+    said = cli("plan", "nobody")
+    assert said.code == 1
+    assert said.err.startswith("error: there is no folder 'nobody' here, and there is no project 'nobody'")
+    assert "there is no project" not in cli("plan", "./nobody").err
+    away = cli("plan", "nobody", "--url", "http://127.0.0.1:9")
+    assert away.code == 1
+    assert "there is no folder 'nobody' here, and nothing answers at http://127.0.0.1:9" in away.err
+    assert "mlrun-gitops serve" in away.err
+    assert cli("plan", "service", "--project").err.startswith("error: there is no project 'service'")
+    assert cli("plan", "nobody", "--against").code == 2
 
 
 def test_cancel_and_retry(cli: Cli) -> None:

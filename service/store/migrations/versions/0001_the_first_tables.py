@@ -95,6 +95,25 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_notifications_sync"), ["sync"], unique=False)
 
     op.create_table(
+        "previews",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("project", sa.String(length=63), nullable=False),
+        sa.Column("asked", sa.String(length=255), nullable=True),
+        sa.Column("ref", sa.String(length=255), nullable=True),
+        sa.Column("commit", sa.String(length=64), nullable=True),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("plan", sa.Text(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.Float(), nullable=False),
+        sa.Column("ended_at", sa.Float(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_previews")),
+    )
+    with op.batch_alter_table("previews", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_previews_created_at"), ["created_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_previews_project_id"), ["project", "id"], unique=False)
+
+    op.create_table(
         "projects",
         sa.Column("name", sa.String(length=63), nullable=False),
         sa.Column("repository", sa.String(length=200), nullable=False),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import msgspec
 from flask import Response, request
 from flask_openapi3.blueprint import APIBlueprint
@@ -9,7 +11,7 @@ from flask_openapi3.models.tag import Tag
 from sqlalchemy import Connection
 
 from service.errors import Malformed
-from service.store import new_id, projects, revisions, runs, schedules, syncs
+from service.store import new_id, previews, projects, revisions, runs, schedules, syncs
 from service.store.projects import Project
 from service.web.api import answers, asks, pages
 from service.web.api.desk import Desk, answer, made
@@ -41,6 +43,21 @@ def add(api: APIBlueprint, desk: Desk) -> None:
         new = desk.actions.sync_project(path.name)
         return made(answers.DeliveryMade(delivery=new), f"/api/v1/deliveries/{new}")
 
+    @api.post("/projects/<name>/plan", tags=[TAG], summary="Plan a push", responses={202: answers.PlanMade})
+    def plan_project(path: asks.NamePath, body: asks.PlanBody) -> Response:
+        """Fetch the repository and plan what a push would do against what is in force now, and do none of it."""
+        with desk.store.read() as conn:
+            projects.get(conn, path.name)
+        desk.audit("project.plan", path.name, ref=body.ref)
+        new = desk.actions.plan(path.name, body.ref)
+        return made(answers.PlanMade(plan=new), f"/api/v1/projects/{path.name}/plans/{new}")
+
+    @api.get("/projects/<name>/plans/<id>", tags=[TAG], summary="Show a plan", responses={200: answers.Preview})
+    def show_plan(path: asks.PlanPath) -> Response:
+        with desk.store.read() as conn:
+            row = previews.get(conn, path.name, path.id)
+        return answer(answers.Preview.model_validate({**_plain(row), "plan": msgspec.to_builtins(row.plan)}))
+
     @api.post("/projects/<name>/runs", tags=[TAG], summary="Run a workflow", responses={202: answers.RunMade})
     def run_workflow(path: asks.NamePath, body: asks.RunBody) -> Response:
         """With the revision in force. A repeated `Idempotency-Key` (up to 64 characters) gives the run of the first time."""
@@ -71,6 +88,10 @@ def add(api: APIBlueprint, desk: Desk) -> None:
             row = revisions.get(conn, path.name, path.id)
         shown = {**_revision(row, project), "resolved": msgspec.to_builtins(row.resolved)}
         return answer(answers.RevisionDetail.model_validate(shown))
+
+
+def _plain(row: previews.Preview) -> dict[str, object]:
+    return {field.name: getattr(row, field.name) for field in fields(row)}
 
 
 def _revision(row: revisions.Entry | revisions.Revision, project: Project) -> dict[str, object]:

@@ -1,0 +1,109 @@
+"""What a sync comes to: nothing, or a plan. The one way to it, for a sync that is done and for one that is only shown.
+
+It changes nothing; a load may run, and what it resolved to is kept for whoever asks about the same files next.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from service.domain import triggers
+from service.domain.plan import Cause, Inputs, Plan, make_plan
+from service.domain.projects import Resolved
+from service.domain.triggers import is_tag
+from service.reconciler.discover import CommitFiles
+from service.reconciler.dispatcher import Held
+from service.reconciler.images import images_of, said_python
+from service.reconciler.load import load
+from service.reconciler.rooms import Rooms
+from service.store import revisions, schedules, syncs
+from service.store.projects import Project
+from service.store.syncs import Sync
+
+# Commit messages that are looked at for a skip token.
+MESSAGES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What to do, and the project as it is at the sync's commit."""
+
+    plan: Plan
+    resolved: Resolved
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """There is nothing to do, for this reason."""
+
+    reason: str
+
+
+def decide(
+    rooms: Rooms, held: Held, project: Project, sync: Sync, timings: dict[str, float] | None = None
+) -> Decided | Nothing:
+    """`timings` gets the seconds of each stage. Raises what a sync fails by: SourceError, ProjectError, LauncherError."""
+    timings = {} if timings is None else timings
+    with _timed(timings, "diff"):
+        changed = rooms.source.changed_paths(sync.repository, sync.base, sync.commit)
+        told = sync.cause is Cause.TOLD  # its base is the commit itself
+        base, messages = (None, 1) if told else (sync.base, MESSAGES)
+        commits = rooms.source.log(sync.repository, base, sync.commit, messages)
+    if not is_tag(sync.ref):
+        decision = _worth_it(rooms, project, sync, changed)
+        if not decision.yes:
+            return Nothing(decision.reason)
+    with _timed(timings, "load"):
+        resolved = load(rooms, held, sync)
+    with rooms.store.read() as conn:
+        in_force = _in_force(conn, project)
+        present = tuple(schedule.spec for schedule in schedules.in_force(conn, project.name))
+    inputs = Inputs(
+        cause=sync.cause,
+        ref=sync.ref,
+        commit=sync.commit,
+        declaration=sync.declaration,
+        resolved=resolved,
+        in_force=in_force,
+        schedules=present,
+        changed_paths=changed,
+        messages=tuple(commit.message for commit in commits),
+        images=images_of(rooms.settings),
+        python=said_python(CommitFiles(rooms.source, sync.repository, sync.commit), sync.declaration),
+    )
+    with _timed(timings, "plan"):
+        return Decided(make_plan(inputs), resolved)
+
+
+def _worth_it(rooms: Rooms, project: Project, sync: Sync, changed: tuple[str, ...] | None) -> triggers.Decision:
+    """Whether anything that this project is made of moved since its last sync."""
+    with rooms.store.read() as conn:
+        before = syncs.find(conn, project.in_force_sync) if project.in_force_sync else None
+    return triggers.should_sync(
+        sync.declaration,
+        cause=sync.cause,
+        changed_paths=changed,
+        synced_before=before is not None and project.error is None,
+        declaration_changed=before is not None and before.declaration != sync.declaration,
+    )
+
+
+def _in_force(conn: Connection, project: Project) -> Resolved | None:
+    if project.in_force is None:
+        return None
+    revision = revisions.find(conn, project.name, project.in_force)
+    return revision.resolved if revision else None
+
+
+@contextmanager
+def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        timings[stage] = round(time.monotonic() - began, 4)
