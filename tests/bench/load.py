@@ -6,6 +6,7 @@ server. It takes an Order as JSON on stdin, answers one as JSON on stdout, and t
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import selectors
@@ -185,14 +186,14 @@ def _push(order: Order, number: int) -> tuple[bytes, bytes]:
 
 def _payload(order: Order, number: int) -> dict[str, Any]:
     """A push of as many commits as it takes to be of that size, each as GitHub describes it."""
-    payload = push_payload(f"ada/{order.hook}", f"{number + 1:040x}", f"{number + 2:040x}")
+    payload = push_payload(f"ada/{order.hook}", _sha(number), _sha(number + 1))
     ada = {"name": "Ada", "email": "ada@example.com", "username": "ada"}
     while len(json.dumps(payload)) < order.body_bytes:
-        commit = f"{number:020x}{len(payload['commits']):020x}"
+        commit = _sha(number, len(payload["commits"]))
         payload["commits"].append(
             {
                 "id": commit,
-                "tree_id": commit[::-1],
+                "tree_id": _sha(commit),
                 "distinct": True,
                 "message": f"Change what the model is trained with, for the {number}th time\n\nAnd say why.",
                 "timestamp": "2026-01-05T12:00:00+01:00",
@@ -205,6 +206,11 @@ def _payload(order: Order, number: int) -> dict[str, Any]:
             }
         )
     return payload
+
+
+def _sha(*of: object) -> str:
+    """As good as a commit's: compresses as badly."""
+    return hashlib.sha1(repr(of).encode(), usedforsecurity=False).hexdigest()
 
 
 if __name__ == "__main__":
