@@ -61,6 +61,9 @@ CHECKOUT_FILES = 200_000
 CHECKOUT_BYTES = 4 * 1024 * MIB
 # Folders in folders; Linux ends a path at 4096 bytes anyway.
 CHECKOUT_DEPTH = 100
+# A commit up to this is written to a folder by ourselves, in the time that a git takes to start.
+SMALL_FILES = 200
+SMALL_BYTES = 4 * MIB
 # From this many files on a checkout takes long enough that one is kept ready, if it is not larger than the bytes.
 SPARE_FILES = 2_000
 SPARE_BYTES = 1024 * MIB

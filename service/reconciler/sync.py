@@ -57,6 +57,9 @@ def step(rooms: Rooms, held: Held) -> float | None:
 
 def _begin(rooms: Rooms, name: str) -> tuple[Project, Sync] | None:
     """Choose the next sync; older ones of the same branch give way to it."""
+    with rooms.store.read() as conn:
+        if not syncs.open_of(conn, name):
+            return None  # as after every sync, for which no write has to wait
 
     def change(conn: Connection) -> tuple[Project, Sync] | None:
         project = projects.find(conn, name)

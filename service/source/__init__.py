@@ -164,13 +164,22 @@ class Source:
         _checkout.discard(part)
         manifest = self._look(mirror, commit)
         if not self._spares.use(mirror.name, mirror.objects, commit, part, owner):
-            _checkout.discard(part)
-            part.mkdir()
-            _checkout.check_space(commit, part, manifest)
-            with tempfile.TemporaryDirectory(dir=self._workshop.folder) as work:
-                _checkout.write(mirror.git, commit, part, Path(work) / "index")
+            self._write(mirror, commit, part, manifest)
         _checkout.check_symlinks(commit, part, manifest)
         self._spares.refill(mirror.name, mirror.git, commit, manifest, part, owner)
+
+    def _write(self, mirror: Mirror, commit: str, part: Path, manifest: Manifest) -> None:
+        if manifest.files <= limits.SMALL_FILES and manifest.size <= limits.SMALL_BYTES:
+            with contextlib.suppress(GitError):  # git itself says what is wrong, if something is
+                part.mkdir()
+                _checkout.check_space(commit, part, manifest)
+                _checkout.write_small(mirror.objects, commit, part)
+                return
+        _checkout.discard(part)
+        part.mkdir()
+        _checkout.check_space(commit, part, manifest)
+        with tempfile.TemporaryDirectory(dir=self._workshop.folder) as work:
+            _checkout.write(mirror.git, commit, part, Path(work) / "index")
 
     def _look(self, mirror: Mirror, commit: str) -> Manifest:
         """What a checkout would write, checked: by what differs from the last one."""

@@ -133,14 +133,26 @@ def write(git: Git, commit: str, into: Path, index: Path, *, in_background: bool
     git.run("read-tree", "--reset", "-u", commit, env=_places(into, index), guarded=True, in_background=in_background)
 
 
+def write_small(objects: Objects, commit: str, into: Path) -> None:
+    """The same for a commit of few and small files, which are written before a git would have started.
+
+    `commit` was looked through, so that no name leads anywhere else. GitError: `too_much`, or a mirror that is broken.
+    """
+    _change(objects, None, commit, into, None)
+
+
 def move_on(objects: Objects, before: str, commit: str, into: Path, owner: int | None) -> None:
     """Change the folder `into`, untouched since `before` was written to it, to `commit`: at the cost of the difference.
 
-    Not by git, whose index of a large folder costs more to read and write than the change. `commit` was looked through,
-    so that no name leads anywhere else; and all that goes is gone before anything new comes, so that no link is in the way.
+    Not by git, whose index of a large folder costs more to read and write than the change. `commit` was looked through.
     GitError: `too_much`, or a mirror that is broken; the folder is of no use then.
     """
-    changes = list(objects.changes(objects.root(before), objects.root(commit)))
+    _change(objects, before, commit, into, owner)
+
+
+def _change(objects: Objects, before: str | None, commit: str, into: Path, owner: int | None) -> None:
+    """All that goes is gone before anything new comes, so that no link is in the way of what is written."""
+    changes = list(objects.changes(objects.root(before) if before else None, objects.root(commit)))
     for change in changes:
         if change.before:
             _take_away(into, os.fsdecode(change.path), change.before)

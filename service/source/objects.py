@@ -101,8 +101,8 @@ class Objects:
             size for at in range(0, len(blobs), _AT_ONCE) for size in self._headers.sizes(blobs[at : at + _AT_ONCE])
         ]
 
-    def changes(self, before: str, after: str) -> Iterator[Change]:
-        """What differs between two trees, at the cost of the folders that differ; `too_much` beyond some thousand of them."""
+    def changes(self, before: str | None, after: str) -> Iterator[Change]:
+        """What differs between two trees (None: an empty one), at the cost of the folders that differ; `too_much` beyond some thousand of them."""
         waiting: list[tuple[bytes, str | None, str | None]] = [(b"", before, after)] if before != after else []
         for _ in range(_FOLDERS + 1):
             if not waiting:

@@ -114,9 +114,8 @@ class Folder:
             "folder": str(self.inner),
             "log_bytes": limits.RUN_LOG_BYTES,
         }
-        layout.write_document(
-            self.path / layout.JOB, document, mode=0o640, group=-1 if self.user is None else self.user
-        )
+        group = -1 if self.user is None else self.user
+        layout.write_document(self.path / layout.JOB, document, mode=0o640, group=group, last=False)
         order = {
             "id": job.id,
             "command": [str(supplies.python), "-u", str(supplies.program), str(self.path / layout.JOB)],
@@ -160,7 +159,6 @@ class Folder:
         if self.user is not None:
             os.chown(self.inner / layout.OUTPUT, self.user, self.user)
         hand_over(self.inner, self.user)
-        layout.sync_directory(self.path)
 
     def _fetch_source(self, job: Job) -> None:
         if not self.source.is_dir():

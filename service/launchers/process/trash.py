@@ -16,7 +16,7 @@ from pathlib import Path
 
 _FOLDER = ".trash"
 # So many wait; who brings more waits for one to be gone, so that the disk is not filled by what is to be removed.
-_MOST = 16
+_MOST = 4
 
 
 class Trash:

@@ -13,6 +13,13 @@ from tests.integration.source.conftest import Place
 from tests.peers.git_http import run_git
 
 
+@pytest.fixture(autouse=True, params=["by us", "by git"])
+def _written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small commits are written by us; here git has to write them, too."""
+    if request.param == "by git":
+        monkeypatch.setattr("service.limits.SMALL_FILES", 0)
+
+
 def listed(place: Place, commit: str) -> dict[str, tuple[str, str]]:
     """path → (mode, blob) as the commit has it."""
     lines = run_git(place.repository.path, "ls-tree", "-r", "-z", "--full-tree", commit).split("\0")

@@ -15,6 +15,13 @@ from tests.peers.git_http import run_git
 Entry = tuple[str, bytes, str]
 
 
+@pytest.fixture(autouse=True, params=["by us", "by git"])
+def _written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small commits are written by us; here git has to write them, too."""
+    if request.param == "by git":
+        monkeypatch.setattr("service.limits.SMALL_FILES", 0)
+
+
 def raw_tree(repository: Path, entries: Sequence[Entry]) -> str:
     """A tree object of exactly these entries, however wrong."""
     body = b"".join(mode.encode() + b" " + name + b"\0" + bytes.fromhex(sha) for mode, name, sha in entries)

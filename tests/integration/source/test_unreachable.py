@@ -76,7 +76,7 @@ def test_a_hanging_server_is_given_up_on_and_leaves_no_git_behind(place: Place) 
         source.fetch(place.setting)
     assert time.monotonic() - begun < 10
     place.repository.behave(Mode.WELL)
-    assert source.fetch(place.setting).refs
+    assert place.fetch().refs  # with time enough for a busy machine
 
 
 def test_a_server_that_stalls_in_the_middle_of_a_pack_is_given_up_on(place: Place) -> None:

@@ -48,8 +48,13 @@ SOCKET = "socket"
 SOCKET_LOCK = "socket.lock"  # the parent's own
 
 
-def write_document(path: Path, document: dict[str, Any], *, mode: int = 0o600, group: int = -1) -> None:
-    """Write a small JSON file so that after any crash it is there whole or not at all."""
+def write_document(
+    path: Path, document: dict[str, Any], *, mode: int = 0o600, group: int = -1, last: bool = True
+) -> None:
+    """Write a small JSON file so that after any crash it is there whole or not at all.
+
+    Not the `last`: it is certain to be there only when the next one in this folder is.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
@@ -64,7 +69,8 @@ def write_document(path: Path, document: dict[str, Any], *, mode: int = 0o600, g
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    sync_directory(path.parent)
+    if last:
+        sync_directory(path.parent)
 
 
 def read_document(path: Path) -> dict[str, Any] | None:

@@ -40,7 +40,9 @@ class Keeper:
         if (self.job / layout.ENDED).exists():
             return
         recorded = self.recorded()
-        found = processes.members(self.kin, (recorded,) if recorded else ())
+        # Whoever started something had written `started` before.
+        begun = (self.job / layout.STARTED).exists()
+        found = processes.members(self.kin, (recorded,) if recorded else ()) if begun else []
         if found or self.claimed():
             self.adopt(recorded, found)
         elif cancelled := self.cancelled():
