@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -146,7 +147,7 @@ def _results(run: dict[str, Any], most: int) -> Iterator[list[Piece]]:
     """`name` value; what steps returned is `step.name`."""
     found = list(_flat(run.get("results") or {}))
     for name, value in found[:most]:
-        yield [kit.plain(kit.line(name, 60) + "  "), kit.bold(kit.line(value, _VALUE))]
+        yield [kit.plain(kit.line(name, 60) + "  "), kit.bold(kit.line(_value(value), _VALUE))]
     if len(found) > most:
         yield [kit.faint(f"and {len(found) - most} more")]
 
@@ -157,6 +158,11 @@ def _flat(results: dict[str, Any]) -> Iterator[tuple[str, Any]]:
             yield from ((f"{name}.{inner}", one) for inner, one in value.items())
         else:
             yield str(name), value
+
+
+def _value(value: Any) -> str:
+    """As JSON has it, but for texts, which need no quotes."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _schedule(given: dict[str, Any]) -> Iterator[Piece]:
