@@ -91,7 +91,10 @@ class Rows(Generic[T]):
 
     def add_all(self, connection: Connection, rows: Iterable[T]) -> None:
         """Insert; a row whose key is there already is passed over."""
-        connection.execute(self._insert(connection.dialect.name), [self.values(row) for row in rows])
+        # Because it returns something, SQLAlchemy makes it one statement of many rows. Otherwise the driver would step through
+        # them, and at each let go of the interpreter, for which thirty other threads wait.
+        statement = self._insert(connection.dialect.name).returning(self.table.c.id)
+        connection.execute(statement, [self.values(row) for row in rows])
 
     @cache  # noqa: B019 - one a table, made at import; building a statement costs more than executing it
     def _insert(self, dialect: str) -> sqlite.Insert:
