@@ -63,8 +63,9 @@ def make_service(settings: Settings, *, launcher: Launcher | None = None, refere
         notifier=notifier,
         intake=intake,
     )
-    reconciler = Reconciler(rooms)
-    app = _make_app(rooms)
+    metrics = health.Metrics()
+    reconciler = Reconciler(rooms, lambda kind, seconds: metrics.work_seconds.labels(kind).observe(seconds))
+    app = _make_app(rooms, metrics)
     reconciler.start()
     return Service(app, store, reconciler, intake, rooms.source, notifier)
 
@@ -85,9 +86,8 @@ def _make_launcher(settings: Settings) -> Launcher:
     return ProcessLauncher(settings)
 
 
-def _make_app(rooms: Rooms) -> Flask:
+def _make_app(rooms: Rooms, metrics: health.Metrics) -> Flask:
     app = api.make_app("mlrun-gitops")
-    metrics = health.Metrics()
     app.register_blueprint(webhooks.blueprint(rooms.intake, metrics))
     app.register_blueprint(health.blueprint({"store": lambda: _readable(rooms.store)}, metrics))
     api.register(app, rooms.settings, rooms.store, Actions(rooms))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -56,6 +57,7 @@ class Held:
 
 
 Step = Callable[[Rooms, Held], float | None]
+Took = Callable[[str, float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,11 @@ class Crew:
 
 
 class Dispatcher:
-    def __init__(self, rooms: Rooms, steps: Mapping[str, Step], crews: tuple[Crew, ...]) -> None:
+    """`took` hears of every piece of work its kind and the seconds from its claim until it was put down."""
+
+    def __init__(self, rooms: Rooms, steps: Mapping[str, Step], crews: tuple[Crew, ...], took: Took) -> None:
         self._rooms = rooms
+        self._took = took
         self._steps = steps
         self._crews = crews
         self._owner = f"{socket.gethostname()[:32]}-{os.getpid()}"
@@ -136,7 +141,7 @@ class Dispatcher:
         return Held(store, claim) if claim else None
 
     def _do(self, held: Held) -> None:
-        claim = held.claim
+        claim, began = held.claim, time.monotonic()
         with self._lock:
             self._held.add(held)
         try:
@@ -147,6 +152,7 @@ class Dispatcher:
         finally:
             with self._lock:
                 self._held.discard(held)
+            self._took(claim.kind, time.monotonic() - began)
 
     def _put_down(self, held: Held, at: float | None, error: str | None) -> None:
         """Say that it is done, or when again. A store that can't write now is asked again: the work is ours until then."""

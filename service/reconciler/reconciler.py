@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from service.errors import GitopsError
 from service.faults import wall_clock
 from service.reconciler import fetch, fire, launch, plan, rounds, sync, watch
-from service.reconciler.dispatcher import Crew, Dispatcher, Step
+from service.reconciler.dispatcher import Crew, Dispatcher, Step, Took
 from service.reconciler.own import give_up_lost
 from service.reconciler.rooms import Rooms
 from service.scheduler import Clock, Due
@@ -41,9 +41,9 @@ _RESYNC_S = 5.0
 
 
 class Reconciler:
-    def __init__(self, rooms: Rooms) -> None:
+    def __init__(self, rooms: Rooms, took: Took = lambda _kind, _seconds: None) -> None:
         self._rooms = rooms
-        self._dispatcher = Dispatcher(rooms, STEPS, CREWS)
+        self._dispatcher = Dispatcher(rooms, STEPS, CREWS, took)
         self._clock = Clock(self._on_due)
 
     def start(self) -> None:

@@ -16,6 +16,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -92,13 +93,8 @@ class Mirror:
         """Bring branches and tags up to date. Raises RepositoryUnreachable, RepositoryEmpty."""
         address = parse_address(self.name, repository.url)
         with self._locked() as lock:
-            if not self.git.git_dir.is_dir():
-                self._clone(repository, address, lock)
-            else:
-                self._update(repository, address, lock)
-            try:
-                refs = tips.read_refs(self.git)
-            except GitError:
+            refs = self._update(repository, address, lock) if self.git.git_dir.is_dir() else None
+            if refs is None:
                 self._clone(repository, address, lock)
                 refs = tips.read_refs(self.git)
             default = self._default_branch(repository, address, refs, lock)
@@ -156,15 +152,25 @@ class Mirror:
             return False
         return True
 
-    def _update(self, repository: Repository, address: Address, lock: int) -> None:
+    def _update(self, repository: Repository, address: Address, lock: int) -> dict[str, str] | None:
+        """Its refs after a fetch; None when it turned out to be broken.
+
+        They are read while git waits for the server, and again only if the fetch changed any: it says so then.
+        """
+        with ThreadPoolExecutor(1) as meanwhile:
+            before = meanwhile.submit(tips.read_refs, self.git)
+            try:
+                said = self._fetch_into(self.git, repository, address, lock).stderr
+            except GitError as failed:
+                if failed.timed_out is not None or (self.sound() and not looks_broken(failed)):
+                    raise unreachable(self.name, failed) from None
+                return None
+        if complains(said):
+            return None
         try:
-            broken = complains(self._fetch_into(self.git, repository, address, lock).stderr)
-        except GitError as failed:
-            if failed.timed_out is not None or (self.sound() and not looks_broken(failed)):
-                raise unreachable(self.name, failed) from None
-            broken = True
-        if broken:
-            self._clone(repository, address, lock)
+            return before.result() if not said else tips.read_refs(self.git)
+        except GitError:
+            return None
 
     def _clone(self, repository: Repository, address: Address, lock: int) -> None:
         """A new mirror, made beside and put in place when it is whole."""

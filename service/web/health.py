@@ -1,7 +1,7 @@
 """Is the process alive, can it do its work, and how does it go: `/healthz`, `/readyz`, `/metrics`.
 
 Metrics have a registry of their own, so that two apps in one process (as in tests) do not mix. Rooms that measure
-something get the registry from whoever wires them.
+something tell it to whoever wires them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 
 
 class Metrics:
-    """What the HTTP side counts; others add theirs to `registry`."""
+    """What the service counts."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -42,6 +42,13 @@ class Metrics:
         )
         self.delivery_bytes = Counter(
             "gitops_webhook_body_bytes", "Bytes of webhook bodies that were read.", registry=self.registry
+        )
+        self.work_seconds = Histogram(
+            "gitops_work_seconds",
+            "From the claim of a piece of work until it was put down, by its kind (`fetch`, `sync`, `launch` ...).",
+            ["kind"],
+            buckets=_SECONDS,
+            registry=self.registry,
         )
 
 

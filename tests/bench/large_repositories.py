@@ -1,7 +1,8 @@
 """Large repositories: looking for news costs what `git fetch` costs, and a push costs by what it changes, not by what there is.
 
-A look without news is compared with `git fetch` of the same forge into a bare mirror. Ours is the whole of it: from the
-webhook's arrival to the delivery's outcome, with claim, fetch, refs, three writes to disk and the answer.
+A look without news is compared with `git fetch` of the same forge into a bare mirror, twice: what our Git room does of it (the
+fetch, guarded and locked, and every ref with what it points to), and the service's whole piece of work, from its claim
+until it is put down, which also reads what the branch declares and waits three times for the disk.
 
 A push changes one file; the reference is the same push to the smallest repository. Pushes come far enough apart that the
 service is ready for the next one: it has made two more checkouts in the background, one to load the project from and
@@ -18,6 +19,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from service.settings import Repository, Settings
+from service.source import Source
 from tests.bench.figure import Bench, Figure, NotProven, in_turn
 from tests.bench.pushing import Site, at, ended_run
 from tests.peers.forge import deliver, push_payload, signed
@@ -56,20 +59,32 @@ def _looks(bench: Bench, site: Site, team: _Large) -> list[Figure]:
     fetch()
     if not (mirror / "packed-refs").exists() and not (mirror / "refs/heads/main").exists():
         raise NotProven("the bare mirror has no branch after its fetch")
-    turns: dict[str, Callable[[], float]] = {"bare": fetch, "ours": team.look}
+    repository = Repository(name=team.name, url=team.url, webhook_secrets="insecure")
+    source = Source(Settings(data_dir=site.folder / "another", repositories=(repository,)))
+    source.fetch(repository)
+    turns: dict[str, Callable[[], float]] = {
+        "bare": fetch,
+        "mirror": lambda: _timed(lambda: source.fetch(repository)),
+        "work": team.look,
+    }
     found = in_turn(bench.size(21, 2), turns, bench.say)
-    return [Figure.paired("a look at 20k files without news, of a bare git fetch", found["ours"], found["bare"], "s")]
+    source.close()
+    return [
+        Figure.paired("a fetch of 20k files without news, of a bare git fetch", found["mirror"], found["bare"], "s"),
+        Figure.paired("the same as work of the service, to its outcome", found["work"], found["bare"], "s"),
+        Figure.absolute("· the same from webhook to outcome", team.outcomes, "s"),
+    ]
 
 
 def _fetch(mirror: Path, url: str) -> float:
     environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1"}
+    command = ["git", "-C", str(mirror), "fetch", "--quiet", "--prune", url, *_MIRROR]
+    return _timed(lambda: subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, check=True))
+
+
+def _timed(do: Callable[[], object]) -> float:
     began = time.monotonic()
-    subprocess.run(
-        ["git", "-C", str(mirror), "fetch", "--quiet", "--prune", url, *_MIRROR],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        check=True,
-    )
+    do()
     return time.monotonic() - began
 
 
@@ -126,6 +141,7 @@ class _Large:
         self._service = service
         self._team = site.team(name)
         self._pushes = 0
+        self.outcomes: list[float] = []
         self._import(b"".join(_files(files)))
 
     @property
@@ -143,7 +159,8 @@ class _Large:
         return taken
 
     def look(self) -> float:
-        """Seconds from the arrival of a webhook that tells nothing new to its outcome."""
+        """Seconds of work for a webhook that tells nothing new."""
+        count, seconds = self._fetches()
         body, headers = signed(push_payload(f"ada/{self.name}", None, self._tip()))
         answer = deliver(self._service.http, self.name, body, headers)
         if answer is None or answer.status_code != 202:
@@ -153,7 +170,18 @@ class _Large:
         delivery = self._service.get(path)
         if delivery["outcome"] != "unchanged" or delivery["outcome_at"] is None:
             raise NotProven(f"the look found something: {delivery}")
-        return at(delivery["outcome_at"]) - at(delivery["received_at"])
+        self.outcomes.append(at(delivery["outcome_at"]) - at(delivery["received_at"]))
+        wait_for(lambda: self._fetches()[0] > count, _READY_S, "the fetch to be put down")
+        count_after, seconds_after = self._fetches()
+        if count_after != count + 1:
+            raise NotProven(f"{count_after - count:.0f} fetches were made")
+        return seconds_after - seconds
+
+    def _fetches(self) -> tuple[float, float]:
+        """How many there were, and the seconds that they took."""
+        lines = self._service.http.get("/metrics").text.splitlines()
+        values = {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
+        return values['gitops_work_seconds_count{kind="fetch"}'], values['gitops_work_seconds_sum{kind="fetch"}']
 
     def _tip(self) -> str:
         return self._team.work.git("rev-parse", "refs/heads/main")
