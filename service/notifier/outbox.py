@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 import msgspec
 from sqlalchemy import Connection
 
+from service import limits
 from service.domain.events import Topic
 from service.domain.messages import Content
 from service.domain.projects import Json, NotifyRule
@@ -46,7 +47,7 @@ def announce(
             if notification.event is Topic.RUN_PROGRESS:
                 notifications.supersede(conn, notification, reason="newer progress took its place")
     for handler in dict.fromkeys(notification.handler for notification in made):
-        work.want(conn, "notify", handler, now=now)
+        work.want(conn, "notify", handler, now=now, not_before=now + limits.NOTIFY_AFTER_S)
     return made
 
 

@@ -52,14 +52,14 @@ def step(rooms: Rooms, held: Held) -> float | None:
                 raise
             log.exception("sync failed by a bug", sync=sync.id)
             _fail(rooms, project, sync, GitopsError(f"internal error: {type(error).__name__}", mend="see the log"))
+        with rooms.store.read() as conn:  # mostly that was all, which takes no write
+            if not syncs.open_of(conn, held.key):
+                break
     return None
 
 
 def _begin(rooms: Rooms, name: str) -> tuple[Project, Sync] | None:
     """Choose the next sync; older ones of the same branch give way to it."""
-    with rooms.store.read() as conn:
-        if not syncs.open_of(conn, name):
-            return None  # as after every sync, for which no write has to wait
 
     def change(conn: Connection) -> tuple[Project, Sync] | None:
         project = projects.find(conn, name)
