@@ -81,7 +81,7 @@ class Rejections:
                 self._store.write(partial(self.record, rejected=rejected))
             except StoreUnavailable as error:
                 log.warning("a rejected delivery was not recorded: %s", error)
-            except Exception:
+            except Exception:  # a bug: this one is told in the log, and the thread lives on for the next
                 log.exception("a rejected delivery was not recorded")
 
     def record(self, connection: Connection, rejected: Delivery) -> None:

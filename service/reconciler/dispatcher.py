@@ -113,7 +113,7 @@ class Dispatcher:
             except StoreUnavailable as error:
                 log.warning("store unavailable", error=str(error))
                 self._rooms.stopping.wait(1.0)
-            except Exception:
+            except Exception:  # a bug of ours: a thread that died would leave its work to nobody
                 log.exception("a worker met an error outside of a step")
                 self._rooms.stopping.wait(1.0)
 

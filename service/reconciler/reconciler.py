@@ -90,7 +90,7 @@ class Reconciler:
                 for schedule in overdue:
                     self._on_due(schedule.id)
                 self._clock.show(Due(one.id, one.cron, one.timezone) for one in active)
-            except Exception:
+            except Exception:  # whatever it was, the schedules are looked at again: a thread that died would fire none
                 log.exception("the schedules could not be looked at")
             self._rooms.schedules_changed.wait(_RESYNC_S)
             self._rooms.schedules_changed.clear()

@@ -8,22 +8,18 @@ from service.settings.environment import forget_secrets
 from service.settings.load import load_settings, secret_files
 from service.settings.model import (
     Auth,
-    Credentials,
-    Forge,
-    HandlerSettings,
-    Hook,
     LauncherSettings,
     Mlrun,
     Policy,
-    Repository,
     Schedules,
     Server,
     Settings,
     Store,
-    Subscription,
     Token,
 )
+from service.settings.notify import HandlerSettings, Subscription
 from service.settings.problems import Problem
+from service.settings.repositories import Credentials, Forge, Hook, Repository
 from service.settings.section import Secrets
 
 __all__ = [

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from service.domain import image_ref
 from service.domain.hosts import is_loopback
 from service.domain.mlrun_versions import DEFAULT, MLRUN_KFP, SUFFIX, Supported
 from service.errors import ImageError
+from service.settings.notify import CONSOLE, HandlerSettings, Subscription
 from service.settings.problems import at, wrong
+from service.settings.repositories import Hook, Repository
 from service.settings.section import (
     Duration,
     HandlerName,
     HttpUrl,
-    Name,
-    Secrets,
     Section,
     Words,
     lines,
-    read_files,
 )
 
-Forge = Literal["github", "gitlab", "gitea", "forgejo", "gogs", "bitbucket", "bitbucket-dc", "azure-devops", "generic"]
 TOKEN_LENGTH = 16
-# An option of a handler with such a name is not shown; handlers' own types say it exactly, but live elsewhere.
-_SECRETIVE = re.compile(r"url|token|secret|password|key|dsn|auth", re.IGNORECASE)
 
 
 class Store(Section):
@@ -196,138 +190,6 @@ class Policy(Section):
     env: Words = Field(default=(), description="Environment variables.")
     volumes: Words = Field(default=(), description="Volumes.")
     service_accounts: Words = Field(default=(), description="Service accounts.")
-
-
-class Credentials(Section):
-    """How a repository is fetched."""
-
-    username: str | None = Field(
-        default=None, description="The user name that goes with `token`; most forges take any."
-    )
-    token: SecretStr | None = Field(default=None, description="A token (or password) for https://.")
-    ssh_key: SecretStr | None = Field(default=None, description="A private key for ssh://.")
-
-
-class _Hooked(Section):
-    """What has an address of its own under /webhooks."""
-
-    name: Name = Field(description="Its name: in webhook addresses, in the API and in notifications.")
-    forge: Forge = Field(default="github", description="What sends the webhooks.")
-    webhook_secrets: Secrets = Field(
-        default=(),
-        description="The secrets that a webhook may be signed with, several while rotating; or the word `insecure`, the "
-        "only way to accept unsigned ones. `webhook_secrets_file` holds one a line.",
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _insecure(cls, data: Any) -> Any:
-        """`insecure: true` says the same as `webhook_secrets: insecure`."""
-        if not isinstance(data, dict) or "insecure" not in data:
-            return data
-        data = dict(data)
-        if data.pop("insecure") in (True, "true"):
-            if data.get("webhook_secrets") or data.get("webhook_secrets_file"):
-                raise wrong(at(("insecure",), "stands beside webhook_secrets", mend="give one of the two"))
-            data["webhook_secrets"] = "insecure"
-        return data
-
-    @model_validator(mode="after")
-    def _has_secret(self) -> _Hooked:
-        if not self.webhook_secrets:
-            mend = "give at least one, or write `insecure` to accept unsigned webhooks"
-            raise wrong(at(("webhook_secrets",), "is empty", mend=mend))
-        return self
-
-    @property
-    def insecure(self) -> bool:
-        return self.webhook_secrets == "insecure"
-
-
-class Repository(_Hooked):
-    """A Git repository whose pushes are acted on."""
-
-    url: str = Field(description="Where it is fetched from: https:// or ssh:// (http:// without credentials only).")
-    projects: Words = Field(
-        default=("*",),
-        description="Patterns of the MLRun project names it may own; a name belongs to the first that has it.",
-    )
-    credentials: Credentials = Field(default=Credentials(), description="How it is fetched, where it is not public.")
-    branch: str | None = Field(
-        default=None, description="The branch that counts; by default the remote's default branch."
-    )
-    poll: Duration = Field(
-        default=180.0, description="How often to look without being told; 0 turns it off, and lost webhooks are lost."
-    )
-
-    @field_validator("url")
-    @classmethod
-    def _url(cls, value: str) -> str:
-        if scp := re.fullmatch(r"([\w.-]+@[\w.-]+):(?!//)(\S+)", value):
-            raise ValueError(f"is not understood in this form; write ssh://{scp[1]}/{scp[2].lstrip('/')}")
-        parts = urlsplit(value)
-        if parts.scheme not in ("https", "http", "ssh") or not parts.hostname or re.search(r"\s", value):
-            raise ValueError("can't be fetched; only https://, http:// and ssh:// addresses are")
-        if parts.password or (parts.username and parts.scheme != "ssh"):
-            raise ValueError("has credentials in it; move them to credentials.username and credentials.token_file")
-        return value
-
-    @model_validator(mode="after")
-    def _no_token_in_the_open(self) -> Repository:
-        parts = urlsplit(self.url)
-        if parts.scheme == "http" and self.credentials.token and not is_loopback(parts.hostname or ""):
-            raise wrong(at(("url",), "would carry the token unencrypted", mend="use https://", value=self.url))
-        return self
-
-
-class Hook(_Hooked):
-    """An organisation-wide webhook: one address for several repositories."""
-
-    repositories: Words = Field(default=("*",), description="Patterns of the names of the repositories it speaks for.")
-
-
-class HandlerSettings(BaseModel):
-    """Where notifications go. `kind` picks the handler; the other keys are that handler's own options.
-
-    As everywhere, `x_file` is read into `x`; which options there are, the handler checks when the service starts.
-    """
-
-    model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
-
-    kind: str = Field(description="Which handler: `console`, `webhook` ...")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _secrets_from_files(cls, data: Any) -> Any:
-        if not isinstance(data, dict):
-            return data
-        files = [k for k in data if isinstance(k, str) and k.endswith("_file")]
-        read = dict(read_files(data, files))
-        hidden = {f.removesuffix("_file") for f in files} | {k for k in read if _SECRETIVE.search(str(k))}
-        return {k: SecretStr(v) if k in hidden and isinstance(v, str) else v for k, v in read.items()}
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """What the handler is made with: secrets in plain."""
-        extra = self.model_extra or {}
-        return {k: v.get_secret_value() if isinstance(v, SecretStr) else v for k, v in extra.items()}
-
-
-class Subscription(Section):
-    """Which handler hears of what."""
-
-    to: str = Field(description="A handler's name.")
-    on: Words = Field(
-        default=("*",), description="Events, as `run.failed`; patterns such as `run.*` and `*` are allowed."
-    )
-    projects: Words = Field(default=("*",), description="Patterns of the projects that it hears of.")
-    refs: Words = Field(default=("*",), description="Patterns of branch and tag names that it hears of.")
-    severity: Literal["info", "warning", "error"] = Field(
-        default="info", description="The least severity that it hears of."
-    )
-
-
-CONSOLE = HandlerSettings(kind="console")
 
 
 class Settings(Section):

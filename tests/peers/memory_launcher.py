@@ -109,8 +109,11 @@ class MemoryLauncher:
     def logs(self, job: str, offset: int = 0) -> LogChunk:
         with self._lock:
             kept = self._jobs.get(job)
-        start = max(0, len(self.prints) + offset) if offset < 0 else offset
-        return LogChunk(self.prints[start:], len(self.prints), complete=kept is not None and kept.ended is not None)
+        printed = self.prints.encode()
+        start = max(0, len(printed) + offset) if offset < 0 else offset
+        return LogChunk(
+            printed[start:].decode(errors="replace"), len(printed), complete=kept is not None and kept.ended is not None
+        )
 
     def clean(self, job: str) -> None:
         with self._lock:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
-from service.launchers import EndReason, Job, LogChunk, Observation
 from service.notifier import Notifier
 from service.receiver import Intake
 from service.receiver.spool import Spool
@@ -20,6 +19,7 @@ from service.settings import Settings
 from service.source import Source
 from service.store import Store, open_store
 from service.web import api
+from tests.peers.memory_launcher import MemoryLauncher
 
 TOKEN = "a-token-of-some-length"
 SETTINGS: dict[str, Any] = {
@@ -33,44 +33,6 @@ SETTINGS: dict[str, Any] = {
         {"name": "churn", "url": "https://git.example.com/ml/churn.git", "webhook_secrets": "insecure"},
     ],
 }
-
-
-@dataclass
-class MemoryLauncher:
-    """Keeps logs in memory; starts nothing."""
-
-    name: str = "process"
-    owner: int | None = None
-    printed: dict[str, str] = field(default_factory=dict)
-
-    def prepare(self) -> None:
-        raise NotImplementedError
-
-    def ensure(self, job: Job) -> None:
-        raise NotImplementedError
-
-    def observe(self, positions: Mapping[str, int], timeout_s: float) -> list[Observation]:
-        raise NotImplementedError
-
-    def result(self, job: str) -> dict[str, Any]:
-        raise NotImplementedError
-
-    def cancel(self, job: str, reason: EndReason = EndReason.CANCELLED) -> None:
-        raise NotImplementedError
-
-    @property
-    def fingerprint(self) -> str:
-        return "memory"
-
-    def clean(self, job: str) -> None:
-        raise NotImplementedError
-
-    def close(self) -> None:
-        pass
-
-    def logs(self, job: str, offset: int = 0) -> LogChunk:
-        text = self.printed.get(job, "").encode()[offset:].decode()
-        return LogChunk(text, offset + len(text.encode()), complete=False)
 
 
 @dataclass(frozen=True)

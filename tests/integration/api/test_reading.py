@@ -84,7 +84,7 @@ def test_a_notification_shows_its_message(served: Api) -> None:
 
 def test_a_log_is_read_from_an_offset_as_json_or_text(served: Api) -> None:
     story = tell(served.store)
-    served.launcher.printed[story.run] = "epoch 1\nepoch 2 – done\n"
+    served.launcher.prints = "epoch 1\nepoch 2 – done\n"
     first = served.get(f"/runs/{story.run}/log")
     assert first["text"].startswith("epoch 1")
     rest = served.client.get(f"/api/v1/runs/{story.run}/log?offset=8", headers={"Accept": "text/plain"})

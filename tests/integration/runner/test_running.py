@@ -88,7 +88,7 @@ def test_a_failed_step_fails_a_kfp_workflow_that_caught_it(runner: Runner) -> No
     body = """
 try:
     run(params={"x": "no number"})
-except Exception:
+except Exception:  # as a workflow that wants to go on whatever happens
     pass
 run()
 """
@@ -100,7 +100,7 @@ def test_a_local_workflow_may_catch_a_failed_step(runner: Runner) -> None:
     body = """
 try:
     run(params={"x": "no number"})
-except Exception:
+except Exception:  # whatever it was, the second try has another number
     run(params={"x": 5})
 """
     run = ran(runner, body)

@@ -20,7 +20,10 @@ class Folder:
         return self.files[path].encode() if path in self.files else None
 
     def names(self, folder: str) -> list[str] | None:
-        raise NotImplementedError
+        inside = f"{folder}/" if folder else ""
+        return (
+            sorted({path.removeprefix(inside).split("/")[0] for path in self.files if path.startswith(inside)}) or None
+        )
 
 
 @pytest.mark.parametrize(
