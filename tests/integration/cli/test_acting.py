@@ -171,12 +171,12 @@ def test_waiting_ends_at_its_timeout_and_says_that_it_goes_on(cli: Cli) -> None:
 
 def test_following_a_log_ends_with_the_run(cli: Cli) -> None:
     story = tell(cli.api.store)
-    printed = cli.api.launcher.printed
-    printed[story.run] = "epoch 1\n"
+    launcher = cli.api.launcher
+    launcher.prints = "epoch 1\n"
     process = cli.start("logs", story.run, "-f")
     assert process.stdout is not None
     assert process.stdout.readline() == "epoch 1\n"
-    printed[story.run] += "epoch 2\n"
+    launcher.prints += "epoch 2\n"
     assert process.stdout.readline() == "epoch 2\n"
     end(cli, story.run, RunState.SUCCEEDED)
     assert cli.end(process).code == 0
@@ -184,7 +184,7 @@ def test_following_a_log_ends_with_the_run(cli: Cli) -> None:
 
 def test_a_reader_that_has_enough_is_no_trouble(cli: Cli) -> None:
     story = tell(cli.api.store)
-    cli.api.launcher.printed[story.run] = "x" * 1_000_000
+    cli.api.launcher.prints = "x" * 1_000_000
     process = cli.start("logs", story.run)
     assert process.stdout is not None
     process.stdout.read(10)

@@ -79,7 +79,7 @@ def test_lists_are_filtered(cli: Cli) -> None:
 
 def test_a_log_is_printed_as_it_is(cli: Cli) -> None:
     story = tell(cli.api.store)
-    cli.api.launcher.printed[story.run] = "epoch 1\n\tepoch 2 – done\n"
+    cli.api.launcher.prints = "epoch 1\n\tepoch 2 – done\n"
     assert cli("logs", story.run).out == "epoch 1\n\tepoch 2 – done\n"
     assert cli("logs", "fraud/main").out == "epoch 1\n\tepoch 2 – done\n"
     assert "there is no run" in cli("logs", "nobody").err
