@@ -17,14 +17,14 @@ from service.domain.states import OPEN_PREVIEWS, PreviewState
 from service.errors import ApiError, GitopsError, UnreachableError
 
 if TYPE_CHECKING:
-    from service.reconciler.preview import InForce, Planned
+    from service.reconciler.plan_folder import InForce, Planned
 
 _SIGNS = {"+": "green", "-": "red", "~": "yellow", ">": "cyan", "!": "yellow"}
 
 
 def in_force_at(client: Client) -> Callable[[str], InForce | None]:
     """What that service has of a project; None where it has none of that name."""
-    from service.reconciler.preview import InForce
+    from service.reconciler.plan_folder import InForce
 
     def ask(name: str) -> InForce | None:
         try:

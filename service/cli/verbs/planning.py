@@ -56,13 +56,13 @@ def _says_path(word: str) -> bool:
 
 def _of_folder(path: Path, *, ref: str | None, config: Path | None, client: Client | None, as_json: bool) -> None:
     from service.cli import live, plans
-    from service.reconciler import preview
+    from service.reconciler import plan_folder
 
     settings = settings_of(config)
-    subject = preview.subject(path, ref=ref, settings=settings if config else None)
+    subject = plan_folder.subject(path, ref=ref, settings=settings if config else None)
     known = plans.in_force_at(client) if client else lambda _: None
     with live.busy("looking for the runner environment") as progress:
-        planned = list(preview.plans(subject, settings, in_force=known, progress=progress))
+        planned = list(plan_folder.plans(subject, settings, in_force=known, progress=progress))
     if as_json:
         screen.data(plans.data(planned, subject.notes))
     else:
