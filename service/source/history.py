@@ -15,7 +15,8 @@ from service.source.objects import Objects, parents_of
 _FIELDS = ("%H", "%an", "%ae", "%ct", "%B")
 # Commits in a row that cost less to read than a git costs to start.
 _IN_A_ROW = 20
-_PERSON = re.compile(rb"^(author|committer) (.*?) ?<([^\n]*)> (\d+) [-+]\d+$", re.MULTILINE)
+# The space before the time is missing in some honest old histories; git reads those, too.
+_PERSON = re.compile(rb"^(author|committer) (.*?) ?<([^\n]*)> ?(\d+) [-+]\d+$", re.MULTILINE)
 _ENCODING = re.compile(rb"^encoding (.+)$", re.MULTILINE)
 
 
@@ -116,13 +117,15 @@ def _parsed(sha: str, data: bytes) -> Commit:
     time = people.get(b"committer", (b"", b"", b"0"))[2].decode()
     encoding = _ENCODING.search(header)
     name = encoding[1].decode("ascii", "replace") if encoding else "utf-8"
+    return _commit(sha, _decoded(author, name), _decoded(email, name), time, _decoded(message, name))
+
+
+def _decoded(text: bytes, encoding: str) -> str:
+    """`encoding` is whatever the commit says. Python has some that are unfit for it and fail in ways of their own."""
     try:
-        "".encode(name)
-    except LookupError:
-        name = "utf-8"
-    return _commit(
-        sha, author.decode(name, "replace"), email.decode(name, "replace"), time, message.decode(name, "replace")
-    )
+        return text.decode(encoding, "replace")
+    except (LookupError, ValueError):
+        return text.decode("utf-8", "replace")
 
 
 def _commit(sha: str, author: str, email: str, time: str, message: str) -> Commit:

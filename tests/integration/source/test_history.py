@@ -114,6 +114,32 @@ def test_a_commit_without_a_message_or_in_another_encoding_is_read(place: Place)
     assert (latin.subject, empty.subject) == ("café", "")
 
 
+ADA = "Ada <ada@example.com> 1700000000 +0000"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "person"),
+    [
+        *((name, ADA) for name in ("idna", "undefined", "hex", "no-such", "utf-8")),
+        ("utf-8", "Ada <ada@example.com>1700000000 +0000"),
+        ("utf-8", "Ada <ada@example.com> 1700000000 +051800"),
+        ("utf-8", " <> 1700000000 +0000"),
+    ],
+)
+def test_a_commit_that_we_read_ourselves_says_what_git_would(place: Place, encoding: str, person: str) -> None:
+    """Whatever the commit calls its encoding; and with the old mistakes that a fetch lets in."""
+    first = place.push({"a": "1"})
+    git = place.repository.git
+    head = f"tree {git('rev-parse', f'{first}^{{tree}}')}\nparent {first}\nauthor {person}\ncommitter {person}\n"
+    data = f"{head}encoding {encoding}\n\nCafé\n".encode()
+    commit = git("hash-object", "-t", "commit", "-w", "--literally", "--stdin", stdin=data)
+    git("update-ref", "refs/heads/main", commit)
+    place.fetch()
+    (ours,) = place.source.log("fraud", None, commit, 1)
+    assert ours == place.source.log("fraud", None, commit, 2)[0]
+    assert (ours.subject, ours.time) == ("Café", 1700000000)
+
+
 def test_ancestry(place: Place) -> None:
     first, second = place.push({"a": "1"}), place.push({"a": "2"})
     place.fetch()
