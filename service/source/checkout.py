@@ -19,9 +19,8 @@ from pathlib import Path
 from service import limits
 from service.errors import CheckoutFailed
 from service.source.git import Git, GitError
-from service.source.objects import SUBMODULE, SYMLINK, Found, Objects
+from service.source.objects import PROGRAM, SUBMODULE, SYMLINK, Found, Objects
 
-_PROGRAM = b"100755"
 # A changed file up to this is written by us, in one piece; a larger one is for git to write.
 _MOVED_BYTES = 16 * limits.MIB
 # Characters that HFS+ leaves out when it compares names.
@@ -192,9 +191,9 @@ def _put(objects: Objects, into: Path, name: str, entry: Found, owner: int | Non
     elif (content := objects.blob(entry.id, _MOVED_BYTES)) is None:
         raise GitError("cat-file", 0, f"{name!r} is large", too_much=True)
     elif entry.mode == SYMLINK:
-        path.symlink_to(os.fsdecode(content))
+        path.symlink_to(os.fsdecode(content.partition(b"\0")[0]))  # to git a link ends there, too
     else:
-        mode = 0o777 if entry.mode == _PROGRAM else 0o666
+        mode = 0o777 if entry.mode == PROGRAM else 0o666
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode), "wb") as file:
             file.write(content)
     if owner is not None:

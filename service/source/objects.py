@@ -12,6 +12,7 @@ import contextlib
 import os
 import select
 import signal
+import stat
 import subprocess
 import tempfile
 import threading
@@ -31,13 +32,16 @@ _AT_ONCE = 200
 # Folders of one comparison. A few objects can be a tree of any size, when each holds the next one many times.
 _FOLDERS = 2_000
 FOLDER = b"40000"
+FILE = b"100644"
+PROGRAM = b"100755"
 SYMLINK = b"120000"
 SUBMODULE = b"160000"
+_MODES = {mode: mode for mode in (FOLDER, FILE, PROGRAM, SYMLINK, SUBMODULE)}
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One entry of a folder: `mode` as git writes it (`100644`, FOLDER, SYMLINK ...)."""
+    """One entry of a folder: `mode` is FOLDER, FILE, PROGRAM, SYMLINK or SUBMODULE."""
 
     mode: bytes
     id: str
@@ -76,7 +80,7 @@ class Objects:
             end = data.index(b"\0", at)
             mode, _, name = data[at:end].partition(b" ")
             at = end + 21
-            entries[name] = Found(mode.lstrip(b"0"), data[end + 1 : at].hex())
+            entries[name] = Found(_MODES.get(mode) or _mode(mode), data[end + 1 : at].hex())
         return entries
 
     def find(self, commit: str, path: str) -> Found | None:
@@ -125,6 +129,15 @@ class Objects:
     def close(self) -> None:
         self._contents.close()
         self._headers.close()
+
+
+def _mode(written: bytes) -> bytes:
+    """As git reads a mode that it would not write any more: old histories have `040000`, `100664`, even `100775`."""
+    mode = int(written, 8)
+    kind = stat.S_IFMT(mode)
+    if kind == stat.S_IFREG:
+        return PROGRAM if mode & stat.S_IXUSR else FILE
+    return {stat.S_IFDIR: FOLDER, stat.S_IFLNK: SYMLINK}.get(kind, SUBMODULE)
 
 
 def _folder(entry: Found | None) -> str | None:

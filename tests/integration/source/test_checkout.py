@@ -93,6 +93,27 @@ def test_names_that_are_not_utf8_come_out(place: Place) -> None:
     assert os.listdir(os.fsencode(assert_exact(place, commit))) == [b"caf\xe9.py"]
 
 
+def test_modes_that_git_writes_no_more_are_read_as_git_reads_them(place: Place) -> None:
+    """Old histories and other tools have them, and git's checks let them in."""
+    first = place.push({"a": "1"})
+    git = place.repository.git
+    ids = {
+        "file": git("rev-parse", f"{first}:a"),
+        "folder": git("rev-parse", f"{first}^{{tree}}"),
+        "link": git("hash-object", "-w", "--stdin", stdin=b"f"),
+    }
+    entries = (("40755", "d", "folder"), ("100664", "f", "file"), ("120777", "l", "link"), ("100775", "x", "file"))
+    data = b"".join(f"{mode} {name}\0".encode() + bytes.fromhex(ids[kind]) for mode, name, kind in entries)
+    tree = git("hash-object", "-t", "tree", "-w", "--literally", "--stdin", stdin=data)
+    commit = git("commit-tree", tree, "-p", first, "-m", "Old modes")
+    git("update-ref", "refs/heads/main", commit)
+    place.fetch()
+    out = assert_exact(place, commit)
+    assert (out / "x").stat().st_mode & stat.S_IXUSR
+    assert place.source.tree("fraud", commit, "d") == ids["folder"]
+    assert place.source.changed_paths("fraud", first, commit) == ("a", "d/a", "f", "l", "x")
+
+
 def test_attributes_of_the_repository_change_nothing(place: Place) -> None:
     """Line ends, keywords, filters, encodings and what an archive leaves out are the repository's wishes, not its files."""
     attributes = (

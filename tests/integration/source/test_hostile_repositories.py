@@ -202,3 +202,11 @@ def test_a_name_longer_than_a_file_system_takes_is_a_failed_checkout(place: Plac
     with pytest.raises(CheckoutFailed) as caught:
         place.checkout(commit)
     assert "too long" in f"{caught.value.what} {caught.value.detail}".lower()
+
+
+def test_a_link_that_holds_a_nul_ends_there_as_it_does_for_git(place: Place) -> None:
+    repository = place.repository.path
+    file, link = blob(repository, b"1"), blob(repository, b"a\0/etc/passwd")
+    commit = commit_of(repository, raw_tree(repository, [("100644", b"a", file), ("120000", b"l", link)]))
+    place.fetch()
+    assert (place.checkout(commit) / "l").readlink() == Path("a")
