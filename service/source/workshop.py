@@ -38,9 +38,16 @@ def _open(root: Path) -> tuple[int, Path]:
 
 
 def _close(lock: int, folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.with_suffix(".lock").unlink(missing_ok=True)
+    _remove(folder)
     os.close(lock)
+
+
+def _remove(folder: Path) -> None:
+    """The lock goes last, and only with all of the folder: by the lock the next process finds what could not be removed,
+    because a git that writes a spare was still at it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if not folder.exists():
+        folder.with_suffix(".lock").unlink(missing_ok=True)
 
 
 def _clear(root: Path) -> None:
@@ -52,8 +59,7 @@ def _clear(root: Path) -> None:
             continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(path.with_suffix(""), ignore_errors=True)
-            path.unlink(missing_ok=True)
+            _remove(path.with_suffix(""))
         except BlockingIOError:
             pass
         finally:

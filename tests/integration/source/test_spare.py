@@ -171,6 +171,29 @@ def test_what_a_killed_process_left_is_removed_by_the_next(place: Place) -> None
     assert not left.with_suffix(".lock").exists()
 
 
+def test_what_is_written_while_a_process_ends_is_removed_by_the_next(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = place.push({f"f{n}": str(n) for n in range(9)})
+    place.fetch()
+    place.checkout(commit)
+    workshop = spare_of(place, commit).parents[1]
+    rmtree = shutil.rmtree
+
+    def beside_a_git(folder: Path, ignore_errors: bool) -> None:
+        rmtree(folder, ignore_errors)
+        if folder == workshop:
+            (workshop / "spare-x" / "files").mkdir(parents=True)
+
+    with monkeypatch.context() as writing:
+        writing.setattr(shutil, "rmtree", beside_a_git)
+        place.source.close()
+    assert workshop.exists()
+    place.restarted()
+    assert not workshop.exists()
+    assert not workshop.with_suffix(".lock").exists()
+
+
 def owners(folder: Path) -> set[int]:
     return {path.lstat().st_uid for path in (folder, *folder.rglob("*"))}
 
