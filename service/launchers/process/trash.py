@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import queue
 import secrets
-import shutil
 import stat
+import subprocess
 import threading
 from pathlib import Path
 
@@ -66,28 +66,25 @@ class Trash:
 
     def _run(self) -> None:
         while (path := self._waiting.get()) is not None:
-            remove(path)
+            with contextlib.suppress(OSError):  # the next service tries again
+                remove(path)
 
 
 def remove(path: Path) -> None:
-    """rmtree follows no link; a folder that its owner locked is opened first."""
+    """By `rm`, which follows no link, and which no depth of folders makes run out of stack or descriptors.
+
+    Raises OSError where no process can be started.
+    """
     try:
-        if stat.S_ISDIR(path.lstat().st_mode):
-            shutil.rmtree(path, onerror=_unlock)
-        else:
+        if not stat.S_ISDIR(path.lstat().st_mode):
             path.unlink()
+            return
     except FileNotFoundError:
-        pass
+        return
+    if not _succeeds("rm", "-rf", "--", path):
+        _succeeds("chmod", "-R", "u+rwx", "--", path)  # its owner locked a folder
+        _succeeds("rm", "-rf", "--", path)
 
 
-def _unlock(_: object, name: str, __: object) -> None:
-    path = Path(name)
-    try:
-        path.parent.chmod(0o700)
-        if stat.S_ISDIR(path.lstat().st_mode):
-            path.chmod(0o700)
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink()
-    except OSError:
-        pass
+def _succeeds(*command: str | Path) -> bool:
+    return subprocess.run(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode == 0

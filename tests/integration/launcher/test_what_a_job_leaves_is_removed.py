@@ -32,6 +32,24 @@ def test_a_job_cannot_hold_on_to_its_files(bench: Bench) -> None:
     wait_for(lambda: not os.listdir(trash_of(bench, job)), "the trash to be empty")
 
 
+def test_no_depth_of_folders_is_too_great_to_be_removed(bench: Bench) -> None:
+    """Deeper than Python's stack, than a path may be long and than there may be descriptors."""
+    job = bench.start(
+        """
+        import os
+        for top in (source, folder):
+            os.chdir(top)
+            for _ in range(3000):
+                os.mkdir("d")
+                os.chdir("d")
+        """
+    )
+    bench.follow(job)
+    bench.launcher.clean(job)
+    assert os.listdir(bench.folder(job)) == ["artifacts"]
+    wait_for(lambda: not os.listdir(trash_of(bench, job)), "the trash to be empty")
+
+
 def test_what_a_killed_service_left_is_removed_by_the_next(bench: Bench) -> None:
     job = bench.start("pass")
     bench.follow(job)
