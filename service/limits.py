@@ -36,7 +36,8 @@ FETCH_PATIENCE_S = 15.0
 NOTIFY_ATTEMPTS = 12
 # A message waits so long: what a push leads to comes before what is said of it, and what is said at once goes together.
 NOTIFY_AFTER_S = 0.15
-# What a handler may remember of one message, as JSON, and for how long after it last did.
+# What a handler may remember of one message, as JSON and under which key, and for how long after it last did.
+HANDLER_NOTE_KEY = 200
 HANDLER_NOTE_BYTES = 4 * KIB
 HANDLER_NOTE_S = 30 * 24 * 3600.0
 # Events of steps that are looked at for a message: 500 steps, of which it lists the last.

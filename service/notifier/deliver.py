@@ -1,7 +1,8 @@
 """The queue of one handler: its waiting messages are sent one after the other until one fails.
 
 A message that could not leave goes behind those that were tried less often, so that it never blocks them; while a
-handler fails, only one message a pause is tried. At least once: a crash between sending and remembering sends again, and
+handler fails, only one message a pause is tried. Patience that the other side asked for is had, whatever is announced
+meanwhile. At least once: a crash between sending and remembering sends again, and
 `Message.id` tells the receiver so. A handler with a memory can do better: it is told which messages may have left
 already, and looks.
 
@@ -42,6 +43,7 @@ class Queue:
         self._handler = handler
         self._store = store
         self._failures = 0
+        self._patient_until = 0.0
         self._fence: int | None = None
         self._doubtful = ""
 
@@ -50,6 +52,9 @@ class Queue:
         with self._store.read() as conn:
             self._look_back(conn, fence)
             waiting = notifications.pending_of(conn, self._name, limit=_BATCH + 1)
+        if waiting and self._patient_until > self._store.now():
+            self._fence = fence
+            return self._patient_until
         for notification in waiting[:_BATCH]:
             check()
             pause_s = self._try(notification)
@@ -99,6 +104,7 @@ class Queue:
 
     def _failed(self, notification: Notification, reason: str, retry_after: float | None, notes: Notes) -> float:
         self._failures += 1
+        self._patient_until = self._store.now() + (retry_after or 0.0)
         last = notification.attempts + 1 >= limits.NOTIFY_ATTEMPTS
         if last:
             self._give_up(notification, f"{reason} ({limits.NOTIFY_ATTEMPTS} attempts)", notes)

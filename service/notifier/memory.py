@@ -24,6 +24,8 @@ class Notes:
             return handler_notes.find(conn, self._handler, key)
 
     def put(self, key: str, note: Json) -> None:
+        if len(key) > limits.HANDLER_NOTE_KEY:
+            raise ValueError(f"a key of {len(key)} characters is more than {limits.HANDLER_NOTE_KEY}")
         size = len(msgspec.json.encode(note))
         if size > limits.HANDLER_NOTE_BYTES:
             raise ValueError(f"a note of {size} bytes is more than {limits.HANDLER_NOTE_BYTES}")

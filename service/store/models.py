@@ -22,6 +22,8 @@ from sqlalchemy import (
     text,
 )
 
+from service import limits
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -301,7 +303,7 @@ handler_notes = Table(
     "handler_notes",
     metadata,
     Column("handler", String(64), primary_key=True),
-    Column("key", String(200), primary_key=True),
+    Column("key", String(limits.HANDLER_NOTE_KEY), primary_key=True),
     Column("note", Text, nullable=False),  # JSON
     Column("at", Float, nullable=False),
     Index(None, "handler", "at"),

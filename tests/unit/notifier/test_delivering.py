@@ -103,6 +103,9 @@ def test_patience_that_the_other_side_asks_for_is_had(notifier: Notifier, store:
     at = notifier.deliver("hook")
     assert at is not None
     assert 590 <= at - store.now() <= 600
+    put(store, "b")
+    assert notifier.deliver("hook") == pytest.approx(at, abs=1), "what is announced meanwhile waits, too"
+    assert receiver.got == ["a"]
 
 
 def test_after_so_many_attempts_it_is_given_up(notifier: Notifier, store: Store, receiver: Receiver) -> None:

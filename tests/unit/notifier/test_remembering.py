@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from service.domain.messages import RunFacts, Where
 from service.domain.states import NotificationState, RunState
 from service.domain.steps import Step, StepState
 from service.notifier import Notifier, a_test_message
+from service.notifier.memory import Notes
 from service.settings import Settings
 from service.store import Store, handler_notes, notifications, open_store
 from tests.peers.slack import SlackPeer
@@ -162,7 +164,10 @@ def test_what_was_said_before_a_failure_is_remembered(stage: Stage) -> None:
     assert stage.made[0].deliver("team", fence=1) is None
     stage.peer.faults.too_many(method="chat.postMessage", skip=1)
     stage.announce(Topic.RUN_SUCCEEDED)
-    assert stage.made[0].deliver("team", fence=2) is not None
+    at = stage.made[0].deliver("team", fence=2)
+    assert at is not None
+    while stage.store.now() < at:
+        time.sleep(0.01)
     assert stage.made[0].deliver("team", fence=3) is None
     [message] = stage.peer.messages()
     assert len(stage.peer.channel().thread(message.ts)) == 1
@@ -211,6 +216,15 @@ def test_notes_that_nobody_touched_for_a_month_are_forgotten_and_each_handler_ha
     with store.read() as conn:
         found = {(h, k): handler_notes.find(conn, h, k) for h in ("a", "b") for k in ("old", "new")}
     assert found == {("a", "old"): None, ("a", "new"): {"ts": "4"}, ("b", "old"): {"ts": "2"}, ("b", "new"): None}
+
+
+def test_a_note_that_no_column_holds_is_refused_before_anything_leaves_twice(stage: Stage) -> None:
+    """Were it refused only when the message is settled, the message would leave again and again."""
+    notes = Notes(stage.store, "team")
+    notes.put("k" * 200, {"ts": "1"})
+    stage.store.write(notes.keep)
+    with pytest.raises(ValueError, match="201"):
+        notes.put("k" * 201, {"ts": "1"})
 
 
 def _dying(store: Store) -> Store:
