@@ -23,6 +23,8 @@ from service.source.objects import PROGRAM, SUBMODULE, SYMLINK, Found, Objects
 
 # A changed file up to this is written by us, in one piece; a larger one is for git to write.
 _MOVED_BYTES = 16 * limits.MIB
+# Beyond so many, git is quicker at writing all that there is.
+_MOVED_FILES = 5_000
 # Characters that HFS+ leaves out when it compares names.
 _UNSEEN = rb"(?:\xe2\x80[\x8c-\x8f\xaa-\xae]|\xe2\x81[\xaa-\xaf]|\xef\xbb\xbf)"
 # Names in a listing that are none, or are `.git` as the file systems of other machines read it: an attack or an accident.
@@ -152,6 +154,8 @@ def move_on(objects: Objects, before: str, commit: str, into: Path, owner: int |
 def _change(objects: Objects, before: str | None, commit: str, into: Path, owner: int | None) -> None:
     """All that goes is gone before anything new comes, so that no link is in the way of what is written."""
     changes = list(objects.changes(objects.root(before) if before else None, objects.root(commit)))
+    if len(changes) > _MOVED_FILES:
+        raise GitError("cat-file", 0, f"more than {_MOVED_FILES:,} files differ", too_much=True)
     for change in changes:
         if change.before:
             _take_away(into, os.fsdecode(change.path), change.before)

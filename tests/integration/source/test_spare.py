@@ -225,15 +225,18 @@ def test_a_push_that_is_checked_out_twice_finds_a_spare_for_each(place: Place, m
     assert {assert_exact(place, second).stat().st_ino for _ in range(2)} == inodes
 
 
-def test_a_change_that_is_large_is_left_to_git(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.source.checkout._MOVED_BYTES", 10)
+@pytest.mark.parametrize(("limit", "value"), [("_MOVED_BYTES", 10), ("_MOVED_FILES", 1)])
+def test_a_change_that_is_large_is_left_to_git(
+    place: Place, monkeypatch: pytest.MonkeyPatch, limit: str, value: int
+) -> None:
+    monkeypatch.setattr(f"service.source.checkout.{limit}", value)
     first = place.push({f"d/{n}": str(n) for n in range(9)})
     place.fetch()
     place.checkout(first)
-    spare_of(place, first)
+    spare = spare_of(place, first).stat().st_ino
     second = place.push({"d/6": "small", "d/7": "larger than it may be"})
     place.fetch()
-    assert_exact(place, second)
+    assert assert_exact(place, second).stat().st_ino != spare
 
 
 def test_caps_hold_for_what_is_only_compared(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
