@@ -218,7 +218,7 @@ class Source:
         """Read a mirror; if it turns out to be broken, clone it anew and read once more."""
         _check_commit(commit)
         mirror = self._mirror(name)
-        seen = mirror.identity()
+        seen = mirror.git.identity()
         try:
             try:
                 return action(mirror)

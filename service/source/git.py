@@ -148,6 +148,14 @@ class Git(git.Git):
         self.home = home
         self.timeout_s = timeout_s
 
+    def identity(self) -> tuple[int, int] | None:
+        """Tells one clone from the next; None where there is none."""
+        try:
+            status = self.git_dir.stat()
+        except FileNotFoundError:
+            return None
+        return status.st_dev, status.st_ino
+
     def run(
         self,
         *arguments: str,

@@ -119,22 +119,15 @@ class Mirror:
             raise self._empty(repository, address, None)
         return Tips(short(heads[0]) if heads else None, refs)
 
-    def renew(self, repository: Repository, *, seen: int | None) -> None:
-        """Replace a broken (or missing) mirror by a new clone, unless somebody did since it was `seen` (`identity`).
+    def renew(self, repository: Repository, *, seen: tuple[int, int] | None) -> None:
+        """Replace a broken (or missing) mirror by a new clone, unless somebody did since it was `seen` (`git.identity`).
 
         Raises RepositoryUnreachable; the old one stays then.
         """
         address = parse_address(self.name, repository.url)
         with self._locked() as lock:
-            if self.identity() == seen:
+            if self.git.identity() == seen:
                 self._clone(repository, address, lock)
-
-    def identity(self) -> int | None:
-        """Tells one clone from the next; None where there is none."""
-        try:
-            return self.git.git_dir.stat().st_ino
-        except FileNotFoundError:
-            return None
 
     def has(self, commit: str) -> bool:
         """Whether the commit can be read from the mirror."""

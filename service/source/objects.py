@@ -20,7 +20,6 @@ import time
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO
 
 from service import limits
@@ -186,7 +185,7 @@ class _Talk:
                 raise
 
     def _present(self) -> _Running:
-        place = _identity(self._git.git_dir)
+        place = self._git.identity()
         if self._running is not None and (self._running.place != place or not self._running.alive()):
             self._end()
         if self._running is None:
@@ -267,12 +266,3 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
     with process:  # closes its pipes and waits
         pass
-
-
-def _identity(git_dir: Path) -> tuple[int, int] | None:
-    """Tells one clone from the next."""
-    try:
-        status = git_dir.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_dev, status.st_ino
