@@ -65,11 +65,11 @@ class ProcessLauncher:
 
         Raises RunnerEnvironmentError. The service does well to call it in a thread when it starts.
         """
+        self._trash.empty()
         self._keepers.keep_one()
         supplies = self._supply.standard()
         if self._warm is not None:
             self._warm.warm_up(supplies)
-        self._trash.empty()
 
     def ensure(self, job: Job) -> None:
         folder = self._folder(job.id)

@@ -29,15 +29,19 @@ class Trash:
         self._thread: threading.Thread | None = None
 
     def take(self, path: Path) -> None:
-        """The folder `path` is not there any more, and will not be on disk before long. Raises OSError."""
+        """The folder `path` is not there any more, and will not be on disk before long. Raises FileNotFoundError."""
         if not stat.S_ISDIR(path.lstat().st_mode):
             path.unlink()
             return
         with contextlib.suppress(OSError):  # only who may write to a folder may move it
             path.chmod(0o700)
-        self._folder.mkdir(mode=0o700, exist_ok=True)
         away = self._folder / secrets.token_hex(8)
-        path.rename(away)
+        try:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            path.rename(away)
+        except OSError:  # a disk that is full has no room to move it to, and is the last that should keep it
+            remove(path)
+            return
         self._start()
         self._waiting.put(away)
 
@@ -45,8 +49,6 @@ class Trash:
         """What was left there, by whomever."""
         if self._folder.is_dir():
             self._start()
-            for path in self._folder.iterdir():
-                self._waiting.put(path)
 
     def close(self) -> None:
         """Whatever waits stays for the next one."""
@@ -65,9 +67,16 @@ class Trash:
                 self._thread.start()
 
     def _run(self) -> None:
-        while (path := self._waiting.get()) is not None:
+        left = list(self._folder.iterdir())
+        while (path := self._next(left)) is not None:
             with contextlib.suppress(OSError):  # the next service tries again
                 remove(path)
+
+    def _next(self, left: list[Path]) -> Path | None:
+        """What was brought, for somebody may wait for its turn; else what was there before."""
+        with contextlib.suppress(queue.Empty):
+            return self._waiting.get(block=not left)
+        return left.pop()
 
 
 def remove(path: Path) -> None:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
+from service.errors import RunnerEnvironmentError
+from service.launchers.process.supply import Supplies
 from tests.integration.launcher.conftest import Bench, wait_for
 
 
@@ -50,11 +54,29 @@ def test_no_depth_of_folders_is_too_great_to_be_removed(bench: Bench) -> None:
     wait_for(lambda: not os.listdir(trash_of(bench, job)), "the trash to be empty")
 
 
-def test_what_a_killed_service_left_is_removed_by_the_next(bench: Bench) -> None:
+def test_what_cannot_be_moved_is_removed_where_it_is(bench: Bench) -> None:
+    """As on a disk that is full; here something else has the trash's name."""
+    job = bench.start("open(f'{source}/a', 'w').close()")
+    bench.follow(job)
+    trash_of(bench, job).touch()
+    bench.launcher.clean(job)
+    assert not bench.launcher._folder(job).source.exists()
+
+
+def test_what_a_killed_service_left_is_removed_by_the_next_also_where_no_job_can_run(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     job = bench.start("pass")
     bench.follow(job)
-    left = trash_of(bench, job) / "0123456789abcdef"
-    (left / "many").mkdir(parents=True)
-    (left / "many" / "files").touch()
-    bench.launcher.prepare()
-    wait_for(lambda: not left.exists(), "what was left to be gone")
+    left = [trash_of(bench, job) / f"0123456789abcde{n}" for n in range(9)]
+    for one in left:
+        (one / "many").mkdir(parents=True)
+        (one / "many" / "files").touch()
+
+    def missing() -> Supplies:
+        raise RunnerEnvironmentError("there is no Python 3.9")
+
+    monkeypatch.setattr(bench.supply, "standard", missing)
+    with pytest.raises(RunnerEnvironmentError):
+        bench.launcher.prepare()
+    wait_for(lambda: not os.listdir(trash_of(bench, job)), "what was left to be gone")
