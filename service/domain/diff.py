@@ -24,7 +24,8 @@ _SECRET_WORDS = frozenset(
     {"password", "passwd", "passphrase", "pwd", "secret", "secrets", "token", "credential", "credentials", "apikey"}
 )
 _SECRET_PAIRS = frozenset({("api", "key"), ("access", "key"), ("private", "key"), ("signing", "key"), ("auth", "key")})
-_URL_LOGIN = re.compile(r"(\w[\w+.-]*://)[^\s/@]+@")
+# Each run of characters is looked at once: a function's code in base64 is one of a hundred thousand.
+_URL_LOGIN = re.compile(r"((?<![\w+.-])[\w+.-]++://)[^\s/@]+@")
 _PLAIN_KEY = re.compile(r"[\w-]+")
 _ABSENT = object()
 

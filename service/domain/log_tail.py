@@ -11,8 +11,9 @@ LINE_CHARACTERS = 300
 # What is read of a log for its tail: its lines at their longest, in UTF-8.
 BYTES = LINES * LINE_CHARACTERS * 4
 
+# As in `diff`, a run of characters without an end is looked at once; a job can print one.
 _SETTING = re.compile(
-    r"""(?P<key>[A-Za-z][\w.-]*)(?P<sign>["']?\s*[=:]\s*)(?P<value>"[^"]*"|'[^']*'|[^\s,;&"'})\]]+)"""
+    r"""(?P<key>(?<![\w.-])[\w.-]++)(?P<sign>["']?\s*[=:]\s*)(?P<value>"[^"]*"|'[^']*'|[^\s,;&"'})\]]+)"""
 )
 _BEARER = re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{8,}", re.IGNORECASE)
 

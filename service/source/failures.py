@@ -14,7 +14,9 @@ from service.errors import RepositoryUnreachable, SourceError
 from service.source.git import GitError
 
 _DETAIL_CHARACTERS = 4000
-_IN_URL = re.compile(r"(\w+://)[^/\s@'\"]+@")
+# Of a line: the other side can send one without an end, at each place of which every pattern would begin anew.
+_LINE_CHARACTERS = 1000
+_IN_URL = re.compile(r"((?<!\w)\w++://)[^/\s@'\"]+@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,7 @@ def not_a_repository(name: str) -> RepositoryUnreachable:
 
 def _known(failed: GitError) -> _Kind | None:
     """The first kind that git's words speak of, not counting what stands in quotes (addresses, names of refs)."""
-    said = re.sub(r"'[^'\n]*'", "''", failed.stderr)
+    said = re.sub(r"'[^'\n]*'", "''", "\n".join(_lines(failed.stderr)))
     return next((kind for kind in _KINDS if kind.words.search(said)), None)
 
 
@@ -190,4 +192,8 @@ def looks_broken(failed: GitError) -> bool:
 
 def complains(stderr: str) -> bool:
     """True where git complains about its own files, be it that it could go on."""
-    return _BROKEN.search(stderr) is not None
+    return _BROKEN.search("\n".join(line for line in _lines(stderr) if not line.startswith("remote: "))) is not None
+
+
+def _lines(stderr: str) -> list[str]:
+    return [line[:_LINE_CHARACTERS] for line in stderr.splitlines()]

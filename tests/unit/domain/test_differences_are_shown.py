@@ -134,6 +134,20 @@ def test_what_does_not_look_secret(key: str) -> None:
     assert not looks_secret(key)
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("see https://ada:hunter2@h/x", "see https://***@h/x"),
+        ("-git+https://hunter2@h/x", "-git+https://***@h/x"),
+        ("https://h/x?by=ada@h", "https://h/x?by=ada@h"),
+        ("a" * 1_000_000, "a" * 1_000_000),  # were each letter taken for the begin of an address, for hours
+    ],
+    ids=["login", "scheme with a sign", "none", "long"],
+)
+def test_the_login_of_an_address_is_secret(text: str, shown: str) -> None:
+    assert masked(text) == shown
+
+
 def test_long_values_are_shown_so_that_they_can_be_told_apart() -> None:
     (change,) = diff(project(code="x" * 5000 + "a"), project(code="x" * 5000 + "b"))
     assert len(str(change.before)) < 200

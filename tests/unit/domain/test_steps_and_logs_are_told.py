@@ -68,6 +68,7 @@ def test_of_a_log_the_last_lines_are_shown() -> None:
     assert log_tail(text).split("\n") == [f"line {n}" for n in range(100 - LINES, 100)]
     assert log_tail("") == ""
     assert len(log_tail("x" * 10_000)) == LINE_CHARACTERS
+    assert len(log_tail("x" * 1_000_000)) == LINE_CHARACTERS
     assert log_tail("epoch 1\repoch 2\repoch 3\ndone") == "epoch 3\ndone"
 
 
@@ -82,6 +83,8 @@ def test_of_a_log_the_last_lines_are_shown() -> None:
         "Authorization: Bearer hunter2hunter2",
         "AWS_SECRET_ACCESS_KEY=hunter2",
         "token = hunter2",
+        "train.py --token=hunter2",
+        "2token=hunter2",
     ],
 )
 def test_what_looks_like_a_secret_is_not_shown(line: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.source.failures import looks_broken, redact, unreachable
+from service.source.failures import complains, looks_broken, redact, unreachable
 from service.source.git import GitError
 
 SECRET = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=40)
@@ -28,6 +28,16 @@ def test_the_user_part_of_any_address_is_taken_out(secret: str) -> None:
         == "fatal: unable to access 'https://***@h/x.git/'"
     )
     assert redact(f"https://ada:{secret}@h/x") == "https://***@h/x"
+
+
+def test_a_word_without_an_end_is_looked_at_once() -> None:
+    assert redact("a" * 1_000_000) == "a" * 1_000_000
+    assert not complains("pack " * 500_000)
+
+
+def test_what_the_other_side_says_is_no_complaint_of_our_git() -> None:
+    assert complains("error: bad object HEAD")
+    assert not complains("remote: fatal: not a git repository\nremote: Remote HEAD is corrupt")
 
 
 @pytest.mark.parametrize(
