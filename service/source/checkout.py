@@ -119,10 +119,11 @@ def _checked(commit: str, manifest: Manifest) -> Manifest:
     return manifest
 
 
-def check_space(commit: str, folder: Path, manifest: Manifest) -> None:
-    """Raises CheckoutFailed where the files would not fit: git itself would only say that it could not write one."""
+def check_space(commit: str, folder: Path, manifest: Manifest, *, times: int = 1) -> None:
+    """Raises CheckoutFailed where the files would not fit so many times: git itself would only say that it could not write one."""
     disk = os.statvfs(folder)
-    if disk.f_bavail * disk.f_frsize < manifest.size or (disk.f_files and disk.f_favail < manifest.files):
+    files, size = manifest.files * times, manifest.size * times
+    if disk.f_bavail * disk.f_frsize < size or (disk.f_files and disk.f_favail < files):
         raise CheckoutFailed(
             f"Commit {commit[:12]} is not checked out: the disk is full",
             mend=f"{manifest.files:,} files of {manifest.size // limits.MIB + 1:,} MiB need space at {folder.parent}",

@@ -26,8 +26,9 @@ from service import limits
 from service.source.git import Git, GitError
 
 _CHUNK = 256 * limits.KIB
-# Questions that are put at once: what they and their answers take fits into the pipes.
-_AT_ONCE = 200
+# Questions that are put at once: what they and their answers take fits into the pipes, also into those of one page that a user
+# with very many gets.
+_AT_ONCE = 64
 # Folders of one comparison. A few objects can be a tree of any size, when each holds the next one many times.
 _FOLDERS = 2_000
 FOLDER = b"40000"

@@ -26,6 +26,8 @@ from service.source.objects import Objects
 
 # So long after the last checkout: the job that it was made for comes first.
 _REST_S = 0.5
+# A spare is made where so many would fit: however many repositories there are, jobs come before spares on the disk.
+_ROOM = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ class Spares:
         spare = None
         with contextlib.suppress(GitError, NoGitError, OSError, CheckoutFailed):
             spare = Spare(commit, owner, Path(tempfile.mkdtemp(dir=self._workshop, prefix="spare-")))
-            checkout.check_space(commit, spare.folder, manifest)
+            checkout.check_space(commit, spare.folder, manifest, times=_ROOM)
             spare.files.mkdir()
             checkout.write(git, commit, spare.files, spare.folder / "index", in_background=True)
             if owner is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 from collections.abc import Iterator
@@ -103,6 +104,19 @@ def test_a_tree_that_is_larger_than_anything_is_not_compared_to_its_end(place: P
     with objects_of(place) as objects, pytest.raises(GitError) as refused:
         list(objects.changes(objects.root(empty), objects.root(bomb)))
     assert refused.value.too_much
+
+
+def test_pipes_of_one_page_are_large_enough(place: Place) -> None:
+    """Linux gives no larger ones to a user who has very many."""
+    commit = place.push({f"f{n}": str(n) for n in range(500)})
+    place.fetch()
+    with objects_of(place) as objects:
+        blobs = [entry.id for entry in objects.folder(objects.root(commit)).values()]
+        process = objects._headers._present()._process
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 4096)
+        assert sum(objects.sizes(blobs)) == sum(len(str(n)) for n in range(500))
 
 
 def test_no_more_gits_wait_than_there_may_be(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

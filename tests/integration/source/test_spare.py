@@ -147,6 +147,21 @@ def test_small_repositories_keep_no_spare(place: Place) -> None:
     assert not place.source._spares._ready
 
 
+def test_on_a_disk_that_is_nearly_full_the_room_is_for_jobs(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit = place.push({f"f{n}": "x" * 100_000 for n in range(9)})
+    place.fetch()
+    free = 3_000_000
+    real = os.statvfs(place.data)
+    nearly = os.statvfs_result((*real[:3], free // real.f_frsize, free // real.f_frsize, *real[5:]))
+    monkeypatch.setattr(os, "statvfs", lambda _: nearly)
+    assert_exact(place, commit)
+    deadline = time.monotonic() + 20
+    while place.source._spares._making:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert not place.source._spares._ready
+
+
 def test_nothing_of_a_process_outlives_it(place: Place) -> None:
     commit = place.push({f"f{n}": str(n) for n in range(9)})
     place.fetch()
