@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed, 2 bad usage.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -15,6 +16,11 @@ def main() -> None:
     from service.cli.verbs import app
     from service.errors import GitopsError
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(
+                errors="replace"
+            )  # a log in letters that this terminal does not have is a log all the same
     try:
         app(prog_name="mlrun-gitops")
     except GitopsError as error:

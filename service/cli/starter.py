@@ -11,6 +11,7 @@ import re
 import secrets
 import textwrap
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -87,7 +88,7 @@ def _lines(starter: Starter) -> Iterator[str]:
     yield "repositories:"
     yield f"  - name: {_scalar(starter.name)}"
     yield f"    url: {_scalar(starter.url)}"
-    yield f"    forge: {starter.forge}"
+    yield f"    forge: {_scalar(starter.forge)}"
     if starter.branch:
         yield f"    branch: {_scalar(starter.branch)}"
     yield from _said(Repository, "webhook_secrets", indent=4)
@@ -137,7 +138,8 @@ def write(starter: Starter, config: Path, secret_file: Path) -> tuple[bool, Sett
         settings = _checked(fresh, config)
         fresh.replace(config)
     except BaseException as error:
-        fresh.unlink(missing_ok=True)
+        with suppress(OSError):  # where it could not even be begun
+            fresh.unlink()
         if made:
             secret_file.unlink(missing_ok=True)
         if isinstance(error, OSError):

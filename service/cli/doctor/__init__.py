@@ -33,6 +33,8 @@ def examine(case: Case, name: str, check: Check) -> list[Finding]:
         found.extend(check(case))
     except GitopsError as error:
         found.append(Finding(Level.BAD, name, error.what, error.mend, error.detail))
+    except OSError as error:
+        found.append(Finding(Level.BAD, name, str(error), "run doctor as the user of the service, who may look there"))
     return found
 
 

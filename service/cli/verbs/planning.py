@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -41,7 +42,7 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Show what a push of a folder or to a project would do."""
-    if project or not (_says_path(what) or Path(what).exists()):
+    if project or not (_says_path(what) or os.path.exists(what)):  # noqa: PTH110 - Path's raises for what is too long
         if against:
             raise typer.BadParameter("is for a folder; a project is always compared", param_hint="--against")
         _of_project(Client(url, token), what, ref=ref, sure=project, as_json=as_json)

@@ -219,6 +219,15 @@ def test_what_this_version_does_not_have_is_told(doctor: Doctor) -> None:
     )
 
 
+@pytest.mark.parametrize("place", ["a" * 300, "file/below"])
+def test_a_data_dir_that_cannot_be_is_a_finding_like_others(doctor: Doctor, place: str) -> None:
+    (doctor.folder / "file").touch()
+    doctor.config["data_dir"] = place
+    doctor.look()
+    assert "data_dir" in {one["what"] for one in doctor.said.data["findings"]}
+    assert "port" in {one["what"] for one in doctor.said.data["findings"]}
+
+
 def test_no_python_that_runs_is_told_with_what_was_tried(doctor: Doctor) -> None:
     doctor.config["launcher"] = {"runner_python": "/bin/false"}
     assert doctor.look().code == 1

@@ -104,12 +104,14 @@ def test_at_a_terminal_it_asks_for_what_it_is_not_told(tmp_path: Path) -> None:
         ([URL, "--name", "../fraud"], 2, "is no name"),
         ([URL, "--forge", "gitlab"], 2, "is not understood yet"),
         ([URL, "--forge", "nobody"], 2, "none of the choices"),
+        ([URL, "--forge", "github\nx: y"], 2, "none of the choices"),
         ([URL, "--token-file", "nowhere"], 2, "credentials.token_file = 'nowhere': cannot be read"),
         (["https://gitlab.com/acme/fraud.git"], 1, "--forge generic"),
         (["https://git.example.com/acme/fraud.git"], 1, "--forge with one of github, generic"),
         ([URL, "--slack-token-file", "token"], 2, "go together"),
         ([URL, "--slack-url-file", "a", "--slack-channel", "#b"], 2, "leave the other two out"),
         ([URL, "--config", "/proc/nowhere/config.yaml"], 1, "Choose another place by --config"),
+        ([URL, "--config", "/dev/null/config.yaml"], 1, "Choose another place by --config"),
     ],
 )
 def test_what_would_not_start_is_not_written(tmp_path: Path, words: list[str], code: int, told: str) -> None:

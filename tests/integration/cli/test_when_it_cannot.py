@@ -5,7 +5,10 @@ from __future__ import annotations
 import http.server
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -27,22 +30,91 @@ def test_a_service_that_is_not_there_is_answered_with_the_next_step(cli: Cli) ->
     assert "Traceback" not in said.err
 
 
-def test_something_else_that_answers_is_not_taken_for_the_service(cli: Cli, tmp_path: Path) -> None:
-    class Quiet(http.server.BaseHTTPRequestHandler):
+@contextmanager
+def another_program(status: int, kind: str, body: bytes, encoding: str = "") -> Iterator[str]:
+    """What answers all questions in the same way; its address."""
+
+    class Same(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_error(404)
+            self.send_response(status)
+            self.send_header("content-type", kind)
+            if encoding:
+                self.send_header("content-encoding", encoding)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as other:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Same) as other:
         thread = threading.Thread(target=other.serve_forever)
         thread.start()
-        said = cli("status", GITOPS_URL=f"http://127.0.0.1:{other.server_port}")
-        other.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{other.server_port}"
+        finally:
+            other.shutdown()
+            thread.join()
+
+
+PROBLEM = "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (404, "text/html", b"not here"),
+        (302, "text/html", b""),
+        (200, "text/html", b"<html>a page for every address"),
+        (200, "application/json", b"[]"),
+        (200, "application/json", b'{"runs": []}'),  # as MLRun's own API answers
+        (200, "application/json", b'{"a": "\xff"}'),
+        (200, "application/json", b"{}", "gzip"),
+        (400, PROBLEM, b"[]"),
+        (500, PROBLEM, b"{}"),
+        (500, PROBLEM, b"no JSON"),
+    ],
+)
+def test_something_else_that_answers_is_not_taken_for_the_service(cli: Cli, answer: Any) -> None:
+    with another_program(*answer) as url:
+        said = cli("runs", GITOPS_URL=url)
     assert said.code == 1
     assert "is no mlrun-gitops" in said.err
+    assert "check --url" in said.err
+    assert "Traceback" not in said.err
+
+
+def test_a_problem_of_another_shape_is_told_all_the_same(cli: Cli) -> None:
+    with another_program(799, PROBLEM, b'{"title": "odd", "mend": 1, "output": ["x"]}') as url:
+        said = cli("runs", GITOPS_URL=url)
+    assert said.code == 1
+    assert said.err.startswith("error: odd\n")
+    assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize(
+    "url", ["", "x", "ftp://x", "http://", "http://[::1", "http://127.0.0.1:x", "http://127.0.0.1\n"]
+)
+def test_what_is_no_address_is_told_with_an_example(cli: Cli, url: str) -> None:
+    said = cli("runs", "--url", url)
+    assert said.code == 1
+    assert "is no address of a service" in said.err
+    assert "write --url http" in said.err
+
+
+@pytest.mark.parametrize("token", ["canary\n0a9b8c", "canary\t0a9b8c", "canary\u00e9"])
+def test_a_token_that_cannot_be_sent_is_not_quoted(cli: Cli, token: str) -> None:
+    said = cli("runs", GITOPS_TOKEN=token)
+    assert said.code == 1
+    assert "GITOPS_TOKEN" in said.err
+    assert "canary" not in said.out + said.err
+
+
+def test_a_password_in_the_address_is_refused_and_not_quoted(cli: Cli) -> None:
+    said = cli("runs", "--url", "http://ada:canary@127.0.0.1:1")
+    assert said.code == 1
+    assert "GITOPS_TOKEN" in said.err
+    assert "canary" not in said.out + said.err
 
 
 def test_without_a_token_the_mend_is_told_and_with_one_it_works(guarded_cli: Cli) -> None:
@@ -64,7 +136,6 @@ def test_without_a_token_the_mend_is_told_and_with_one_it_works(guarded_cli: Cli
         ["run", "nobody", "main"],
         ["cancel", "01arz3ndektsv4rrffq69g5fav"],
         ["redeliver", "x/../y"],
-        ["status", "--url", "ftp://x"],
     ],
 )
 def test_what_fails_ends_with_1_and_one_error(cli: Cli, words: list[str]) -> None:
@@ -81,6 +152,21 @@ def test_bad_usage_ends_with_2(cli: Cli, words: list[str]) -> None:
     said = cli(*words)
     assert said.code == 2
     assert "Traceback" not in said.err
+
+
+def test_a_word_that_is_too_long_for_a_folder_is_taken_for_a_project(cli: Cli) -> None:
+    said = cli("plan", "a" * 300)
+    assert said.code == 1
+    assert said.err.startswith("error: The request is not understood: name")
+    assert "Traceback" not in said.err
+
+
+def test_what_a_terminal_cannot_show_is_replaced(cli: Cli, tmp_path: Path) -> None:
+    config = tmp_path / "none.yaml"
+    said = cli("doctor", "--config", str(config), PYTHONIOENCODING="ascii")
+    assert said.code == 1
+    assert "Traceback" not in said.err
+    assert said.out.startswith(f"? settings         {config} cannot be read")
 
 
 def test_settings_that_are_wrong_end_serve_with_2_and_all_of_them_named(cli: Cli, tmp_path: Path) -> None:
