@@ -109,18 +109,22 @@ def _value(annotation: Any, text: str) -> Any:
     if not structured and not text.lstrip().startswith("["):
         return text
     if inner is not None and is_secret(inner) and not structured:
-        return text if not _is_list(text) else yaml.safe_load(text)
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise _MisplacedError("is neither JSON nor YAML") from None
+        return _yaml(text) if _is_list(text) else text
+    return _yaml(text)
 
 
 def _is_list(text: str) -> bool:
     try:
-        return isinstance(yaml.safe_load(text), list)
-    except yaml.YAMLError:
+        return isinstance(_yaml(text), list)
+    except _MisplacedError:
         return False
+
+
+def _yaml(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: of a date that is none
+        raise _MisplacedError("is neither JSON nor YAML") from None
 
 
 def forget_secrets(environ: MutableMapping[str, str]) -> None:

@@ -90,10 +90,11 @@ def _read(path: Path) -> dict[str, Any]:
         mend = "name an existing file by --config or GITOPS_CONFIG"
         raise SettingsError(f"{path} cannot be read: {error.strerror}", mend=mend) from error
     except yaml.MarkedYAMLError as error:
-        # Not the error's own text: it quotes the line, in which a secret may stand.
+        # Not the error's own text: it quotes the line, in which a secret may stand. A tag or an alias may be one too.
         mark = error.problem_mark or error.context_mark
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise SettingsError(f"{path}{where}: {error.problem}", mend="mend the YAML there") from None
+        mend = "mend the YAML there; text that begins with ! or * or & stands in quotes"
+        raise SettingsError(f"{path}{where}: {_QUOTE.sub('', error.problem or '')}", mend=mend) from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError):
         raise SettingsError(f"{path} is no YAML text in UTF-8", mend="see the reference of settings") from None
     if data is None:
@@ -105,6 +106,10 @@ def _read(path: Path) -> dict[str, Any]:
     return data
 
 
+# What YAML's errors quote behind "the tag", "undefined tag handle", "undefined alias", "duplicate anchor".
+_QUOTE = re.compile(r"(?<=(?:tag|dle|ias|hor)) ['\"].*", re.DOTALL)
+
+
 class _Loader(yaml.SafeLoader):
     """Refuses a key that stands twice, of which YAML would silently take the last; `on` is a word, not true."""
 
@@ -114,7 +119,9 @@ class _Loader(yaml.SafeLoader):
             if key_node.tag == "tag:yaml.org,2002:merge":
                 continue
             key = self.construct_object(key_node, deep=True)
-            if isinstance(key, Hashable) and key in seen:
+            if not isinstance(key, Hashable):
+                raise yaml.constructor.ConstructorError(None, None, "a key is a word", key_node.start_mark)
+            if key in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"the key {key} stands twice", key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)

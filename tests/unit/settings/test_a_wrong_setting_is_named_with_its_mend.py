@@ -91,6 +91,8 @@ def test_a_problem_names_key_and_mend(tmp_path: Path, text: str, key: str, said:
     [
         ("server: {port: 1}\nserver: {port: 2}", "line 2, column 1: the key server stands twice"),
         ("a: [1", "line 1"),
+        ("server:\n  ? [a]: 1", "line 2, column 5: a key is a word"),
+        ("handlers: {? {x: 1}: 2}", "line 1, column 14: a key is a word"),
         ("just words", "holds no settings"),
         ("a: !!python/object/apply:os.system [id]", "line 1"),
     ],

@@ -62,6 +62,11 @@ def test_neither_dump_nor_repr_shows_a_secret(tmp_path: Path) -> None:
         f"a: [{CANARY}",
         f"a: {CANARY}: x",
         f"notify: [{CANARY}]",
+        f"repositories: [{{name: a, url: 'https://h/r', webhook_secrets: [!{CANARY}]}}]",
+        f"auth: {{tokens: [*{CANARY}]}}",
+        f"auth: {{tokens: [!{CANARY}!x]}}",
+        f"auth: {{tokens: [&{CANARY} a, &{CANARY} b]}}",
+        f"auth: {{tokens: [!it's-{CANARY} x]}}",
     ],
 )
 def test_no_error_shows_a_secret(tmp_path: Path, text: str) -> None:

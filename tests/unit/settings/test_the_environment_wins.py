@@ -73,12 +73,20 @@ def test_an_empty_variable_counts_as_not_set(tmp_path: Path) -> None:
         ("GITOPS_DATA_DIR__X", "1", "leads below"),
         ("GITOPS_REPOSITORIES__7__URL", "https://h/r", "there are only 2 entries"),
         ("GITOPS_REPOSITORIES", "{", "neither JSON nor YAML"),
+        ("GITOPS_NOTIFY", "[2020-99-99]", "neither JSON nor YAML"),
+        ("GITOPS_NOTIFY", "[" * 5000, "neither JSON nor YAML"),
     ],
 )
 def test_a_variable_that_is_wrong_is_named(tmp_path: Path, name: str, value: str, said: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load(tmp_path, REPOSITORIES, **{name: value})
     assert said in str(caught.value)
+
+
+def test_a_secret_that_looks_like_a_list_and_is_none_is_taken_as_it_stands(tmp_path: Path) -> None:
+    settings = load(tmp_path, REPOSITORIES, GITOPS_REPOSITORIES__FRAUD__WEBHOOK_SECRETS="[2020-99-99]")
+    [secret] = settings.repositories[0].webhook_secrets
+    assert secret.get_secret_value() == "[2020-99-99]"
 
 
 def test_variables_of_others_are_let_be(tmp_path: Path) -> None:
