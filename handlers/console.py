@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict
 from handlers.message import Message, duration
 
 _COLOURS = {"info": "32", "warning": "33", "error": "31"}
-# A commit's subject is anybody's text: what moves a terminal's cursor or turns its text around is not printed.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+# A commit's subject is anybody's text: what moves a terminal's cursor, turns its text around or is no text is not printed.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Options(BaseModel):
@@ -43,7 +43,7 @@ def text(message: Message, *, colours: bool) -> str:
     lines = [" ".join(filter(None, (severity, message.event, _plain(message.title))))]
     for label, value in _details(message):
         first, *rest = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", value).rstrip().split("\n")
-        lines.append(f"    {label:<10} {first}")
+        lines.append(f"    {_plain(label):<10} {first}")
         lines.extend(f"    {'':<10} {line}" for line in rest)
     return "\n".join(line.rstrip() for line in lines) + "\n"
 

@@ -149,7 +149,7 @@ def retry_after(value: str | None) -> float | None:
     else:
         try:
             then = email.utils.parsedate_to_datetime(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         if then.tzinfo is None:
             then = then.replace(tzinfo=dt.UTC)

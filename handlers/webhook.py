@@ -65,6 +65,7 @@ class Webhook:
 
     def send(self, message: Message) -> None:
         body = json.dumps(payload(message), ensure_ascii=False, separators=(",", ":"))
+        body = body.encode("utf-8", "replace").decode()  # a program's output may hold half a character
         headers = {"content-type": "application/json", **self._signed(message.id, body)}
         self._out.post(self._options.url.get_secret_value(), body.encode(), headers)
 

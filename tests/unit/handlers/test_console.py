@@ -29,6 +29,16 @@ def said(stream: io.StringIO | None = None, **also: Any) -> str:
     return stream.getvalue()
 
 
+def test_a_name_of_somebody_elses_cannot_pass_for_a_message_or_move_the_cursor() -> None:
+    forged = "auc\n[error] run.failed \x1b]0;"
+    text = said(run={"results": {forged: 1}}, details={forged: "\ud800"}, links={forged: "x"})
+    assert [line for line in text.splitlines() if not line.startswith("    ")] == [
+        "[error] run.failed main of fraud failed: no rows"
+    ]
+    assert "\x1b" not in text
+    text.encode("utf-8")
+
+
 def test_a_message_is_one_line_with_its_details_indented_below() -> None:
     text = said(
         repository="fraud",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import datetime as dt
 import email.utils
 import http.server
@@ -128,6 +129,12 @@ def test_what_stays_is_not(receiver: Receiver, status: int) -> None:
     assert [path for path, _, _ in receiver.got] == [PATH]
 
 
+def test_half_a_character_is_replaced_and_the_rest_arrives_signed(receiver: Receiver) -> None:
+    handler(receiver).send(dataclasses.replace(MESSAGE, title="half: \ud800"))
+    [(_, headers, body)] = receiver.got
+    assert Verifier(SECRET).verify(body, headers)["data"]["title"] == "half: ?"
+
+
 def test_patience_that_is_asked_for_is_told(receiver: Receiver) -> None:
     receiver.status = 429
     in_an_hour = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
@@ -137,6 +144,8 @@ def test_patience_that_is_asked_for_is_told(receiver: Receiver) -> None:
         ("999999999", 86400, 86400),
         ("-5", None, None),
         ("soon", None, None),
+        ("Mon, 01 Jan 2024 00:00:00 +99999999999999", None, None),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None, None),
         ("Thu, 01 Jan 1970 00:00:00 GMT", 0, 0),
     ):
         receiver.headers = {"retry-after": value}
