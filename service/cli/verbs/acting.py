@@ -25,9 +25,7 @@ def push(
     """Sync a repository now, as if its forge had told of a push."""
     client = Client(url, token)
     made = client.post("repositories", repository, "sync", body={"ref": ref})
-    _made(made, f"asked for, as delivery {made['delivery']}", as_json=as_json)
-    if wait:
-        _exit(follow.delivery(client, made["delivery"], deadline(timeout)))
+    _delivered(client, made, wait=wait, timeout=timeout, as_json=as_json)
 
 
 def run(
@@ -47,8 +45,7 @@ def run(
     client = Client(url, token)
     body = {"workflow": workflow, "arguments": arguments(argument or [])}
     made = client.post("projects", project, "runs", body=body)
-    _made(made, f"queued, as run {made['run']}", as_json=as_json)
-    _await_run(client, made["run"], wait=wait, timeout=timeout)
+    _queued(client, made, wait=wait, timeout=timeout, as_json=as_json)
 
 
 def retry(
@@ -62,8 +59,7 @@ def retry(
     """Repeat a run that ended, with the same revision and arguments."""
     client = Client(url, token)
     made = client.post("runs", run_id(client, run), "retry")
-    _made(made, f"queued, as run {made['run']}", as_json=as_json)
-    _await_run(client, made["run"], wait=wait, timeout=timeout)
+    _queued(client, made, wait=wait, timeout=timeout, as_json=as_json)
 
 
 def cancel(run: RunId, url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False) -> None:
@@ -84,18 +80,23 @@ def redeliver(
     """Handle a delivery again, as if its forge had sent it again."""
     client = Client(url, token)
     made = client.post("deliveries", delivery, "redeliver")
+    _delivered(client, made, wait=wait, timeout=timeout, as_json=as_json)
+
+
+def _delivered(client: Client, made: Any, *, wait: bool, timeout: float, as_json: bool) -> None:
     _made(made, f"asked for, as delivery {made['delivery']}", as_json=as_json)
     if wait:
         _exit(follow.delivery(client, made["delivery"], deadline(timeout)))
 
 
+def _queued(client: Client, made: Any, *, wait: bool, timeout: float, as_json: bool) -> None:
+    _made(made, f"queued, as run {made['run']}", as_json=as_json)
+    if wait:
+        _exit(follow.run(client, made["run"], deadline(timeout)))
+
+
 def _made(made: Any, words: str, *, as_json: bool) -> None:
     screen.data(made) if as_json else screen.say(words)
-
-
-def _await_run(client: Client, run: str, *, wait: bool, timeout: float) -> None:
-    if wait:
-        _exit(follow.run(client, run, deadline(timeout)))
 
 
 def _exit(good: bool) -> None:
