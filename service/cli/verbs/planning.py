@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -59,6 +61,8 @@ def _of_folder(path: Path, *, ref: str | None, config: Path | None, client: Clie
     from service.cli import live, plans
     from service.reconciler import plan_folder
 
+    for number in (signal.SIGTERM, signal.SIGHUP):  # what runs is ended and removed, as after Ctrl-C
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     settings = settings_of(config)
     subject = plan_folder.subject(path, ref=ref, settings=settings if config else None)
     known = plans.in_force_at(client) if client else lambda _: None

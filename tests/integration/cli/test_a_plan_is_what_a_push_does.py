@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -211,6 +213,31 @@ def test_a_link_that_leads_out_is_refused_as_in_a_push(tmp_path: Path) -> None:
     (here / "data").unlink()
     os.mkfifo(here / "pipe")
     assert plan(here).code == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_who_ends_it_leaves_nothing_behind(number: signal.Signals) -> None:
+    with tempfile.TemporaryDirectory(prefix="gitops-ended-") as place:
+        Path(place).chmod(0o777)  # as root, runners have a user of their own
+        began = Path(place, "began")
+        setup = f"import os\nopen({str(began)!r}, 'w').write(str(os.getpid()))\nwhile True: pass\n"
+        at = folder(Path(place, "x"), project_setup__py=setup)
+        temporary = Path(place, "tmp")
+        temporary.mkdir()
+        temporary.chmod(0o755)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "service", "plan", str(at)],
+            cwd=ROOT,
+            env={**os.environ, "TMPDIR": str(temporary)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_for(lambda: began.exists() and began.read_text(encoding="utf-8"), 120, "the setup to run")
+        process.send_signal(number)
+        assert process.wait(60) != 0
+        assert list(temporary.glob("gitops-plan-*")) == []
+        assert not Path("/proc", began.read_text(encoding="utf-8")).exists()
 
 
 def test_the_ref_decides_what_a_push_concerns(tmp_path: Path) -> None:
