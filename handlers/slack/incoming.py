@@ -42,7 +42,8 @@ class Incoming:
         return "its host answers"
 
     def _post(self, said: Said) -> None:
-        payload = {"text": said.text, **({"blocks": said.blocks} if said.blocks else {}), "unfurl_links": False}
+        looks = {"blocks": said.blocks} if said.blocks else {}
+        payload = {"text": said.text, **looks, "unfurl_links": False, "unfurl_media": False}
         body = json.dumps(payload, ensure_ascii=False).encode("utf-8", "replace")
         headers = {"content-type": "application/json; charset=utf-8", "accept-encoding": "identity"}
         answer = self._out.ask(self._url, body, headers)

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from service.domain.hosts import is_loopback
+from service.domain.refs import HEADS, check_ref
+from service.errors import RefRejected
 from service.settings.problems import at, wrong
 from service.settings.section import Duration, Name, Secrets, Section, Words
 
@@ -77,14 +79,30 @@ class Repository(_Hooked):
         default=180.0, description="How often to look without being told; 0 turns it off, and lost webhooks are lost."
     )
 
+    @field_validator("branch")
+    @classmethod
+    def _branch(cls, value: str | None) -> str | None:
+        try:
+            if value is not None:
+                check_ref(f"{HEADS}{value}")
+        except RefRejected as error:
+            raise ValueError(f"is no branch: {error.what}") from None
+        return value
+
     @field_validator("url")
     @classmethod
     def _url(cls, value: str) -> str:
         if scp := re.fullmatch(r"([\w.-]+@[\w.-]+):(?!//)(\S+)", value):
             raise ValueError(f"is not understood in this form; write ssh://{scp[1]}/{scp[2].lstrip('/')}")
-        parts = urlsplit(value)
-        if parts.scheme not in ("https", "http", "ssh") or not parts.hostname or re.search(r"\s", value):
+        try:
+            parts = urlsplit(value)
+            named = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        except ValueError:  # brackets that don't match, a port that is none
+            named = False
+        if not named or parts.scheme not in ("https", "http", "ssh") or re.search(r"\s", value):
             raise ValueError("can't be fetched; only https://, http:// and ssh:// addresses are")
+        if not parts.path.strip("/"):
+            raise ValueError("names no repository; write for example https://git.example.com/ml/fraud.git")
         if parts.password or (parts.username and parts.scheme != "ssh"):
             raise ValueError("has credentials in it; move them to credentials.username and credentials.token_file")
         return value

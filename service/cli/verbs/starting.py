@@ -103,6 +103,8 @@ def _forge(url: str) -> str:
     from service.cli.forms import FORMS
     from service.cli.starter import guess_forge
 
+    if not url:
+        raise GitopsError("there is no address of a repository", mend="Write one, as https://github.com/acme/fraud.git")
     known = ", ".join(FORMS)
     found = guess_forge(url)
     if found in FORMS:

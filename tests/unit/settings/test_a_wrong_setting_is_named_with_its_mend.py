@@ -55,6 +55,21 @@ def test_every_problem_is_listed_at_once(tmp_path: Path) -> None:
         ("repositories: [{name: a, url: 'https://h/r'}]", "repositories[0].webhook_secrets", "write `insecure`"),
         ("repositories: [{name: a, webhook_secrets: [x]}]", "repositories[0].url", "is missing"),
         (
+            "repositories: [{name: a, url: 'https://h/r', webhook_secrets: [x], branch: \"main}\\n\"}]",
+            "repositories[0].branch",
+            "is no branch",
+        ),
+        (
+            "repositories: [{name: a, url: 'https://h:99999/r', webhook_secrets: [x]}]",
+            "repositories[0].url",
+            "can't be fetched",
+        ),
+        (
+            "repositories: [{name: a, url: 'https://github.com/', webhook_secrets: [x]}]",
+            "repositories[0].url",
+            "names no repository",
+        ),
+        (
             "repositories: [{name: a, url: 'git@host:o/r.git', webhook_secrets: [x]}]",
             "repositories[0].url",
             "ssh://git@host/o/r.git",
