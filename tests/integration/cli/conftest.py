@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,21 @@ class Said:
     @property
     def data(self) -> Any:
         return json.loads(self.out)
+
+
+def alone(*words: str, at: Path = ROOT, environment: Mapping[str, str] | None = None) -> Said:
+    """A verb that needs no service, typed in the folder `at`."""
+    done = subprocess.run(
+        [sys.executable, "-m", "service", *words],
+        cwd=at,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", **(environment or {})},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    return Said(done.returncode, done.stdout, done.stderr)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.cli.conftest import ROOT, Said
+from tests.integration.cli.conftest import ROOT, Said, alone
 from tests.peers.git_http import GitServer, WorkingCopy, run_git
 from tests.peers.service_process import ServiceProcess, wait_for
 
@@ -31,17 +31,7 @@ WORKFLOW = "def pipeline(rows: int = 1):\n    pass\n"
 
 
 def plan(*words: str | Path, **environment: str) -> Said:
-    done = subprocess.run(
-        [sys.executable, "-m", "service", "plan", *map(str, words)],
-        cwd=ROOT,
-        env={**os.environ, "NO_COLOR": "1", **environment},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    return Said(done.returncode, done.stdout, done.stderr)
+    return alone("plan", *map(str, words), environment=environment)
 
 
 def folder(at: Path, **files: str) -> Path:
@@ -115,13 +105,7 @@ def test_the_plan_of_a_working_copy_is_the_plan_of_its_push(pushed: tuple[Workin
     changed = plan(work.path, "--against", GITOPS_URL=service.url)
     assert "~ schedule nightly: cron changed: 30 2 * * * (UTC) → 0 3 * * * (UTC)" in changed.out
     assert "and what is not committed" in changed.err
-    shown = subprocess.run(
-        [sys.executable, "-m", "service", "syncs", done["id"], "--url", service.url],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    shown = alone("syncs", done["id"], "--url", service.url).out
     assert "> run main: push to main" in shown
 
 

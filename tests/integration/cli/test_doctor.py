@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +14,7 @@ import yaml
 
 from service.settings import Settings
 from service.store import open_store
-from tests.integration.cli.conftest import ROOT, Said
+from tests.integration.cli.conftest import Said, alone
 from tests.integration.cli.terminal import on_a_terminal
 from tests.peers.git_http import GitServer, Mode
 from tests.peers.recorder import Recorder
@@ -45,18 +42,8 @@ class Doctor:
 
     def look(self, *words: str, **environment: str) -> Said:
         (self.folder / "config.yaml").write_text(yaml.safe_dump(self.config), encoding="utf-8")
-        done = subprocess.run(
-            [sys.executable, "-m", "service", "doctor", "--config", "config.yaml", "--json", *words],
-            cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        self.said = Said(done.returncode, done.stdout, done.stderr)
-        assert "canary" not in done.stdout + done.stderr
+        self.said = alone("doctor", "--config", "config.yaml", "--json", *words, at=self.folder, environment=environment)
+        assert "canary" not in self.said.out + self.said.err
         return self.said
 
     def __getitem__(self, what: str) -> tuple[str, str]:

@@ -1,35 +1,18 @@
 from __future__ import annotations
 
-import os
-import pty
 import re
-import select
-import sys
 
 from service.store import syncs
 from tests.integration.api.rows import tell
-from tests.integration.cli.conftest import ROOT, Cli
+from tests.integration.cli.conftest import Cli
+from tests.integration.cli.terminal import on_a_terminal
 
 
-def on_a_terminal(cli: Cli, *words: str, columns: int = 80) -> str:
-    """What a person sees there, colours and all."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(ROOT)
-        environment = {**os.environ, "GITOPS_URL": cli.url, "COLUMNS": str(columns), "TERM": "xterm-256color"}
-        os.execve(sys.executable, [sys.executable, "-m", "service", *words], environment)
-    said = b""
-    while select.select([terminal], [], [], 60)[0]:
-        try:
-            piece = os.read(terminal, 65536)
-        except OSError:  # how Linux says that the other end is closed
-            break
-        if not piece:
-            break
-        said += piece
-    os.close(terminal)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, said.decode()
-    return said.decode()
+def seen(cli: Cli, *words: str) -> str:
+    """What a person sees on a terminal, colours and all."""
+    code, text = on_a_terminal(*words, colours=True, GITOPS_URL=cli.url)
+    assert code == 0, text
+    return text
 
 
 def test_status_tells_what_arrived_what_is_in_force_and_what_goes_on(cli: Cli) -> None:
@@ -88,7 +71,7 @@ def test_a_log_is_printed_as_it_is(cli: Cli) -> None:
 def test_on_a_terminal_of_80_columns_nothing_is_wider_and_states_have_colours(cli: Cli) -> None:
     tell(cli.api.store)
     for words in (["status"], ["runs"], ["syncs"], ["deliveries"], ["schedules"], ["runs", "fraud"]):
-        said = on_a_terminal(cli, *words)
+        said = seen(cli, *words)
         plain = re.sub(r"\x1b\[[\d;]*m", "", said)
         assert max(len(line) for line in plain.splitlines()) <= 80, plain
         if words != ["schedules"]:
@@ -101,7 +84,7 @@ def test_what_a_stranger_wrote_cannot_drive_the_terminal(cli: Cli) -> None:
     cli.api.store.write(lambda conn: syncs.record(conn, story.sync, subject=evil, author=evil, reason=evil))
     for words in (["status"], ["syncs"], ["syncs", story.sync]):
         piped = cli(*words).out
-        shown = re.sub(r"\x1b\[[\d;]*m", "", on_a_terminal(cli, *words).replace("\r\n", "\n"))
+        shown = re.sub(r"\x1b\[[\d;]*m", "", seen(cli, *words))
         for said in (piped, shown):
             assert "evil" in said
             assert not re.search("[\x00-\x08\x0b-\x1f\u202e]", said)

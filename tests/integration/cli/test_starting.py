@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,24 +12,14 @@ import pytest
 from service.cli.forms import FORMS
 from service.receiver import FORGES
 from service.settings import load_settings
-from tests.integration.cli.conftest import ROOT, Said
+from tests.integration.cli.conftest import ROOT, Said, alone
 from tests.integration.cli.terminal import on_a_terminal
 
 URL = "https://github.com/acme/fraud.git"
 
 
 def init(at: Path, *words: str) -> Said:
-    done = subprocess.run(
-        [sys.executable, "-m", "service", "init", *words],
-        cwd=at,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return Said(done.returncode, done.stdout, done.stderr)
+    return alone("init", *words, at=at)
 
 
 def test_what_is_written_loads_and_what_is_printed_is_what_the_forge_needs(
