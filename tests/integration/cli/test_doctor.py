@@ -42,7 +42,9 @@ class Doctor:
 
     def look(self, *words: str, **environment: str) -> Said:
         (self.folder / "config.yaml").write_text(yaml.safe_dump(self.config), encoding="utf-8")
-        self.said = alone("doctor", "--config", "config.yaml", "--json", *words, at=self.folder, environment=environment)
+        self.said = alone(
+            "doctor", "--config", "config.yaml", "--json", *words, at=self.folder, environment=environment
+        )
         assert "canary" not in self.said.out + self.said.err
         return self.said
 
