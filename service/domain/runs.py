@@ -44,6 +44,8 @@ class Seen(Protocol):
     def ended(self) -> str | None: ...
     @property
     def exit_code(self) -> int | None: ...
+    @property
+    def detail(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +87,8 @@ def advance(before: Progress, seen: Seen, now: float) -> Step:
     again = False
     if after.state not in ENDED_RUNS and seen.life in ("gone", "unknown"):
         after, again = _gone(after, seen, now)
+    elif after.state is RunState.STARTING and seen.detail:
+        after = replace(after, reason=seen.detail)
     return Step(progress=after, start_again=again, topics=_news(before, after))
 
 
@@ -117,15 +121,31 @@ def _gone(run: Progress, seen: Seen, now: float) -> tuple[Progress, bool]:
         return replace(run, state=asked, reason=_REASONS[asked], ended_at=now), False
     if run.state is RunState.RUNNING:
         reason = _lost(seen)
-        error = {"type": "Lost", "message": reason}
+        error = {"type": _TYPES.get(seen.ended or "", "Lost"), "message": reason}
         return replace(run, state=RunState.LOST, reason=reason, error=error, ended_at=now), False
-    if seen.life == "gone" and (seen.exit_code == _BAD_JOB or run.starts >= LAUNCH_STARTS):
+    if seen.ended in _NEVER:
+        reason = seen.detail or _NEVER[seen.ended]
+    elif seen.life == "gone" and (seen.exit_code == _BAD_JOB or run.starts >= LAUNCH_STARTS):
         times = "once" if run.starts == 1 else f"{run.starts} times"
-        reason = f"the runner ended before it began the run, {times}{_with_code(seen)}; its log says why"
-        error = {"type": "NotStarted", "message": reason}
-        return replace(run, state=RunState.FAILED, reason=reason, error=error, ended_at=now), False
-    return replace(run, state=RunState.STARTING, reason="ended before it began; started again"), True
+        why = f": {seen.detail}" if seen.detail else f"{_with_code(seen)}; its log says why"
+        reason = f"the runner ended before it began the run, {times}{why}"
+    else:
+        why = f" ({seen.detail})" if seen.detail else ""
+        return replace(run, state=RunState.STARTING, reason=f"ended before it began{why}; started again"), True
+    error = {"type": _TYPES.get(seen.ended or "", "NotStarted"), "message": reason}
+    return replace(run, state=RunState.FAILED, reason=reason, error=error, ended_at=now), False
 
+
+# Ends before the claim that another start would only repeat, where the launcher says no more of them.
+_NEVER = {"incompatible": "the image lacks what the runner needs", "not-started": "it was not started in time"}
+# Types of errors, for those who sort by them; other ends are `Lost` or `NotStarted`.
+_TYPES = {
+    "out-of-memory": "OutOfMemory",
+    "evicted": "Evicted",
+    "node-lost": "NodeLost",
+    "deleted": "Deleted",
+    "incompatible": "RunnerIncompatible",
+}
 
 _REASONS = {
     RunState.CANCELLED: "cancelled",
@@ -142,7 +162,8 @@ def _lost(seen: Seen) -> str:
     if seen.life == "unknown":
         return "nothing of the run is left where it ran, and it had not finished"
     how = "was killed" if seen.ended == "killed" else "ended"
-    return f"the runner {how} in the middle of the run{_with_code(seen)}; what the workflow did is not known"
+    what = seen.detail or f"the runner {how} in the middle of the run{_with_code(seen)}"
+    return f"{what}; what the workflow did is not known"
 
 
 def _with_code(seen: Seen) -> str:

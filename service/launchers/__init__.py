@@ -13,6 +13,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
+from service.domain.projects import RunnerRule
+
 
 class JobKind(StrEnum):
     LOAD = "load"
@@ -25,7 +27,9 @@ class Job:
 
     `id` names it everywhere and is safe as a file and pod name. `source` writes exactly the files of one commit to
     the directory it is given (whole or not at all), which is then the job's own: the job may write into it. `payload` is the runner's job document
-    (docs/reference/runner.md) without the paths, which the launcher adds. `timeout_s` counts from the start.
+    (docs/reference/runner.md) without the paths, which the launcher adds. `timeout_s` counts from the start. Where jobs are
+    pods, `image` is what they run in, and the files are those of `commit` in the `repository` of that name. `runner` is what
+    the repository wishes for, within the operator's policy.
     """
 
     id: str
@@ -34,8 +38,12 @@ class Job:
     payload: dict[str, Any]
     timeout_s: float
     mlrun_version: str
+    project: str = ""
+    repository: str = ""
+    commit: str = ""
+    image: str | None = None
+    runner: RunnerRule = field(default_factory=RunnerRule)
     environment: Mapping[str, str] = field(default_factory=dict)
-    requirements_file: str | None = None
 
 
 class Life(StrEnum):
@@ -55,14 +63,22 @@ class EndReason(StrEnum):
     SUPERSEDED = "superseded"
     TIMED_OUT = "timed-out"
     KILLED = "killed"
+    # Of pods.
+    OUT_OF_MEMORY = "out-of-memory"
+    EVICTED = "evicted"
+    NODE_LOST = "node-lost"
+    DELETED = "deleted"  # the pod, the job or its namespace, by somebody else
+    INCOMPATIBLE = "incompatible"  # the image lacks what the runner needs
+    NOT_STARTED = "not-started"  # no pod began within the time for it: no place, no image, no quota
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """What came of a job since `position` (bytes of its event file): whole events, in order, and its life.
+    """What came of a job since `position` (of its event file, or the number of a line): whole events, in order, and its life.
 
     An event is a dict with `event` (claimed, started, step.started, step.finished, artifact, finished ...), `at`
-    (RFC 3339, UTC) and its own fields. `GONE` is only said once every event has been read.
+    (RFC 3339, UTC) and its own fields. `GONE` is only said once every event has been read. `detail` says, in words for
+    people, what a job that has not begun waits for, or how one ended, where the launcher knows.
     """
 
     job: str
@@ -71,6 +87,7 @@ class Observation:
     events: tuple[dict[str, Any], ...] = ()
     ended: EndReason | None = None
     exit_code: int | None = None
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,11 @@ def _job(rooms: Rooms, run: Run) -> Job:
         payload=payload,
         timeout_s=run.timeout_s,
         mlrun_version=run.mlrun_version,
-        requirements_file=declaration.runner.requirements_file,
+        project=run.project,
+        repository=run.repository,
+        commit=run.commit,
+        image=run.image,
+        runner=declaration.runner,
     )
 
 

@@ -83,7 +83,10 @@ def _job(rooms: Rooms, sync: Sync, attempt: str) -> Job:
         },
         timeout_s=rooms.settings.launcher.load_timeout,
         mlrun_version=rooms.settings.mlrun.version,
-        requirements_file=declaration.runner.requirements_file,
+        project=sync.project,
+        repository=sync.repository,
+        commit=sync.commit,
+        runner=declaration.runner,
     )
 
 

@@ -186,7 +186,8 @@ def _load(launcher: Launcher, settings: Settings, subject: Subject, one: Declare
         },
         timeout_s=settings.launcher.load_timeout,
         mlrun_version=settings.mlrun.version,
-        requirements_file=one.declaration.runner.requirements_file,
+        project=one.name,
+        runner=one.declaration.runner,
     )
     try:
         resolved = resolve(launcher, job)

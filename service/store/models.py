@@ -309,6 +309,56 @@ handler_notes = Table(
     Index(None, "handler", "at"),
 )
 
+# Jobs of the workflow runner that run where our disk is not: in pods, which speak to us over HTTP. Any replica can answer them.
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("launcher", String(16), nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("repository", String(200), nullable=False),
+    Column("commit", String(64), nullable=False),
+    Column("document", Text),  # what the runner is to do, as JSON; gone once the job is over
+    Column("created_at", Float, nullable=False),
+    Column("claimer", String(64)),  # who runs it: the first that asked
+    Column("claimed_at", Float),
+    Column("lines", Integer, nullable=False, default=0),  # of its events
+    Column("result", LargeBinary),
+    Column("log_size", BigInteger, nullable=False, default=0),
+    Column("cancel", String(16)),  # an EndReason that was asked for
+    Column("ended", String(16)),  # an EndReason
+    Column("exit_code", Integer),
+    Column("detail", Text, nullable=False, default=""),  # what is known of how it stands, or why it ended
+    Column("ended_at", Float),
+    Index(None, "launcher", "ended"),
+)
+
+# What a job's runner says happened, a line of JSON each, counted from 0.
+job_lines = Table(
+    "job_lines",
+    metadata,
+    Column("job", String(64), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("line", Text, nullable=False),
+)
+
+# What a job printed, in pieces.
+job_logs = Table(
+    "job_logs",
+    metadata,
+    Column("job", String(64), primary_key=True),
+    Column("start", BigInteger, primary_key=True),  # the first byte's place in the log
+    Column("data", LargeBinary, nullable=False),
+)
+
+# Secrets that the service makes for itself, by name, the same for all replicas.
+keys = Table(
+    "keys",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+
 # Who did what by API.
 audit = Table(
     "audit",

@@ -55,10 +55,10 @@ class EnvironmentSupply:
         return Supplies(python=environment.python, program=program, key=f"{environment.key}-{program.stem}")
 
     def for_job(self, job: Job, source: Path) -> Supplies:
-        if job.requirements_file is None:
+        if job.runner.requirements_file is None:
             return self.standard()
         environment, program = self._make()
-        layer = ensure_layer(self._settings, environment, source, job.requirements_file, self._progress)
+        layer = ensure_layer(self._settings, environment, source, job.runner.requirements_file, self._progress)
         return Supplies(
             python=layer.python, program=program, key=f"{layer.key}-{program.stem}", cold="it brings requirements"
         )

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from service.domain.projects import RunnerRule
 from service.errors import RunnerEnvironmentError
 from service.launchers import EndReason, Job, JobKind, Life
 from service.launchers.process import ProcessLauncher, warm
@@ -41,7 +42,7 @@ class Real:
         self.bench = Bench.__new__(Bench)
         self.bench.launcher = self.launcher
 
-    def load(self, setup: str = "pass", *, files: dict[str, str] | None = None, **more: Any) -> str:
+    def load(self, setup: str = "pass", *, files: dict[str, str] | None = None, **runner: Any) -> str:
         code = f"def setup(project):\n{textwrap.indent(textwrap.dedent(setup), '    ')}\n    return project\n"
 
         def source(into: Path) -> None:
@@ -60,7 +61,7 @@ class Real:
             },
             timeout_s=120,
             mlrun_version="1.9.2",
-            **more,
+            runner=RunnerRule(**runner),
         )
         self.jobs.append(job.id)
         self.launcher.ensure(job)

@@ -1,0 +1,178 @@
+"""Jobs that run in pods: who runs one, what it said, printed and left, and how it ended.
+
+What the process launcher keeps in a job's folder stands here in rows, since a pod has no disk of ours and its next call
+may reach another replica. A job is claimed once, its lines are numbered, its first end counts; so each call may be repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from service.domain.projects import Json
+from service.errors import Conflict
+from service.launchers import EndReason, JobKind
+from service.store.models import job_lines, job_logs
+from service.store.models import jobs as table
+from service.store.sql import Rows, known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodJob:
+    """`document` is what the runner is to do, without paths; `lines` counts its events; `log_size` is in bytes.
+
+    `detail` says how a job stands that has not begun (`0/3 nodes are available ...`), or why it ended.
+    """
+
+    id: str
+    launcher: str
+    kind: JobKind
+    repository: str
+    commit: str
+    created_at: float
+    document: Json | None = None
+    claimer: str | None = None
+    claimed_at: float | None = None
+    lines: int = 0
+    log_size: int = 0
+    cancel: EndReason | None = None
+    ended: EndReason | None = None
+    exit_code: int | None = None
+    detail: str = ""
+    ended_at: float | None = None
+
+
+_rows = Rows(table, PodJob, json=["document"], heavy=["document"])
+
+
+def add(connection: Connection, job: PodJob) -> bool:
+    """False when it is there already: it stays as it is."""
+    return _rows.add(connection, job)
+
+
+def find(connection: Connection, job_id: str) -> PodJob | None:
+    """Without its document."""
+    return _rows.first(connection, _rows.select().where(table.c.id == job_id))
+
+
+def get(connection: Connection, job_id: str) -> PodJob:
+    """With its document, which an ended job has no more. Raises NotFound."""
+    return known(_rows.first(connection, _rows.select(whole=True).where(table.c.id == job_id)), f"job {job_id}")
+
+
+def those(connection: Connection, job_ids: Collection[str]) -> dict[str, PodJob]:
+    """Those of them that are known, by id, without their documents."""
+    return {job.id: job for job in _rows.all(connection, _rows.select().where(table.c.id.in_(job_ids)))}
+
+
+def not_ended(connection: Connection, launcher: str) -> list[PodJob]:
+    """Oldest first, without their documents."""
+    query = _rows.select().where(table.c.launcher == launcher, table.c.ended.is_(None))
+    return _rows.all(connection, query.order_by(table.c.created_at, table.c.id))
+
+
+def claim(connection: Connection, job_id: str, claimer: str, line: str, *, now: float) -> bool:
+    """Whether `claimer` runs it now, or did already; `line` is the event that says so, and the first of all.
+
+    A job that has ended or is to be cancelled is nobody's to claim.
+    """
+    where = [table.c.id == job_id, table.c.claimer.is_(None), table.c.ended.is_(None), table.c.cancel.is_(None)]
+    if _rows.set(connection, where, claimer=claimer, claimed_at=now, lines=1):
+        connection.execute(insert(job_lines).values(job=job_id, number=0, line=line))
+        return True
+    job = find(connection, job_id)
+    return job is not None and job.claimer == claimer
+
+
+def append(connection: Connection, job_id: str, since: int, lines: Sequence[str]) -> int:
+    """Its events from number `since` on, of which some may be here; how many there are then. Raises Conflict for a gap, NotFound."""
+    count = known(find(connection, job_id), f"job {job_id}").lines
+    if since > count:
+        raise Conflict(
+            f"job {job_id} has {count} events, none before number {since}", mend=f"send from number {count} on"
+        )
+    fresh = list(enumerate(lines, since))[count - since :]
+    if not fresh:
+        return count
+    if not _rows.set(connection, [table.c.id == job_id, table.c.lines == count], lines=count + len(fresh)):
+        raise Conflict(f"somebody else sends events of job {job_id}", mend="send them again")
+    connection.execute(insert(job_lines), [{"job": job_id, "number": n, "line": line} for n, line in fresh])
+    return count + len(fresh)
+
+
+def lines(connection: Connection, job_id: str, since: int, limit: int) -> list[str]:
+    query = select(job_lines.c.line).where(job_lines.c.job == job_id, job_lines.c.number >= since)
+    return list(connection.execute(query.order_by(job_lines.c.number).limit(limit)).scalars())
+
+
+def keep_result(connection: Connection, job_id: str, result: bytes) -> None:
+    connection.execute(update(table).where(table.c.id == job_id).values(result=result))
+
+
+def result(connection: Connection, job_id: str) -> bytes | None:
+    found: bytes | None = connection.execute(select(table.c.result).where(table.c.id == job_id)).scalar_one_or_none()
+    return found
+
+
+def say(connection: Connection, details: Mapping[str, str]) -> None:
+    """How jobs stand that have not ended."""
+    for job_id, detail in details.items():
+        _rows.set(connection, [table.c.id == job_id, table.c.ended.is_(None)], detail=detail)
+
+
+def cancel(connection: Connection, job_id: str, reason: EndReason) -> None:
+    """It is to end; the first reason stays, and does nothing to a job that has ended."""
+    _rows.set(connection, [table.c.id == job_id, table.c.cancel.is_(None), table.c.ended.is_(None)], cancel=reason)
+
+
+def end(
+    connection: Connection,
+    job_id: str,
+    reason: EndReason,
+    *,
+    now: float,
+    exit_code: int | None = None,
+    detail: str = "",
+) -> bool:
+    """False when it had ended: the first end counts."""
+    where = [table.c.id == job_id, table.c.ended.is_(None)]
+    return bool(_rows.set(connection, where, ended=reason, exit_code=exit_code, detail=detail, ended_at=now))
+
+
+def begin_again(connection: Connection, job_id: str) -> bool:
+    """A job that ended before anybody claimed it may be started anew; its lines and its log go on."""
+    where = [table.c.id == job_id, table.c.ended.is_not(None), table.c.claimer.is_(None), table.c.cancel.is_(None)]
+    return bool(_rows.set(connection, where, ended=None, exit_code=None, detail="", ended_at=None))
+
+
+def add_log(connection: Connection, job_id: str, start: int, data: bytes) -> int:
+    """Bytes of its log from `start` on, of which some may be here; the log's size then. A gap is refused by the size as it is."""
+    size = known(find(connection, job_id), f"job {job_id}").log_size
+    fresh = data[max(0, size - start) :]
+    if start > size or not fresh:
+        return size
+    if not _rows.set(connection, [table.c.id == job_id, table.c.log_size == size], log_size=size + len(fresh)):
+        return size
+    connection.execute(insert(job_logs).values(job=job_id, start=size, data=fresh))
+    return size + len(fresh)
+
+
+def read_log(connection: Connection, job_id: str, offset: int, cap: int) -> bytes:
+    """At most `cap` bytes from byte `offset` on."""
+    first = select(func.max(job_logs.c.start)).where(job_logs.c.job == job_id, job_logs.c.start <= offset)
+    begin = connection.execute(first).scalar()
+    if begin is None:
+        return b""
+    query = select(job_logs.c.data).where(
+        job_logs.c.job == job_id, job_logs.c.start >= begin, job_logs.c.start < offset + cap
+    )
+    found = b"".join(connection.execute(query.order_by(job_logs.c.start)).scalars())
+    return found[offset - begin : offset - begin + cap]
+
+
+def clean(connection: Connection, job_id: str) -> None:
+    """Forget what an ended job was to do, said and left; that it ended, and its log, stay."""
+    if _rows.set(connection, [table.c.id == job_id, table.c.ended.is_not(None)], document=None, result=None):
+        connection.execute(delete(job_lines).where(job_lines.c.job == job_id))

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from service.errors import Conflict, NotFound
+from service.launchers import EndReason, JobKind
+from service.store import Store, jobs, keys
+from service.store.jobs import PodJob
+from tests.unit.store.rows import NOW
+
+CLAIMED = '{"event":"claimed"}'
+
+
+def add(store: Store, id_: str = "one", **also: Any) -> str:
+    plain: dict[str, Any] = {
+        "id": id_,
+        "launcher": "kubernetes",
+        "kind": JobKind.RUN,
+        "repository": "ml",
+        "commit": "a" * 40,
+        "document": {"kind": "run"},
+        "created_at": NOW,
+    }
+    assert store.write(lambda conn: jobs.add(conn, PodJob(**plain | also)))
+    return id_
+
+
+def claim(store: Store, id_: str, claimer: str) -> bool:
+    return store.write(lambda conn: jobs.claim(conn, id_, claimer, CLAIMED, now=NOW))
+
+
+def found(store: Store, id_: str) -> PodJob:
+    with store.read() as conn:
+        return jobs.get(conn, id_)
+
+
+def append(store: Store, since: int, said: list[str]) -> int:
+    return store.write(lambda conn: jobs.append(conn, "one", since, said))
+
+
+def log(store: Store, start: int, data: bytes) -> int:
+    return store.write(lambda conn: jobs.add_log(conn, "one", start, data))
+
+
+def evict(store: Store, id_: str) -> None:
+    store.write(lambda conn: jobs.end(conn, id_, EndReason.EVICTED, now=NOW))
+
+
+def key(store: Store, name: str) -> bytes:
+    return store.write(lambda conn: keys.key(conn, name))
+
+
+def lines(store: Store, id_: str, since: int = 0, limit: int = 100) -> list[str]:
+    with store.read() as conn:
+        return jobs.lines(conn, id_, since, limit)
+
+
+def test_a_job_is_added_once(store: Store) -> None:
+    add(store)
+    again = PodJob(id="one", launcher="kubernetes", kind=JobKind.LOAD, repository="x", commit="b" * 40, created_at=NOW)
+    assert not store.write(lambda conn: jobs.add(conn, again))
+    assert found(store, "one").document == {"kind": "run"}
+
+
+def test_the_first_that_claims_a_job_has_it_and_may_ask_again(store: Store) -> None:
+    add(store)
+    assert [claim(store, "one", who) for who in ("a", "b", "a")] == [True, False, True]
+    assert lines(store, "one") == [CLAIMED]
+    assert found(store, "one").claimer == "a"
+
+
+def test_nobody_claims_what_was_cancelled_or_ended_or_never_was(store: Store) -> None:
+    add(store, "cancelled")
+    add(store, "ended")
+    store.write(lambda conn: jobs.cancel(conn, "cancelled", EndReason.SUPERSEDED))
+    store.write(lambda conn: jobs.end(conn, "ended", EndReason.EXITED, now=NOW))
+    assert not any(claim(store, id_, "a") for id_ in ("cancelled", "ended", "unknown"))
+
+
+def test_lines_that_are_sent_twice_are_kept_once(store: Store) -> None:
+    add(store)
+    claim(store, "one", "a")
+    said = [append(store, *sent) for sent in [(1, ["b", "c"]), (1, ["b", "c"]), (2, ["c", "d"]), (4, [])]]
+    assert said == [3, 3, 4, 4]
+    assert lines(store, "one") == [CLAIMED, "b", "c", "d"]
+    assert lines(store, "one", since=1, limit=2) == ["b", "c"]
+
+
+def test_a_gap_between_lines_is_refused(store: Store) -> None:
+    add(store)
+    with pytest.raises(Conflict, match="number 0"):
+        store.write(lambda conn: jobs.append(conn, "one", 1, ["b"]))
+    with pytest.raises(NotFound):
+        store.write(lambda conn: jobs.append(conn, "two", 0, ["b"]))
+
+
+def test_the_first_end_and_the_first_wish_to_end_count(store: Store) -> None:
+    add(store)
+    store.write(lambda conn: jobs.cancel(conn, "one", EndReason.TIMED_OUT))
+    store.write(lambda conn: jobs.cancel(conn, "one", EndReason.CANCELLED))
+    assert store.write(lambda conn: jobs.end(conn, "one", EndReason.EVICTED, now=NOW, detail="no room", exit_code=137))
+    assert not store.write(lambda conn: jobs.end(conn, "one", EndReason.EXITED, now=NOW + 1))
+    job = found(store, "one")
+    assert (job.cancel, job.ended, job.detail, job.exit_code) == (
+        EndReason.TIMED_OUT,
+        EndReason.EVICTED,
+        "no room",
+        137,
+    )
+
+
+def test_only_what_nobody_claimed_begins_again(store: Store) -> None:
+    for id_ in ("claimed", "unclaimed"):
+        add(store, id_)
+    claim(store, "claimed", "a")
+    for id_ in ("claimed", "unclaimed"):
+        evict(store, id_)
+    assert not store.write(lambda conn: jobs.begin_again(conn, "claimed"))
+    assert store.write(lambda conn: jobs.begin_again(conn, "unclaimed"))
+    assert found(store, "unclaimed").ended is None
+    with store.read() as conn:
+        assert [job.id for job in jobs.not_ended(conn, "kubernetes")] == ["unclaimed"]
+        assert set(jobs.those(conn, ["claimed", "unclaimed", "unknown"])) == {"claimed", "unclaimed"}
+
+
+def test_a_log_is_read_from_any_byte_however_it_came(store: Store) -> None:
+    add(store)
+    pieces = [(0, b"abc"), (0, b"abc"), (2, b"cdef"), (9, b"gap"), (6, b"g")]
+    assert [log(store, *piece) for piece in pieces] == [3, 3, 6, 6, 7]
+    with store.read() as conn:
+        for offset in range(9):
+            assert jobs.read_log(conn, "one", offset, 3) == b"abcdefg"[offset : offset + 3]
+        assert jobs.read_log(conn, "one", 0, 100) == b"abcdefg"
+
+
+def test_how_a_job_stands_is_said_until_it_has_ended(store: Store) -> None:
+    add(store)
+    store.write(lambda conn: jobs.say(conn, {"one": "no node has room", "unknown": "x"}))
+    assert found(store, "one").detail == "no node has room"
+    store.write(lambda conn: jobs.end(conn, "one", EndReason.EXITED, now=NOW, exit_code=0))
+    store.write(lambda conn: jobs.say(conn, {"one": "late"}))
+    assert found(store, "one").detail == ""
+
+
+def test_what_is_over_is_forgotten_but_for_its_end_and_log(store: Store) -> None:
+    add(store)
+    claim(store, "one", "a")
+    store.write(lambda conn: jobs.keep_result(conn, "one", b"{}"))
+    store.write(lambda conn: jobs.add_log(conn, "one", 0, b"abc"))
+    store.write(lambda conn: jobs.clean(conn, "one"))  # it goes on, so nothing happens
+    with store.read() as conn:
+        assert jobs.result(conn, "one") == b"{}"
+    store.write(lambda conn: jobs.end(conn, "one", EndReason.EXITED, now=NOW, exit_code=0))
+    store.write(lambda conn: jobs.clean(conn, "one"))
+    with store.read() as conn:
+        assert jobs.result(conn, "one") is None
+        assert jobs.read_log(conn, "one", 0, 9) == b"abc"
+    assert lines(store, "one") == []
+    assert (found(store, "one").document, found(store, "one").ended) == (None, EndReason.EXITED)
+
+
+def test_a_key_is_made_once(store: Store) -> None:
+    first, again, other = (key(store, name) for name in ("a", "a", "b"))
+    assert len(first) == 32
+    assert first == again != other
