@@ -1,0 +1,1 @@
+"""Jobs of Kubernetes: loads and runs as pods in the images of MLRun."""
