@@ -59,7 +59,7 @@ def make_service(settings: Settings, *, launcher: Launcher | None = None, refere
         settings=settings,
         store=store,
         source=Source(settings),
-        launcher=launcher or _make_launcher(settings),
+        launchers={launcher.name: launcher} if launcher else _make_launchers(settings),
         notifier=notifier,
         intake=intake,
     )
@@ -72,18 +72,22 @@ def make_service(settings: Settings, *, launcher: Launcher | None = None, refere
 
 def check_supported(settings: Settings) -> None:
     """Raises SettingsError for what may be written in settings and this version does not have."""
-    if settings.launcher.kind != "process":
-        raise SettingsError(
-            f"launcher.kind {settings.launcher.kind!r} is not in this version", mend="Use launcher.kind: process"
-        )
+    for name in settings.launchers:
+        if name not in LAUNCHERS:
+            raise SettingsError(
+                f"the launcher {name!r} is not in this version", mend=f"Use one of: {', '.join(LAUNCHERS)}"
+            )
     if settings.mlrun.api is not None:
         raise SettingsError("mlrun.api is not in this version", mend="Remove it: projects are saved in the own store")
 
 
-def _make_launcher(settings: Settings) -> Launcher:
-    """The launcher that the settings name. Raises SettingsError for one that this version does not have."""
+LAUNCHERS: dict[str, Callable[[Settings], Launcher]] = {"process": ProcessLauncher}
+
+
+def _make_launchers(settings: Settings) -> dict[str, Launcher]:
+    """By name. Raises SettingsError for one that this version does not have."""
     check_supported(settings)
-    return ProcessLauncher(settings)
+    return {name: LAUNCHERS[name](settings) for name in settings.launchers}
 
 
 def _make_app(rooms: Rooms, metrics: health.Metrics) -> Flask:

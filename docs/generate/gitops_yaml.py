@@ -48,7 +48,7 @@ class _Section:
     keys: dict[str, _Key]
 
 
-_NOT_YET = "Kept for launchers that start pods; the process launcher does not use it yet."
+_PODS = "Of pods; the process launcher has no use for it."
 
 _SECTIONS = (
     _Section(
@@ -136,9 +136,12 @@ _SECTIONS = (
         {
             "launcher": _Key("`process`", "the operator's", "Which launcher runs this project."),
             "image": _Key("image", "by MLRun's version", "The runner's [image](../guide/images.md). It stands with every run; the process launcher pulls none."),
-            "requirements_file": _Key("file", "–", "Python packages for the runner, from a file in the repository; runs then start cold."),
-            "node_selector": _Key("mapping", "–", f"Labels of nodes. {_NOT_YET}"),
-            "resources": _Key("mapping", "–", f"Requests and limits. {_NOT_YET}"),
+            "requirements_file": _Key("file", "–", "Python packages for the runner, from a file in the repository; runs then start cold. In pods name an `image` that has them."),
+            "node_selector": _Key("mapping", "–", f"Labels that a pod's node must have, as `policy.node_selectors` allows. {_PODS}"),
+            "resources": _Key("mapping", "the operator's", f"`requests` and `limits` of a pod, as Kubernetes writes them. {_PODS}"),
+            "env": _Key("mapping", "–", f"Environment variables, of names that `policy.env` allows; no place for secrets. {_PODS}"),
+            "volumes": _Key("mapping, as `data: /data`", "–", f"Volumes of the operator's that `policy.volumes` allows, each with where it is mounted. {_PODS}"),
+            "service_account": _Key("text", "the operator's", f"A service account that `policy.service_accounts` allows. {_PODS}"),
             "timeout": _Key("duration, as `2h`", "`launcher.run_timeout`", "How long a run may take before it is ended as `timed-out`."),
         },
     ),

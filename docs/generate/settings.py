@@ -42,9 +42,6 @@ _NOT_YET = {
     "mlrun.runner_token": "Nothing speaks to an MLRun API yet.",
     "launcher.kind": "A service with another kind than `process` does not start yet.",
     "schedules.owner": "`gitops` it is, whatever stands here: MLRun's schedules are not used yet.",
-    "policy.env": "Nothing in `.gitops.yaml` asks for it yet.",
-    "policy.volumes": "Nothing in `.gitops.yaml` asks for it yet.",
-    "policy.service_accounts": "Nothing in `.gitops.yaml` asks for it yet.",
 }
 
 _EXAMPLE = """\

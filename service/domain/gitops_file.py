@@ -6,8 +6,10 @@ with the known one that looks most like it.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from service.domain import cron, image_ref, subscriptions, yaml_guard
 from service.domain.events import Severity
@@ -33,6 +35,10 @@ _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PYTHON = re.compile(r"3\.[0-9]{1,2}")
 _NAME = re.compile(r"[a-z0-9{]([-a-z0-9{}]*[a-z0-9}])?")
 _NAME_BYTES = 63
+# Kubernetes' own rules: apimachinery's resource.Quantity, and names of environment variables that every shell takes.
+_QUANTITY = re.compile(r"[0-9]{1,18}(\.[0-9]{1,9})?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?")
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_RUNNERS_OWN = frozenset({"gitops", "proc", "sys", "dev"})
 
 
 def parse(text: str | bytes) -> tuple[Declaration, ...]:
@@ -104,13 +110,26 @@ def _schedule(name: str, at: Place) -> ScheduleRule:
 def _runner(at: Place) -> RunnerRule:
     if at.missing:
         return RunnerRule()
-    at.only("launcher", "image", "requirements_file", "node_selector", "resources", "timeout")
+    at.only(
+        "launcher",
+        "image",
+        "requirements_file",
+        "node_selector",
+        "resources",
+        "env",
+        "volumes",
+        "service_account",
+        "timeout",
+    )
     return RunnerRule(
         launcher=at.key("launcher").get(Place.text, None),
         image=at.key("image").get(_image, None),
         requirements_file=at.key("requirements_file").get(_folder, None),
         node_selector={name: label.text() for name, label in at.key("node_selector").entries()},
-        resources=at.key("resources").get(Place.mapping, {}),
+        resources=at.key("resources").get(_resources, {}),
+        env={_env_name(at, name): value.text() for name, value in at.key("env").entries()},
+        volumes={name: _mount(place) for name, place in at.key("volumes").entries()},
+        service_account=at.key("service_account").get(Place.text, None),
         timeout_s=at.key("timeout").get(_seconds, None),
     )
 
@@ -185,6 +204,37 @@ def _image(at: Place) -> str:
         return str(image_ref.parse(at.text()))
     except ImageError as error:
         at.fail(error.what, error.mend)
+
+
+def _resources(at: Place) -> dict[str, Any]:
+    """As a pod has them: requests and limits, each with quantities."""
+    at.only("requests", "limits")
+    for kind in ("requests", "limits"):
+        for _, amount in at.key(kind).entries():
+            if isinstance(amount.value, bool) or not _QUANTITY.fullmatch(str(amount.value)):
+                amount.wrong("is no quantity", mend='write for example 500m, "2" or 4Gi')
+    return {
+        kind: {name: str(amount.value) for name, amount in at.key(kind).entries()}
+        for kind in ("requests", "limits")
+        if not at.key(kind).missing
+    }
+
+
+def _env_name(at: Place, name: str) -> str:
+    if not _ENV_NAME.fullmatch(name):
+        at.key("env").fail(f"{name!r} is no name of an environment variable", "use letters, digits and _")
+    return name
+
+
+def _mount(at: Place) -> str:
+    """Where in the runner's file system; not over what the runner itself needs."""
+    path = posixpath.normpath(at.text())
+    if not path.startswith("/") or path == "/" or path.split("/")[1] in _RUNNERS_OWN:
+        at.wrong(
+            "is no place for a volume",
+            mend="write an absolute path such as /data, not below /gitops, /proc, /sys or /dev",
+        )
+    return path
 
 
 def _name(at: Place) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from service.domain.images import Asked, RunnerImage
 from service.domain.planned import Inputs
 from service.domain.projects import Declaration, Resolved
+from service.errors import PlanError
 
 
 def asked(declaration: Declaration, resolved: Resolved, workflow: str) -> Asked:
@@ -30,6 +31,17 @@ def choose(inputs: Inputs) -> dict[str, RunnerImage]:
         workflow: inputs.images.runner(asked(inputs.declaration, inputs.resolved, workflow), workflow)
         for workflow in inputs.resolved.workflows
     }
+
+
+def check_packages(declaration: Declaration, *, in_process: bool) -> None:
+    """Raises PlanError where packages of the project's own are to be installed and nobody can: in an image that is as it is."""
+    if in_process or declaration.runner.requirements_file is None or declaration.runner.image is not None:
+        return
+    raise PlanError(
+        f"runner.requirements_file {declaration.runner.requirements_file} asks for packages, and jobs run in an image, which "
+        "stays as it is",
+        mend="build an image that has them and name it as runner.image in .gitops.yaml",
+    )
 
 
 def warnings(inputs: Inputs, chosen: Mapping[str, RunnerImage]) -> Iterator[str]:

@@ -57,11 +57,16 @@ class ScheduleRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerRule:
+    """Where and how a project's jobs run. `volumes` maps the names of the operator's volumes to where they are mounted."""
+
     launcher: str | None = None
     image: str | None = None
     requirements_file: str | None = None
     node_selector: dict[str, str] = field(default_factory=dict)
     resources: Json = field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict)
+    volumes: dict[str, str] = field(default_factory=dict)
+    service_account: str | None = None
     timeout_s: float | None = None
 
 

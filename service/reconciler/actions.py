@@ -76,6 +76,7 @@ class Actions:
                 known = ", ".join(sorted(resolved.workflows))
                 raise NotFound(f"{project} has no workflow {workflow!r}", mend=f"it has: {known}")
             sync = syncs.get(conn, owner.in_force_sync)
+            launcher = self._rooms.launcher_for(sync.declaration).name
             asked = Run(
                 id=new_id(),
                 project=project,
@@ -88,8 +89,8 @@ class Actions:
                 revision=owner.in_force,
                 arguments=dict(arguments),
                 reason="asked for",
-                launcher=self._rooms.launcher.name,
-                image=runner_image(self._rooms.settings, sync.declaration, resolved, workflow),
+                launcher=launcher,
+                image=runner_image(self._rooms.settings, launcher, sync.declaration, resolved, workflow),
                 mlrun_version=self._rooms.settings.mlrun.version,
                 timeout_s=sync.declaration.runner.timeout_s or self._rooms.settings.launcher.run_timeout,
                 created_at=self._rooms.store.now(),
@@ -105,6 +106,8 @@ class Actions:
                 raise Conflict(f"run {run} is {old.state}", mend="cancel it first, or wait for its end")
             settings = self._rooms.settings
             revision = revisions.get(conn, old.project, old.revision)
+            declaration = declaration_of(conn, old)
+            launcher = self._rooms.launcher_for(declaration).name
             again = Run(  # the same commit and configuration, on the MLRun that the service has now
                 id=new_id(),
                 project=old.project,
@@ -119,8 +122,8 @@ class Actions:
                 arguments=old.arguments,
                 concurrency=old.concurrency,
                 reason=f"retry of {old.id}",
-                launcher=self._rooms.launcher.name,
-                image=runner_image(settings, declaration_of(conn, old), revision.resolved, old.workflow),
+                launcher=launcher,
+                image=runner_image(settings, launcher, declaration, revision.resolved, old.workflow),
                 mlrun_version=settings.mlrun.version,
                 timeout_s=old.timeout_s,
                 created_at=self._rooms.store.now(),
@@ -176,8 +179,9 @@ class Actions:
     def _chunk(self, run: str, offset: int) -> LogChunk:
         """The launcher's; a run that ended without ever having a job has an empty, complete log."""
         with self._rooms.store.read() as conn:
-            ended = runs.get(conn, run).state in ENDED_RUNS
-        chunk = self._rooms.launcher.logs(run, offset)
+            known = runs.get(conn, run)
+        ended = known.state in ENDED_RUNS
+        chunk = self._rooms.launcher(known.launcher).logs(run, offset)
         return LogChunk(chunk.text, chunk.next_offset, complete=chunk.complete or (ended and not chunk.text))
 
     def _refs(self, conn: Connection, repository: str, ref: str | None) -> list[str | None]:

@@ -67,7 +67,7 @@ def apply(rooms: Rooms, conn: Connection, project: Project, sync: Sync, plan: Pl
                 arguments=planned.arguments,
                 concurrency=planned.concurrency,
                 reason=planned.reason,
-                launcher=rooms.launcher.name,
+                launcher=rooms.launcher_for(sync.declaration).name,
                 image=planned.image,
                 mlrun_version=rooms.settings.mlrun.version,
                 timeout_s=sync.declaration.runner.timeout_s or rooms.settings.launcher.run_timeout,

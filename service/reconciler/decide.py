@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from service.domain import triggers
+from service.domain import image_choice, triggers
 from service.domain.plan import Cause, Inputs, Plan, make_plan
 from service.domain.projects import Resolved
 from service.domain.triggers import is_tag
@@ -58,6 +58,8 @@ def decide(
         decision = _worth_it(rooms, project, sync, changed)
         if not decision.yes:
             return Nothing(decision.reason)
+    images = images_of(rooms.settings, rooms.launcher_for(sync.declaration).name)
+    image_choice.check_packages(sync.declaration, in_process=images.in_process)
     with _timed(timings, "load"):
         resolved = load(rooms, held, sync)
     with rooms.store.read() as conn:
@@ -73,7 +75,7 @@ def decide(
         schedules=present,
         changed_paths=changed,
         messages=tuple(commit.message for commit in commits),
-        images=images_of(rooms.settings),
+        images=images,
         python=said_python(CommitFiles(rooms.source, sync.repository, sync.commit), sync.declaration),
     )
     with _timed(timings, "plan"):

@@ -92,9 +92,12 @@ def concerned(
 def policy_of(settings: Settings) -> policy.Policy:
     said = settings.policy
     return policy.Policy(
-        launchers=said.launchers,
+        launchers=settings.launchers,
         images=said.images,
         node_selectors=said.node_selectors,
+        env=said.env,
+        volumes=said.volumes,
+        service_accounts=said.service_accounts,
         handlers=frozenset(settings.handlers),
     )
 

@@ -72,6 +72,7 @@ def _fire(rooms: Rooms, conn: Connection, project: Project | None, schedule: Sch
             rooms, conn, project, schedule, [due], f"the revision in force has no workflow {schedule.workflow}"
         )
     sync = syncs.get(conn, project.in_force_sync)
+    launcher = rooms.launcher_for(sync.declaration).name
     run = Run(
         id=new_id(),
         project=project.name,
@@ -85,8 +86,8 @@ def _fire(rooms: Rooms, conn: Connection, project: Project | None, schedule: Sch
         revision=project.in_force,
         arguments=schedule.arguments,
         reason=f"schedule {schedule.name}",
-        launcher=rooms.launcher.name,
-        image=runner_image(rooms.settings, sync.declaration, revision.resolved, schedule.workflow),
+        launcher=launcher,
+        image=runner_image(rooms.settings, launcher, sync.declaration, revision.resolved, schedule.workflow),
         mlrun_version=rooms.settings.mlrun.version,
         timeout_s=sync.declaration.runner.timeout_s or rooms.settings.launcher.run_timeout,
         created_at=rooms.store.now(),

@@ -34,7 +34,7 @@ def step(rooms: Rooms, held: Held) -> float | None:
         job = _job(rooms, run)
         held.check()
         point("launch.before-ensure")
-        rooms.launcher.ensure(job)
+        rooms.launcher(run.launcher).ensure(job)
         point("launch.after-ensure")
     except (LeaseLost, StoreUnavailable, Stopping):
         raise  # says nothing about the run
@@ -55,7 +55,7 @@ def _take_slot(rooms: Rooms, conn: Connection, run_id: str) -> Run | None:
     if run.cancel:
         end_run(rooms, conn, run, RunState.CANCELLED, reason="cancelled before it started")
         return None
-    launcher = rooms.launcher.name
+    launcher = run.launcher if run.launcher in rooms.launchers else rooms.settings.launcher.kind
     if runs.count_active(conn, launcher) >= rooms.settings.launcher.concurrency:
         return run
     if runs.active_of(conn, run.project, run.workflow):
@@ -63,17 +63,17 @@ def _take_slot(rooms: Rooms, conn: Connection, run_id: str) -> Run | None:
     if runs.open_of(conn, run.project, run.workflow)[0].id != run.id:
         return run  # an older one of this workflow has its turn first
     work.want(conn, "watch", launcher, now=rooms.store.now())
-    return runs.start(conn, run.id, **_on_this_mlrun(rooms, conn, run))
+    return runs.start(conn, run.id, **_as_settings_are(rooms, conn, run, launcher))
 
 
-def _on_this_mlrun(rooms: Rooms, conn: Connection, run: Run) -> dict[str, str | None]:
-    """What a run is recorded with that was queued before the operator chose another MLRun, which it will run on."""
+def _as_settings_are(rooms: Rooms, conn: Connection, run: Run, launcher: str) -> dict[str, str | None]:
+    """What a run is recorded with that was queued before the operator chose another MLRun or launcher, which it will run on."""
     version = rooms.settings.mlrun.version
-    if run.mlrun_version == version:
+    if (run.mlrun_version, run.launcher) == (version, launcher):
         return {}
     resolved = revisions.get(conn, run.project, run.revision).resolved
-    image = runner_image(rooms.settings, declaration_of(conn, run), resolved, run.workflow)
-    return {"mlrun_version": version, "image": image}
+    image = runner_image(rooms.settings, launcher, declaration_of(conn, run), resolved, run.workflow)
+    return {"mlrun_version": version, "launcher": launcher, "image": image}
 
 
 def declaration_of(conn: Connection, run: Run) -> Declaration:
@@ -86,6 +86,7 @@ def _job(rooms: Rooms, run: Run) -> Job:
     with rooms.store.read() as conn:
         revision = revisions.get(conn, run.project, run.revision)
         declaration = declaration_of(conn, run)
+    owner = rooms.launcher(run.launcher).owner
     workflow = revision.resolved.workflows.get(run.workflow)
     if workflow is None:
         raise LaunchFailed(f"revision {run.revision} of {run.project} has no workflow {run.workflow}")
@@ -99,7 +100,7 @@ def _job(rooms: Rooms, run: Run) -> Job:
     return Job(
         id=run.id,
         kind=JobKind.RUN,
-        source=lambda into: rooms.source.checkout(run.repository, run.commit, into, owner=rooms.launcher.owner),
+        source=lambda into: rooms.source.checkout(run.repository, run.commit, into, owner=owner),
         payload=payload,
         timeout_s=run.timeout_s,
         mlrun_version=run.mlrun_version,
@@ -113,9 +114,10 @@ def _job(rooms: Rooms, run: Run) -> Job:
 
 def _fail(rooms: Rooms, run: Run, error: GitopsError) -> None:
     """First at the launcher: what we call failed must not begin later."""
-    rooms.launcher.cancel(run.id)
+    launcher = rooms.launcher(run.launcher)
+    launcher.cancel(run.id)
     document = {"type": error.code, "message": str(error), "traceback": error.detail}
     rooms.store.write(
         lambda conn: end_run(rooms, conn, run, RunState.FAILED, reason="could not be started", error=document)
     )
-    rooms.launcher.clean(run.id)
+    launcher.clean(run.id)

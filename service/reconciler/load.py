@@ -17,6 +17,7 @@ from service.domain.projects import Declaration, Resolved
 from service.errors import LoadFailed
 from service.launchers import Job, JobKind
 from service.reconciler.dispatcher import Held
+from service.reconciler.images import load_image
 from service.reconciler.resolve import git_source, resolve
 from service.reconciler.rooms import Rooms
 from service.store import new_id
@@ -31,19 +32,20 @@ LOAD_ATTEMPTS = 3
 def load(rooms: Rooms, held: Held, sync: Sync) -> Resolved:
     """The project at the sync's commit. Raises LoadFailed with the user's own traceback in `detail`."""
     key = _key(rooms, sync)
+    launcher = rooms.launcher_for(sync.declaration)
     kept = rooms.settings.data_dir / "loads" / f"{key}.json"
     if (known := _kept(kept)) is not None:
         return known
     for attempt in range(LOAD_ATTEMPTS):
         job = _job(rooms, sync, f"{held.claim.attempts}-{attempt}")
         try:
-            resolved = resolve(rooms.launcher, job, lambda: _go_on(rooms, held))
+            resolved = resolve(launcher, job, lambda: _go_on(rooms, held))
             if resolved is not None:
                 _keep(kept, resolved)
         except LoadFailed:
-            rooms.launcher.clean(job.id)
+            launcher.clean(job.id)
             raise
-        rooms.launcher.clean(job.id)
+        launcher.clean(job.id)
         if resolved is not None:
             return resolved
         log.warning("a load was killed", job=job.id)
@@ -56,13 +58,15 @@ def load(rooms: Rooms, held: Held, sync: Sync) -> Resolved:
 def _key(rooms: Rooms, sync: Sync) -> str:
     """What a load depends on: the files, the runner environment, the parameters. Nothing else."""
     declaration = sync.declaration
+    launcher = rooms.launcher_for(declaration)
     parts = (
         sync.project,
         rooms.source.tree(sync.repository, sync.commit),
         declaration.path,
         declaration.setup_parameters,
         declaration.runner.requirements_file,
-        rooms.launcher.fingerprint,
+        launcher.fingerprint,
+        load_image(rooms.settings, launcher.name, declaration),
         rooms.settings.mlrun.version,
         _saved_source(rooms, sync),
     )
@@ -72,10 +76,11 @@ def _key(rooms: Rooms, sync: Sync) -> str:
 def _job(rooms: Rooms, sync: Sync, attempt: str) -> Job:
     """`attempt` tells one start from the next: a job that has ended, also by a full disk, never runs again."""
     declaration = sync.declaration
+    launcher = rooms.launcher_for(declaration)
     return Job(
         id=f"load-{sync.id}-{attempt}",
         kind=JobKind.LOAD,
-        source=lambda into: rooms.source.checkout(sync.repository, sync.commit, into, owner=rooms.launcher.owner),
+        source=lambda into: rooms.source.checkout(sync.repository, sync.commit, into, owner=launcher.owner),
         payload={
             "project": project_document(rooms, sync.project, sync.repository, sync.ref, declaration),
             "setup_parameters": declaration.setup_parameters,
@@ -86,6 +91,7 @@ def _job(rooms: Rooms, sync: Sync, attempt: str) -> Job:
         project=sync.project,
         repository=sync.repository,
         commit=sync.commit,
+        image=load_image(rooms.settings, launcher.name, declaration),
         runner=declaration.runner,
     )
 

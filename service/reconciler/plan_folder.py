@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.domain import policy, triggers
+from service.domain import image_choice, policy, triggers
+from service.domain.images import Images
 from service.domain.plan import Cause, Inputs, Plan, ScheduleSpec, make_plan
 from service.domain.project_name import slug
 from service.domain.projects import Declaration, Resolved
@@ -100,6 +101,8 @@ def plans(
         for one in subject.projects:
             progress(f"loading {one.name}")
             try:
+                in_process = _images(settings, one.declaration).in_process
+                image_choice.check_packages(one.declaration, in_process=in_process)
                 known = in_force(one.name)
                 resolved = _load(launcher, settings, subject, one, known)
                 plan = _plan(subject, settings, one.declaration, resolved, known)
@@ -169,6 +172,10 @@ def _launcher(settings: Settings, progress: Callable[[str], None]) -> Iterator[L
             launcher.close()
 
 
+def _images(settings: Settings, declaration: Declaration) -> Images:
+    return images_of(settings, declaration.runner.launcher or settings.launcher.kind)
+
+
 def _load(launcher: Launcher, settings: Settings, subject: Subject, one: Declared, known: InForce | None) -> Resolved:
     job = Job(
         id=f"plan-{new_id()}",
@@ -233,7 +240,7 @@ def _plan(
             in_force=known.resolved if known else None,
             schedules=known.schedules if known else (),
             changed_paths=None,
-            images=images_of(settings),
+            images=_images(settings, declaration),
             python=said_python(subject.folder, declaration),
         )
     )

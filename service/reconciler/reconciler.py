@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import structlog
 from sqlalchemy import Connection
 
+from service.domain.states import RunState
 from service.errors import GitopsError
 from service.faults import wall_clock
+from service.launchers import Launcher
 from service.reconciler import fetch, fire, launch, plan, rounds, sync, watch
 from service.reconciler.dispatcher import Crew, Dispatcher, Step, Took
+from service.reconciler.end_run import end_run
+from service.reconciler.images import PROCESS
 from service.reconciler.own import give_up_lost
 from service.reconciler.rooms import Rooms
 from service.scheduler import Clock, Due
@@ -27,15 +33,25 @@ STEPS: dict[str, Step] = {
     "poll": rounds.poll,
     "parse": rounds.parse,
 }
-CREWS = (
-    Crew(("fetch",), 8),  # threads that wait for git: a server that hangs has its one for a minute
-    Crew(("sync",), 2),
-    Crew(("plan",), 2),  # threads of their own: people who look keep no push waiting, nor one load that hangs the next
-    Crew(("launch",), 2),
-    Crew(("watch",), 1),
-    Crew(("fire", "poll", "parse"), 1),
-    Crew(("notify",), 4),
-)
+# Syncs at a time where projects are loaded elsewhere, so that a sync mostly waits.
+_SYNCS = 16
+
+
+def crews(rooms: Rooms) -> tuple[Crew, ...]:
+    """Who does what. A load in a process needs a processor of ours; one in a pod needs a thread that waits."""
+    elsewhere = any(name != PROCESS for name in rooms.launchers)
+    return (
+        Crew(("fetch",), 8),  # threads that wait for git: a server that hangs has its one for a minute
+        Crew(("sync",), min(_SYNCS, rooms.settings.launcher.concurrency) if elsewhere else 2),
+        # Of their own: people who look keep no push waiting, nor one load that hangs the next.
+        Crew(("plan",), 2),
+        Crew(("launch",), 8 if elsewhere else 2),
+        Crew(("watch",), len(rooms.launchers)),
+        Crew(("fire", "poll", "parse"), 1),
+        Crew(("notify",), 4),
+    )
+
+
 # How often the schedules in the store are compared with the clock on the wall and with APScheduler's view.
 _RESYNC_S = 5.0
 
@@ -43,7 +59,7 @@ _RESYNC_S = 5.0
 class Reconciler:
     def __init__(self, rooms: Rooms, took: Took = lambda _kind, _seconds: None) -> None:
         self._rooms = rooms
-        self._dispatcher = Dispatcher(rooms, STEPS, CREWS, took)
+        self._dispatcher = Dispatcher(rooms, STEPS, crews(rooms), took)
         self._clock = Clock(self._on_due)
 
     def start(self) -> None:
@@ -51,13 +67,15 @@ class Reconciler:
         self._rooms.store.write(self._pick_up)
         self._clock.start()
         self._dispatcher.spawn("schedules", self._keep_schedules)
-        self._dispatcher.spawn("prepare", self._prepare_launcher)
+        for launcher in self._rooms.launchers.values():
+            self._dispatcher.spawn(f"prepare {launcher.name}", partial(self._prepare, launcher))
         self._dispatcher.start()
 
     def stop(self, timeout_s: float = 10.0) -> None:
         self._clock.stop()
         self._dispatcher.stop(timeout_s)
-        self._rooms.launcher.close()
+        for launcher in self._rooms.launchers.values():
+            launcher.close()
 
     def _pick_up(self, conn: Connection) -> None:
         rooms, now = self._rooms, self._rooms.store.now()
@@ -65,16 +83,23 @@ class Reconciler:
         for repository in rooms.settings.repositories:
             if repository.poll:
                 work.want(conn, "poll", repository.name, now=now)
-        if runs.count_active(conn, rooms.launcher.name):
-            work.want(conn, "watch", rooms.launcher.name, now=now)
+        for launcher in rooms.launchers:
+            if runs.count_active(conn, launcher):
+                work.want(conn, "watch", launcher, now=now)
+        for run in runs.active_elsewhere(conn, rooms.launchers):
+            reason = f"it ran by the launcher {run.launcher}, which is not in use any more; what it did is not known"
+            error = {"type": "Lost", "message": reason}
+            end_run(rooms, conn, run, RunState.LOST, reason=reason, error=error)
 
-    def _prepare_launcher(self) -> None:
+    def _prepare(self, launcher: Launcher) -> None:
         """What the first job would wait for. A failure is the first job's to tell."""
         try:
-            self._rooms.launcher.prepare()
+            launcher.prepare()
         except GitopsError as error:
             if not self._rooms.stopping.is_set():
-                log.warning("the launcher could not be prepared", error=str(error), detail=error.detail)
+                log.warning(
+                    "a launcher could not be prepared", launcher=launcher.name, error=str(error), detail=error.detail
+                )
 
     def _on_due(self, schedule: str) -> None:
         now = self._rooms.store.now()

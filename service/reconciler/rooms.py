@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from service.errors import Stopping
+from service.domain.projects import Declaration
+from service.errors import LaunchFailed, Stopping
 from service.launchers import Launcher
 from service.notifier import Notifier
 from service.receiver.intake import Intake
@@ -16,10 +18,12 @@ from service.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
+    """`launchers` by name: the one that the settings name, and those that the operator lets repositories pick."""
+
     settings: Settings
     store: Store
     source: Source
-    launcher: Launcher
+    launchers: Mapping[str, Launcher]
     notifier: Notifier
     intake: Intake
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -29,6 +33,19 @@ class Rooms:
         """Raises Stopping: the step ends here and is done again by the next service."""
         if self.stopping.is_set():
             raise Stopping("the service is stopping")
+
+    def launcher_for(self, declaration: Declaration) -> Launcher:
+        """Where this project's jobs run: where the repository says, else where the settings say."""
+        return self.launchers.get(declaration.runner.launcher or "") or self.launchers[self.settings.launcher.kind]
+
+    def launcher(self, name: str) -> Launcher:
+        """Raises LaunchFailed for one that the operator has taken away."""
+        try:
+            return self.launchers[name]
+        except KeyError:
+            raise LaunchFailed(
+                f"the launcher {name!r} is not in use", mend="set launcher.kind or policy.launchers to it again"
+            ) from None
 
     def repository(self, name: str) -> Repository | None:
         """The repository of that name in the settings; None when the operator has taken it out."""

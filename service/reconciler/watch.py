@@ -17,7 +17,7 @@ from service.domain.states import ENDED_RUNS, RunState
 from service.domain.steps import FINISHED, STARTED
 from service.errors import LauncherError
 from service.faults import point
-from service.launchers import Life, Observation
+from service.launchers import Launcher, Life, Observation
 from service.reconciler import news
 from service.reconciler.dispatcher import Held
 from service.reconciler.end_run import end_run
@@ -36,17 +36,20 @@ _TROUBLED = frozenset({RunState.FAILED, RunState.TIMED_OUT, RunState.LOST, RunSt
 def step(rooms: Rooms, held: Held) -> float | None:
     """Until no run is active. A run that starts meanwhile wants this step again, so none is overlooked."""
     asked: set[str] = set()
+    launcher = rooms.launchers.get(held.key)
+    if launcher is None:
+        return None  # the operator has taken it away
     while not rooms.stopping.is_set():
         with rooms.store.read() as conn:
-            active = {run.id: run for run in runs.active(conn, rooms.launcher.name)}
+            active = {run.id: run for run in runs.active(conn, launcher.name)}
             launching = {run for run in active if work.is_open(conn, "launch", run)}
         if not active:
             return None
         held.check()
         for run in active.values():
-            if run.cancel and run.id not in asked and _cancel(rooms, run):
+            if run.cancel and run.id not in asked and _cancel(launcher, run):
                 asked.add(run.id)
-        for seen in rooms.launcher.observe({run.id: run.position for run in active.values()}, _LOOK_S):
+        for seen in launcher.observe({run.id: run.position for run in active.values()}, _LOOK_S):
             if seen.life == Life.UNKNOWN and seen.job in launching:
                 continue  # the launcher is being told of it at this moment
             if _is_news(active[seen.job], seen):
@@ -56,11 +59,11 @@ def step(rooms: Rooms, held: Held) -> float | None:
     return rooms.store.now()
 
 
-def _cancel(rooms: Rooms, run: Run) -> bool:
+def _cancel(launcher: Launcher, run: Run) -> bool:
     """Whether the launcher was told. One that cannot be told now keeps no other run from being watched."""
     assert run.cancel is not None
     try:
-        rooms.launcher.cancel(run.id, run.cancel)
+        launcher.cancel(run.id, run.cancel)
     except LauncherError as error:
         log.warning("a run could not be cancelled; it is tried again", run=run.id, error=str(error))
         return False
@@ -68,6 +71,8 @@ def _cancel(rooms: Rooms, run: Run) -> bool:
 
 
 def _is_news(run: Run, seen: Observation) -> bool:
+    if run.state == RunState.STARTING and seen.detail not in ("", run.reason):
+        return True  # what it waits for
     return bool(seen.events) or seen.position != run.position or seen.life in (Life.GONE, Life.UNKNOWN)
 
 
@@ -113,11 +118,13 @@ def _record(rooms: Rooms, held: Held, run: Run, seen: Observation) -> None:
                 reason=after.reason,
             )
             work.want(conn, "launch", run.id, now=now)
+        elif after.reason != run.reason:
+            runs.transition(conn, run.id, RunState.STARTING, expected=[RunState.STARTING], reason=after.reason)
 
     rooms.store.write(change)
     with rooms.store.read() as conn:
         if runs.get(conn, run.id).state in ENDED_RUNS:
-            rooms.launcher.clean(run.id)
+            rooms.launcher(run.launcher).clean(run.id)
 
 
 def _log_tail(rooms: Rooms, run: Run, seen: Observation) -> str:
@@ -125,7 +132,7 @@ def _log_tail(rooms: Rooms, run: Run, seen: Observation) -> str:
     if lives.advance(_progress(run), seen, rooms.store.now()).progress.state not in _TROUBLED:
         return ""
     try:
-        return log_tail.log_tail(rooms.launcher.logs(run.id, -log_tail.BYTES).text)
+        return log_tail.log_tail(rooms.launcher(run.launcher).logs(run.id, -log_tail.BYTES).text)
     except LauncherError as error:
         log.warning("a run's log could not be read", run=run.id, error=str(error))
         return ""

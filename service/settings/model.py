@@ -184,12 +184,15 @@ class Schedules(Section):
 class Policy(Section):
     """What `.gitops.yaml` may pick from; patterns with `*` are allowed."""
 
-    launchers: Words = Field(default=("process",), description="Launchers.")
+    launchers: Words = Field(
+        default=(),
+        description="Launchers besides `launcher.kind`, each by its whole name; what is listed is kept ready.",
+    )
     images: Words = Field(default=(), description="Runner images.")
     node_selectors: Words = Field(default=(), description="Node selectors, as `label=value`.")
-    env: Words = Field(default=(), description="Environment variables.")
-    volumes: Words = Field(default=(), description="Volumes.")
-    service_accounts: Words = Field(default=(), description="Service accounts.")
+    env: Words = Field(default=(), description="Environment variables of runner pods, by name.")
+    volumes: Words = Field(default=(), description="Volumes of `launcher.kubernetes.volumes`, by name.")
+    service_accounts: Words = Field(default=(), description="Service accounts that runner pods may have.")
 
 
 class Settings(Section):
@@ -227,6 +230,11 @@ class Settings(Section):
         """Everything that has an address under /webhooks."""
         both: Sequence[Repository | Hook] = (*self.hooks, *self.repositories)
         return {hook.name: hook for hook in both}
+
+    @property
+    def launchers(self) -> tuple[str, ...]:
+        """What jobs may run by; the first is taken where nobody chooses."""
+        return tuple(dict.fromkeys((self.launcher.kind, *self.policy.launchers)))
 
     def masked(self) -> dict[str, Any]:
         """All settings as plain JSON for people to see: a secret is asterisks, whether given or read from a file."""

@@ -132,6 +132,12 @@ def active(connection: Connection, launcher: str) -> list[Run]:
     return _in(ACTIVE_RUNS, connection, launcher=launcher)
 
 
+def active_elsewhere(connection: Connection, launchers: Collection[str]) -> list[Run]:
+    """Those that none of these launchers has."""
+    where = (table.c.state.in_(sorted(ACTIVE_RUNS)), table.c.launcher.not_in(sorted(launchers)))
+    return _rows.all(connection, _rows.select().where(*where).order_by(table.c.id))
+
+
 def count_active(connection: Connection, launcher: str) -> int:
     where = (table.c.launcher == launcher, table.c.state.in_(sorted(ACTIVE_RUNS)))
     return connection.execute(select(func.count()).select_from(table).where(*where)).scalar_one()

@@ -61,7 +61,7 @@ def make_api(settings: Settings) -> Api:
         settings=settings,
         store=store,
         source=Source(settings),
-        launcher=launcher,
+        launchers={launcher.name: launcher},
         notifier=Notifier(settings, store),
         intake=Intake(settings, store, Spool(settings.data_dir / "spool")),
     )

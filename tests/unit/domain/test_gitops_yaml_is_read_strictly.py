@@ -38,7 +38,8 @@ projects:
       nightly: {workflow: main, cron: "0 2 * * 1-5", timezone: Europe/Berlin, catch_up: none}
     runner:
       {launcher: kubernetes, image: null, requirements_file: requirements.txt, node_selector: {a: b},
-       resources: {cpu: 1}, timeout: 2h}
+       resources: {requests: {cpu: 1}, limits: {memory: 4Gi}},
+       env: {A_1: "x"}, volumes: {data: /data/./in}, service_account: sa, timeout: 2h}
     notify: [{to: team-ml, on: [run.failed, schedule.*]}, {to: audit}]
     setup_parameters: {stage: test}
     prune: true
@@ -66,7 +67,10 @@ def test_everything_that_can_be_said_is_understood() -> None:
                 launcher="kubernetes",
                 requirements_file="requirements.txt",
                 node_selector={"a": "b"},
-                resources={"cpu": 1},
+                resources={"requests": {"cpu": "1"}, "limits": {"memory": "4Gi"}},
+                env={"A_1": "x"},
+                volumes={"data": "/data/in"},
+                service_account="sa",
                 timeout_s=7200.0,
             ),
             notify=(NotifyRule(to="team-ml", on=("run.failed", "schedule.*")), NotifyRule(to="audit", on=("*",))),
@@ -112,6 +116,12 @@ def test_what_is_not_said_has_its_default() -> None:
         ("version: 1\nprojects: [{run: [{workflow: a}, {workflow: a}]}]", "has two rules on: push", "keep one"),
         ("version: 1\nprojects: [{run: [{workflow: a, arguments: 3}]}]", "3 is not a mapping", "key: value"),
         ("version: 1\nprojects: [{run: [{workflow: a, concurrency: x}]}]", "'x' is not one", "supersede"),
+        ("version: 1\nprojects: [{runner: {resources: {cpu: 1}}}]", "resources.cpu: is no key", "requests, limits"),
+        ("version: 1\nprojects: [{runner: {resources: {limits: {cpu: two}}}}]", "'two' is no quantity", "500m"),
+        ("version: 1\nprojects: [{runner: {env: {A-B: x}}}]", "'A-B' is no name of an environment", "letters"),
+        ("version: 1\nprojects: [{runner: {env: {A: 1}}}]", "runner.env.A: 1 is not a text", "quotes"),
+        ("version: 1\nprojects: [{runner: {volumes: {a: data}}}]", "'data' is no place for a volume", "/data"),
+        ("version: 1\nprojects: [{runner: {volumes: {a: /x/../gitops}}}]", "is no place for a volume", "/gitops"),
         ("version: 1\nprojects: [{schedules: {n: {cron: '0 0 * * 8'}}}]", "schedules.n.cron: cron '0 0 * * 8'", "0-7"),
         ("version: 1\nprojects: [{schedules: {n: {cron: '* * * * * *'}}}]", "has 6 fields", "five fields"),
         ("version: 1\nprojects: [{schedules: {n: {cron: 5}}}]", "5 is not a text", "quotes"),
@@ -145,7 +155,8 @@ def test_the_line_is_that_of_the_mistake() -> None:
 WORDS = [
     "version", "projects", "path", "name", "refs", "paths", "python", "run", "schedules", "runner", "notify", "workflow",
     "on", "arguments", "concurrency", "cron", "timezone", "catch_up", "launcher", "image", "timeout", "to", "prune",
-    "requirements_file", "node_selector", "resources", "setup_parameters",
+    "requirements_file", "node_selector", "resources", "requests", "limits", "env", "volumes", "service_account",
+    "setup_parameters",
 ]  # fmt: skip
 scalars = (
     st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=8)

@@ -149,7 +149,12 @@ def test_each_handler_hears_once_and_rules_name_only_the_operators_handlers() ->
 
 
 POLICY = Policy(
-    launchers=("process", "kubernetes"), images=("reg/ml/*",), node_selectors=("pool=*",), handlers=frozenset({"team"})
+    launchers=("process", "kubernetes"),
+    images=("reg/ml/*",),
+    node_selectors=("pool=*",),
+    env=("ML_*",),
+    volumes=("data",),
+    handlers=frozenset({"team"}),
 )
 
 
@@ -159,6 +164,9 @@ POLICY = Policy(
         (Declaration(runner=RunnerRule(launcher="mlrun")), "runner.launcher 'mlrun' .*allows kubernetes, process"),
         (Declaration(runner=RunnerRule(image="evil/x")), "runner.image 'evil/x' .*policy.images"),
         (Declaration(runner=RunnerRule(node_selector={"zone": "a"})), "node_selector zone=a"),
+        (Declaration(runner=RunnerRule(env={"PATH": "/x"})), "runner.env PATH .*allows ML_.*policy.env"),
+        (Declaration(runner=RunnerRule(volumes={"etc": "/x"})), "runner.volumes 'etc' .*allows data"),
+        (Declaration(runner=RunnerRule(service_account="admin")), "runner.service_account 'admin' .*allows none"),
         (Declaration(notify=(NotifyRule(to="nobody", on=("*",)),)), "notify.to 'nobody' is no handler.*team"),
     ],
 )
@@ -168,6 +176,12 @@ def test_a_repository_picks_only_what_the_operator_allows(declaration: Declarati
 
 
 def test_what_the_operator_allows_may_be_picked() -> None:
-    runner = RunnerRule(launcher="kubernetes", image="reg/ml/runner:1", node_selector={"pool": "gpu"})
+    runner = RunnerRule(
+        launcher="kubernetes",
+        image="reg/ml/runner:1",
+        node_selector={"pool": "gpu"},
+        env={"ML_A": "1"},
+        volumes={"data": "/data"},
+    )
     policy.check(Declaration(runner=runner, notify=(NotifyRule(to="team", on=("*",)),)), POLICY)
     policy.check(Declaration(), Policy())
