@@ -11,6 +11,7 @@ from flask import Flask
 
 from service.errors import SettingsError
 from service.launchers import Launcher
+from service.launchers.callbacks import Callbacks
 from service.launchers.process import ProcessLauncher
 from service.log import configure_log
 from service.notifier import Notifier
@@ -18,12 +19,13 @@ from service.receiver import Intake, SignatureOnly
 from service.receiver.spool import Spool
 from service.reconciler import Reconciler, Rooms
 from service.reconciler.actions import Actions
+from service.reconciler.archives import repository_of
 from service.reconciler.news import of_rejection
 from service.references import NONE, References, import_all, log_imports, references
 from service.settings import Settings
 from service.source import Source
 from service.store import Store, open_store
-from service.web import api, health, server, webhooks
+from service.web import api, archives, health, runners, server, webhooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,8 @@ def _make_launchers(settings: Settings) -> dict[str, Launcher]:
 def _make_app(rooms: Rooms, metrics: health.Metrics) -> Flask:
     app = api.make_app("mlrun-gitops")
     app.register_blueprint(webhooks.blueprint(rooms.intake, metrics))
+    app.register_blueprint(runners.blueprint(Callbacks(rooms.store), rooms.source.archive))
+    app.register_blueprint(archives.blueprint(partial(repository_of, rooms.store), rooms.source.archive))
     app.register_blueprint(health.blueprint({"store": lambda: _readable(rooms.store)}, metrics))
     api.register(app, rooms.settings, rooms.store, Actions(rooms))
     return app

@@ -7,6 +7,7 @@ GitopsError
 │   ├── Forbidden            403
 │   ├── NotFound             404
 │   ├── Conflict             409
+│   ├── Gone                 410
 │   ├── PayloadTooLarge      413
 │   └── Malformed            400
 ├── StoreError
@@ -98,6 +99,12 @@ class NotFound(RequestError):
 
 class Conflict(RequestError):
     status = HTTPStatus.CONFLICT
+
+
+class Gone(RequestError):
+    """What is asked about is over, and nobody shall ask again."""
+
+    status = HTTPStatus.GONE
 
 
 class PayloadTooLarge(RequestError):

@@ -71,6 +71,10 @@ SPARE_FILES = 2_000
 SPARE_BYTES = 1024 * MIB
 # A push needs two checkouts, to load the project and to run it.
 SPARES = 2
+# Archives that are kept; made again in seconds when they are asked for after all.
+ARCHIVES_BYTES = 2 * 1024 * MIB
+# While one is made, others who ask for it hold a thread for so long, and come again.
+ARCHIVE_WAIT_S = 10.0
 # Commit messages, for skip tokens and notifications.
 COMMIT_MESSAGE_CHARACTERS = 64 * KIB
 # A mirror with more packs or loose objects is repacked (git's own gc.auto: 50 packs, 6700 objects).
@@ -122,6 +126,16 @@ LOG_CHUNK_BYTES = 256 * KIB
 RUN_LOG_BYTES = 64 * MIB
 # A load's result: plain JSON of a project.
 LOAD_RESULT_BYTES = 16 * MIB
+# Jobs in pods. A pod asks so often whether it is to end, where it has nothing else to say; 500 pods are 33 requests a second.
+POD_LOOK_S = 15.0
+# What a pod has still to tell when its job has ended it tries to tell for so long.
+POD_FLUSH_S = 3600.0
+# Lines of a job in the store: 10,000 steps with their artifacts. What comes beyond them is dropped by the pod, the last excepted.
+POD_LINES = 50_000
+# One message of a pod: some lines, of which the longest fits in.
+POD_LINES_BYTES = 1 * MIB
+# Claims and what an image lacks are small objects.
+POD_WORDS_BYTES = 64 * KIB
 # An idle warm runner ends itself.
 WARM_IDLE_S = 60.0
 WARM_PARENTS = 2

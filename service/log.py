@@ -1,14 +1,17 @@
-"""Logs: one JSON object a line on standard error, whoever wrote it, with secrets-looking keys masked."""
+"""Logs: one JSON object a line on standard error, whoever wrote it, with secrets-looking keys and addresses of archives masked."""
 
 from __future__ import annotations
 
 import logging
+import re
 import sys
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from service.domain.diff import looks_secret
+
+_CAPABILITY = re.compile(r"(/archives/)[^/\s\"']+")
 
 
 def configure_log(level: int = logging.INFO) -> None:
@@ -45,4 +48,9 @@ def configure_log(level: int = logging.INFO) -> None:
 
 
 def _mask(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    return {key: "***" if looks_secret(key) and value else value for key, value in event.items()}
+    return {key: "***" if looks_secret(key) and value else _without_capability(value) for key, value in event.items()}
+
+
+def _without_capability(value: object) -> object:
+    """Whoever knows the address of an archive may read it."""
+    return _CAPABILITY.sub(r"\1***", value) if isinstance(value, str) else value

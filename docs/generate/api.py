@@ -176,6 +176,7 @@ _MEANINGS = {
     "Forbidden": "The request may come from a web page of a stranger, or from outside while there are no tokens.",
     "NotFound": "There is no such thing.",
     "Conflict": "It is not in a state in which that can be done.",
+    "Gone": "The job that a pod speaks for has ended, or is to end.",
     "PayloadTooLarge": "The body is too large.",
     "Malformed": "A part of the request is not understood; `errors` lists which.",
     "StoreUnavailable": "The disk is full or the database is away: nothing was changed, try again.",

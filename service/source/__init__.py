@@ -12,14 +12,16 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
 from service import limits
 from service.errors import CheckoutFailed, ProjectError, RefMissing, RepositoryUnreachable, SourceError
 from service.settings import Repository, Settings
+from service.source import archive as _archive
 from service.source import checkout as _checkout
 from service.source import history as _history
 from service.source import tree as _tree
+from service.source.archive import Archive, Archives
 from service.source.checkout import Checkout, Manifest
 from service.source.failures import looks_broken, no_git, unreachable, words
 from service.source.folder import Folder, folder_at, work_tree_of
@@ -53,6 +55,7 @@ class Source:
         self._places.make()
         self._workshop = Workshop(self._places.work)
         self._spares = Spares(self._workshop.folder)
+        self._archives = Archives(settings.data_dir.resolve() / "archives")
         self._timeout_s = timeout_s
         self._clone_timeout_s = clone_timeout_s
         self._repositories = {repository.name: repository for repository in settings.repositories}
@@ -131,6 +134,29 @@ class Source:
         finally:
             _checkout.discard(part)
         return Checkout(into, commit, tree)
+
+    def archive(self, repository_name: str, commit: str) -> Archive:
+        """The files of `commit` as one `.tar.gz` with equal bytes everywhere, open for reading.
+
+        A mirror that does not have the commit is fetched first: another replica may have heard of it. Raises CheckoutFailed, and
+        RepositoryUnreachable.
+        """
+        _check_commit(commit)
+        return self._archives.open(commit, lambda file: self._pack(repository_name, commit, file))
+
+    def _pack(self, repository_name: str, commit: str, file: IO[bytes]) -> None:
+        try:
+            self._read(repository_name, commit, lambda mirror: self._write_archive(mirror, commit, file))
+        except RefMissing:
+            repository = self._repositories.get(repository_name)
+            if repository is None:
+                raise
+            self.fetch(repository)
+            self._read(repository_name, commit, lambda mirror: self._write_archive(mirror, commit, file))
+
+    def _write_archive(self, mirror: Mirror, commit: str, file: IO[bytes]) -> None:
+        self._look(mirror, commit)
+        _archive.write(mirror.git, mirror.objects, commit, file)
 
     def changed_paths(self, repository_name: str, base: str | None, commit: str) -> tuple[str, ...] | None:
         """Paths that differ between the trees of `base` and `commit`; a rename counts both names.
@@ -280,6 +306,7 @@ def _check_commit(commit: str) -> None:
 
 
 __all__ = [
+    "Archive",
     "Checkout",
     "Commit",
     "Entry",

@@ -99,6 +99,10 @@ class Objects:
         (size,) = self.sizes([sha])
         return None if size > cap else self._contents.content(sha, b"blob", cap)
 
+    def content(self, sha: str, cap: int) -> bytes:
+        """A file's content, of which is known how large it is; `too_much` beyond `cap`."""
+        return self._contents.content(sha, b"blob", cap)
+
     def sizes(self, blobs: Sequence[str]) -> list[int]:
         """Bytes of each."""
         return [

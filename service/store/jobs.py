@@ -107,6 +107,12 @@ def lines(connection: Connection, job_id: str, since: int, limit: int) -> list[s
     return list(connection.execute(query.order_by(job_lines.c.number).limit(limit)).scalars())
 
 
+def lines_size(connection: Connection, job_id: str) -> int:
+    """Characters of all its lines."""
+    query = select(func.coalesce(func.sum(func.length(job_lines.c.line)), 0)).where(job_lines.c.job == job_id)
+    return int(connection.execute(query).scalar_one())
+
+
 def keep_result(connection: Connection, job_id: str, result: bytes) -> None:
     connection.execute(update(table).where(table.c.id == job_id).values(result=result))
 

@@ -18,4 +18,12 @@ def key(connection: Connection, name: str) -> bytes:
         insert(connection.dialect.name, table).on_conflict_do_nothing(),
         {"name": name, "value": secrets.token_bytes(_BYTES)},
     )
-    return bytes(connection.execute(select(table.c.value).where(table.c.name == name)).scalar_one())
+    known = find(connection, name)
+    assert known is not None
+    return known
+
+
+def find(connection: Connection, name: str) -> bytes | None:
+    """The secret of that name, if it was made."""
+    found: bytes | None = connection.execute(select(table.c.value).where(table.c.name == name)).scalar_one_or_none()
+    return found if found is None else bytes(found)

@@ -1,27 +1,26 @@
 """`POST /webhooks/<forge>/<hook>`: reads a body under its cap, lets the receiver decide, and says what it decided.
 
-The cap holds before anything looks at the body: by its announced length, and while it is read where none was announced.
 Never 410, which would turn the webhook off at the forge.
 """
 
 from __future__ import annotations
 
-import io
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 
 import msgspec
-from flask import Blueprint, Request, Response, request
+from flask import Blueprint, Response, request
 
 from service import limits
-from service.errors import GitopsError, Malformed, PayloadTooLarge, StoreUnavailable
+from service.errors import GitopsError, StoreUnavailable
 from service.receiver import FORGES, Answer, Intake
+from service.web import bodies
 from service.web.health import Metrics
 from service.web.problems import of_error, problem
 
-_PIECE = 64 * limits.KIB
+_MEND = "No forge sends such webhooks; check what sends to this address"
 # The names that the error tree has for what the receiver answers.
 _CODES = {
     HTTPStatus.BAD_REQUEST: "malformed",
@@ -48,7 +47,7 @@ def blueprint(intake: Intake, metrics: Metrics | None = None) -> Blueprint:
     def answered(forge: str, hook: str) -> Response:
         try:
             with memory.share() as share:
-                body = _body(request, share)
+                body = bodies.read(request, limits.WEBHOOK_BODY_BYTES, mend=_MEND, grown=share.grow)
                 counted.delivery_bytes.inc(len(body))
                 headers = {name.lower(): value for name, value in request.headers.items()}
                 return _response(intake.receive(forge, hook, headers, body))
@@ -56,27 +55,6 @@ def blueprint(intake: Intake, metrics: Metrics | None = None) -> Blueprint:
             return of_error(error)
 
     return webhooks
-
-
-def _body(request: Request, share: _Share) -> bytes:
-    """The whole body. Raises PayloadTooLarge, Malformed when it ends early, StoreUnavailable when too many are large."""
-    announced = request.content_length
-    if announced is not None and announced > limits.WEBHOOK_BODY_BYTES:
-        raise _too_large()
-    # The app's own cap is for the API; ours is counted here.
-    request.max_content_length = None
-    body = io.BytesIO()
-    while piece := request.stream.read(_PIECE):
-        body.write(piece)
-        if body.tell() > limits.WEBHOOK_BODY_BYTES:
-            raise _too_large()
-        share.grow(body.tell())
-    if announced is not None and body.tell() != announced:
-        raise Malformed(
-            f"The body ended after {body.tell()} of {announced} bytes",
-            mend="Send it again; something on the way cut it",
-        )
-    return body.getvalue()
 
 
 def _response(answer: Answer) -> Response:
@@ -94,13 +72,6 @@ def _response(answer: Answer) -> Response:
         return refusal
     told = msgspec.json.encode({"delivery": answer.delivery, "status": answer.state, "reason": answer.reason})
     return Response(told, status=answer.status, content_type="application/json")
-
-
-def _too_large() -> PayloadTooLarge:
-    return PayloadTooLarge(
-        f"The body is larger than {limits.WEBHOOK_BODY_BYTES // limits.MIB} MiB",
-        mend="No forge sends such webhooks; check what sends to this address",
-    )
 
 
 class _Memory:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from service import limits
+from service.launchers.lines import event_of, warning
 
 
 def open_file(path: Path, user: int) -> int | None:
@@ -49,35 +48,9 @@ def read_events(path: Path, user: int, position: int) -> tuple[tuple[dict[str, A
     if not whole:
         if len(data) < limits.EVENT_BYTES:
             return (), position, False
-        return (_warning(f"a line of over {limits.EVENT_BYTES} bytes was skipped"),), position + len(data), True
-    events = tuple(event for line in data[:whole].split(b"\n") if (event := _event(line)) is not None)
+        return (warning(f"a line of over {limits.EVENT_BYTES} bytes was skipped"),), position + len(data), True
+    events = tuple(event_of(line) for line in data[:whole].split(b"\n") if line.strip())
     return events, position + whole, size > position + len(data)
-
-
-def _event(line: bytes) -> dict[str, Any] | None:
-    if not line.strip():
-        return None
-    if len(line) > limits.EVENT_BYTES:
-        return _warning(f"an event of {len(line)} bytes was skipped")
-    try:
-        event = json.loads(line.decode("utf-8", "replace"), parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        return _warning(f"a line that is no JSON was skipped: {line[:100].decode('utf-8', 'replace')!r}")
-    if not isinstance(event, dict) or not isinstance(event.get("event"), str) or not isinstance(event.get("at"), str):
-        return _warning(f"a line that is no event was skipped: {line[:100].decode('utf-8', 'replace')!r}")
-    return event
-
-
-def _no_constant(name: str) -> None:
-    """NaN and Infinity are no JSON, and no database takes them; a result that is one becomes null."""
-
-
-def _warning(text: str) -> dict[str, Any]:
-    return {"event": "warning", "at": now(), "text": text}
-
-
-def now() -> str:
-    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
 
 
 def read_whole(path: Path, user: int, cap: int) -> bytes | None:
