@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import typer
 import yaml
 from typer.main import get_command
 
+from docs.generate import chart_schema
 from handlers import KINDS
 from service.cli.verbs import app
 from service.domain.gitops_file import parse
@@ -22,8 +24,8 @@ from tests.unit.house.markdown import Block, blocks, commands
 from tests.unit.house.tree import HOUSE
 
 # Programs that a reader has, besides ours.
-_TOOLS = frozenset({"git", "curl", "cd", "export", "umask", "mkdir", "cp", "mv", "rm", "tar", "jq", "openssl", "sqlite3", "systemctl", "tail", "cat", "chmod"})  # fmt: skip
-_OPENING = re.compile(r"# (config\.yaml|\.gitops\.yaml|project\.yaml)\b")
+_TOOLS = frozenset({"git", "curl", "cd", "export", "umask", "mkdir", "cp", "mv", "rm", "tar", "jq", "openssl", "sqlite3", "systemctl", "tail", "cat", "chmod", "helm", "kubectl"})  # fmt: skip
+_OPENING = re.compile(r"# (config\.yaml|\.gitops\.yaml|project\.yaml|values\.yaml)\b")
 # What is in a file of secrets, by the key that names it.
 _SECRETS = {"url_file": "https://hooks.example.com/x", "token_file": "xoxb-only-for-the-pages"}
 _ANY_SECRET = "whsec_" + "c2VjcmV0LXdvcmQtZm9yLXRoZS1wYWdlcy0wMQ=="
@@ -47,6 +49,8 @@ def test_yaml_is_taken_by_the_reader_it_is_for(block: Block, tmp_path: Path, mon
             _loads(block.text, tmp_path, monkeypatch)
         case ".gitops.yaml":
             assert parse(block.text)
+        case "values.yaml":
+            jsonschema.validate(yaml.safe_load(block.text), chart_schema.schema())
         case _:
             assert yaml.safe_load(block.text)["metadata"]["name"]
 
