@@ -30,7 +30,9 @@ GitopsError
 ├── LauncherError
 │   ├── RunnerEnvironmentError  no Python as MLRun needs it, or its packages did not install
 │   ├── LoadFailed           project.yaml or project_setup.py did not load
-│   └── LaunchFailed
+│   ├── LaunchFailed
+│   ├── ClusterAway          Kubernetes does not answer now; says nothing about any job
+│   └── ClusterRefused       Kubernetes said no
 ├── DeliveryError            a notification did not leave
 ├── ApiError                 what a service answered a command instead of what was asked for
 │   └── UnreachableError     nobody answered, or somebody who could not at this moment
@@ -200,6 +202,28 @@ class LoadFailed(LauncherError):
 
 class LaunchFailed(LauncherError):
     retry = True
+
+
+class ClusterAway(LauncherError):
+    """The API server was not reached, or could not do it now. `answer` is the HTTP status, 0 for none."""
+
+    retry = True
+
+    def __init__(
+        self, what: str, *, mend: str = "", detail: str = "", answer: int = 0, retry_after_s: float = 0.0
+    ) -> None:
+        super().__init__(what, mend=mend, detail=detail)
+        self.answer = answer
+        self.retry_after_s = retry_after_s
+
+
+class ClusterRefused(LauncherError):
+    """The API server refused it, and would again. `answer` is the HTTP status, `reason` Kubernetes' word for it."""
+
+    def __init__(self, what: str, *, mend: str = "", detail: str = "", answer: int = 0, reason: str = "") -> None:
+        super().__init__(what, mend=mend, detail=detail)
+        self.answer = answer
+        self.reason = reason
 
 
 class DeliveryError(GitopsError):

@@ -5,6 +5,7 @@ value and the mend. Unknown keys are errors. `forget_secrets` clears the environ
 """
 
 from service.settings.environment import forget_secrets
+from service.settings.kubernetes import Kubernetes
 from service.settings.load import load_settings, secret_files
 from service.settings.model import (
     Auth,
@@ -28,6 +29,7 @@ __all__ = [
     "Forge",
     "HandlerSettings",
     "Hook",
+    "Kubernetes",
     "LauncherSettings",
     "Mlrun",
     "Policy",

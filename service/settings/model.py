@@ -12,6 +12,7 @@ from service.domain import image_ref
 from service.domain.hosts import is_loopback
 from service.domain.mlrun_versions import DEFAULT, MLRUN_KFP, SUFFIX, Supported
 from service.errors import ImageError
+from service.settings.kubernetes import Kubernetes
 from service.settings.notify import CONSOLE, HandlerSettings, Subscription
 from service.settings.problems import at, wrong
 from service.settings.repositories import Hook, Repository
@@ -171,6 +172,7 @@ class LauncherSettings(Section):
     user: int | None = Field(
         default=None, ge=1, description="The runner's uid when the service is root; by default 64998."
     )
+    kubernetes: Kubernetes = Field(default=Kubernetes(), description="Jobs as pods of a cluster.")
 
 
 class Schedules(Section):
