@@ -82,8 +82,12 @@ class Kubernetes(Section):
         default={},
         description="Environment variables of the pods: a value, or as Kubernetes' `valueFrom` where to take it from.",
     )
-    volumes: tuple[Given, ...] = Field(default=(), description="More volumes of the pods.")
-    volume_mounts: tuple[Given, ...] = Field(default=(), description="Where these volumes are mounted.")
+    volumes: tuple[Given, ...] = Field(
+        default=(), description="Volumes that pods may mount: by `volume_mounts`, or by name in `.gitops.yaml`."
+    )
+    volume_mounts: tuple[Given, ...] = Field(
+        default=(), description="Which of these volumes every pod mounts, and where."
+    )
     labels: Marks = Field(default={}, description="More labels of Jobs and pods.")
     annotations: Marks = Field(default={}, description="More annotations of Jobs and pods.")
     run_as_user: int = Field(default=1000, ge=1, description="The uid of the pods, whatever user the image names.")

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from service import limits
+from service.errors import LaunchFailed
 from service.launchers import Job
 from service.launchers.kubernetes import names
 from service.settings import Kubernetes
@@ -69,7 +70,10 @@ def owned_by(owner: Mapping[str, Any]) -> Manifest:
 
 
 def job(settings: Kubernetes, namespace: str, job: Job, program: str) -> Manifest:
-    """`program` is the ConfigMap's name. The deadline is only the cluster's own, for when the service is away."""
+    """`program` is the ConfigMap's name. The deadline is only the cluster's own, for when the service is away.
+
+    Raises LaunchFailed for a volume that the operator has not.
+    """
     metadata = _metadata(settings, namespace, job)
     metadata["annotations"] = {**settings.annotations, names.TIMEOUT: f"{job.timeout_s:g}"}
     marks = {"labels": dict(metadata["labels"]), "annotations": {**_STAY, **settings.annotations}}
@@ -93,11 +97,12 @@ def _metadata(settings: Kubernetes, namespace: str, job: Job) -> Manifest:
 
 
 def _pod(settings: Kubernetes, job: Job, program: str) -> Manifest:
+    account = job.runner.service_account or settings.service_account
     pod: Manifest = {
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": _GRACE_S,
         "enableServiceLinks": False,
-        "automountServiceAccountToken": settings.service_account is not None,
+        "automountServiceAccountToken": account is not None,
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": settings.run_as_user,
@@ -110,7 +115,7 @@ def _pod(settings: Kubernetes, job: Job, program: str) -> Manifest:
         "volumes": _volumes(settings, job, program),
     }
     wishes = {
-        "serviceAccountName": settings.service_account,
+        "serviceAccountName": account,
         "imagePullSecrets": [{"name": name} for name in settings.image_pull_secrets],
         "nodeSelector": {**settings.node_selector, **job.runner.node_selector},
         "tolerations": list(settings.tolerations),
@@ -139,7 +144,7 @@ def _container(settings: Kubernetes, job: Job) -> Manifest:
         "args": ["--pod", JOB],
         "workingDir": WORK,
         "env": _environment(settings, job),
-        "volumeMounts": [*mounts, *settings.volume_mounts],
+        "volumeMounts": [*mounts, *_more_mounts(settings, job)],
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": settings.read_only_root,
@@ -160,6 +165,7 @@ def _environment(settings: Kubernetes, job: Job) -> list[Manifest]:
         "USER": "mlrun-gitops",
         "LOGNAME": "mlrun-gitops",
         **settings.env,
+        **job.runner.env,
         **job.environment,
         "HOME": HOME,
         "TMPDIR": TEMPORARY,
@@ -174,14 +180,28 @@ def _environment(settings: Kubernetes, job: Job) -> list[Manifest]:
     ]
 
 
+def _more_mounts(settings: Kubernetes, job: Job) -> list[Manifest]:
+    picked = [{"name": name, "mountPath": path} for name, path in job.runner.volumes.items()]
+    return [*settings.volume_mounts, *picked]
+
+
 def _volumes(settings: Kubernetes, job: Job, program: str) -> list[Manifest]:
+    """Of the operator's those that are mounted: what is only allowed is not attached to every node."""
+    theirs = {volume.get("name"): volume for volume in settings.volumes}
+    mounted = {mount.get("name"): None for mount in _more_mounts(settings, job)}
+    if lacking := [str(name) for name in mounted if name not in theirs]:
+        failure = LaunchFailed(
+            f"there is no volume {lacking[0]!r}", mend="launcher.kubernetes.volumes names the volumes there are"
+        )
+        failure.retry = False
+        raise failure
     return [
         {"name": "program", "configMap": {"name": program, "defaultMode": 0o444}},
         {"name": "job", "secret": {"secretName": names.job_name(job.id), "defaultMode": 0o440}},
         {"name": "work", "emptyDir": {"sizeLimit": settings.scratch_size}},
         {"name": "home", "emptyDir": {"sizeLimit": _HOME_SIZE}},
         {"name": "tmp", "emptyDir": {"sizeLimit": settings.scratch_size}},
-        *settings.volumes,
+        *(theirs[name] for name in mounted),
     ]
 
 

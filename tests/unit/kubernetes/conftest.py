@@ -63,7 +63,11 @@ def everything() -> tuple[Kubernetes, Job]:
                 "HOME": "/root",
                 "TOKEN": {"secretKeyRef": {"name": "ours", "key": "token"}},
             },
-            "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
+            "volumes": [
+                {"name": "data", "persistentVolumeClaim": {"claimName": "data"}},
+                {"name": "models", "persistentVolumeClaim": {"claimName": "models"}},
+                {"name": "nobody's", "persistentVolumeClaim": {"claimName": "other"}},
+            ],
             "volume_mounts": [{"name": "data", "mountPath": "/data", "readOnly": True}],
             "labels": {"team": "a"},
             "annotations": {"example.com/cost": "ml"},
@@ -77,5 +81,8 @@ def everything() -> tuple[Kubernetes, Job]:
     wished = RunnerRule(
         node_selector={"pool": "gpu"},
         resources={"requests": {"cpu": "2"}, "limits": {"memory": "8Gi", "nvidia.com/gpu": 1}},
+        env={"EPOCHS": "3"},
+        volumes={"models": "/models"},
+        service_account="trainer",
     )
     return settings, _job(runner=wished, environment={"MLRUN_DBPATH": "http://mlrun-api:8080"})

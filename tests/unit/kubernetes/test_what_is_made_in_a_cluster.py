@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from service.domain.projects import RunnerRule
+from service.errors import LaunchFailed
 from service.launchers import JobKind, pack
 from service.launchers.kubernetes import manifests, names
 from service.settings import Kubernetes
@@ -98,6 +99,12 @@ def test_what_the_operator_and_the_repository_set_does_not_move_the_runners_fold
     env = {one["name"]: one.get("value") for one in container["env"]}
     assert (env["HOME"], env["TMPDIR"], env["GITOPS_JOB"]) == (manifests.HOME, manifests.TEMPORARY, job().id)
     assert len(env) == len(container["env"])
+
+
+def test_only_the_operators_volumes_can_be_mounted(job):
+    with pytest.raises(LaunchFailed, match=r"no volume 'secrets'.*launcher\.kubernetes\.volumes") as failure:
+        manifests.job(Kubernetes(), "runners", job(runner=RunnerRule(volumes={"secrets": "/x"})), "p")
+    assert not failure.value.retry
 
 
 @pytest.mark.parametrize(
