@@ -13,6 +13,7 @@ from service.domain.mlrun_versions import SUPPORTED
 from service.errors import RunnerEnvironmentError
 from service.launchers.process.environment import ensure_environment, is_installed
 from service.settings import Settings, load_settings
+from tests.peers import containers
 
 # The answer of a peer that is asked: None when it is here, else how to get it.
 Answer = str | None
@@ -91,6 +92,7 @@ PEERS: dict[str, Callable[[], Answer]] = {
     "runners": _runners,
     "postgres": _postgres,
     "browser": _browser,
+    "container": containers.lacking,
 }
 
 

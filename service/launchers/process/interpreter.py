@@ -18,10 +18,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import uv
-
 from service.errors import RunnerEnvironmentError
-from service.launchers.process.places import cache_dir, runner_user
+from service.launchers.process.places import cache_dir, runner_user, uv_binary
 from service.settings import Settings
 
 _ANSWER_S = 30.0
@@ -120,7 +118,11 @@ def _by_number(path: Path) -> tuple[int, ...]:
 def _of_uv(settings: Settings, wanted: str, tried: list[str], *, fetch: bool) -> Iterator[Path]:
     """uv's own builds: one it has, else one it can `fetch`. Kept in our cache, where every user can reach it."""
     environment = {**os.environ, "UV_PYTHON_INSTALL_DIR": str(cache_dir(settings) / "pythons" / "uv")}
-    binary = uv.find_uv_bin()
+    try:
+        binary = str(uv_binary())
+    except RunnerEnvironmentError as error:
+        tried.append(error.what)
+        return
     find = [binary, "python", "find", "--no-project", "--managed-python", "--no-python-downloads", wanted]
     for step in (None, [binary, "python", "install", "--no-bin", wanted])[: 2 if fetch else 1]:
         try:

@@ -10,11 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import uv
-
 from service.errors import RunnerEnvironmentError
 from service.launchers.process import watched
-from service.launchers.process.places import cache_dir, reachable, runner_user
+from service.launchers.process.places import cache_dir, reachable, runner_user, uv_binary
 from service.settings import Settings
 
 Progress = Callable[[str], None]
@@ -76,7 +74,7 @@ def of_service(progress: Progress, *, live: bool = False) -> Uv:
     `live`: `progress` also hears what uv draws for somebody who watches, many times a second.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GITOPS_")}
-    return Uv(Path(uv.find_uv_bin()), environment, None, progress, live)
+    return Uv(uv_binary(), environment, None, progress, live)
 
 
 def of_runner(settings: Settings, home: Path, progress: Progress) -> Uv:
@@ -88,7 +86,7 @@ def of_runner(settings: Settings, home: Path, progress: Progress) -> Uv:
 
 
 def _reachable_uv(settings: Settings, user: int | None) -> Path:
-    binary = Path(uv.find_uv_bin()).resolve()
+    binary = uv_binary().resolve()
     if user is None or reachable(binary.parent, user):
         return binary
     status = binary.stat()

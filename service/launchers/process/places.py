@@ -11,7 +11,7 @@ import os
 import stat
 from pathlib import Path
 
-from service.errors import LaunchFailed
+from service.errors import LaunchFailed, RunnerEnvironmentError
 from service.settings import Settings
 
 # Free in Debian's scheme (60000-64999 is allocated statically, this one to nobody) and without an entry in passwd.
@@ -52,6 +52,18 @@ def cache_dir(settings: Settings) -> Path:
     base = os.environ.get("XDG_CACHE_HOME")
     home = Path(base) if base and Path(base).is_absolute() else Path.home() / ".cache"
     return _own(home / "mlrun-gitops", None, kind="cache_dir")
+
+
+def uv_binary() -> Path:
+    """The installer of environments. Raises RunnerEnvironmentError where there is none: the container image has no use for it."""
+    try:
+        import uv
+    except ModuleNotFoundError:
+        raise RunnerEnvironmentError(
+            "uv is not installed, by which environments of the process launcher are made",
+            mend="In a container use launcher.kind: kubernetes; elsewhere install requirements/service.txt",
+        ) from None
+    return Path(uv.find_uv_bin())
 
 
 def reachable(path: Path, user: int) -> bool:
