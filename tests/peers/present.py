@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -14,6 +15,7 @@ from service.errors import RunnerEnvironmentError
 from service.launchers.process.environment import ensure_environment, is_installed
 from service.settings import Settings, load_settings
 from tests.peers import containers
+from tests.peers.kubernetes import control_plane
 
 # The answer of a peer that is asked: None when it is here, else how to get it.
 Answer = str | None
@@ -86,6 +88,17 @@ def _browser() -> Answer:
     return None
 
 
+def _kubernetes() -> Answer:
+    """Pods are processes in namespaces of their own, which takes root."""
+    if lacking := [name for name in ("etcd", "setpriv", "unshare") if not shutil.which(name)]:
+        return f"{', '.join(lacking)} not found; apt-get install etcd-server util-linux"
+    if os.geteuid() != 0 or subprocess.run(["unshare", "--mount", "--pid", "true"], check=False).returncode:
+        return "pods of the stand-in node need a user who may mount; run the tests as root"
+    if control_plane.present() is None:
+        return f"no control plane in {control_plane.FOLDER}; as root on Debian: make peers"
+    return None
+
+
 # By the name of their marker. A peer is listed when a test uses it.
 PEERS: dict[str, Callable[[], Answer]] = {
     "runner": _runner,
@@ -93,6 +106,7 @@ PEERS: dict[str, Callable[[], Answer]] = {
     "postgres": _postgres,
     "browser": _browser,
     "container": containers.lacking,
+    "kubernetes": _kubernetes,
 }
 
 

@@ -1,0 +1,142 @@
+"""Process mode: a container is a process of this machine in namespaces of its own (mounts, processes, host name)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+from tests.peers.kubernetes.kubelet import kernel
+from tests.peers.kubernetes.kubelet.engine import Exit, Launch, StartFailed
+from tests.peers.kubernetes.kubelet.images import Image, find
+from tests.peers.kubernetes.kubelet.room import Room
+
+# As often as this the memory of containers that have a limit is looked at.
+_LOOK_S = 0.1
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class ProcessEngine:
+    """`images` may be changed at any time. `hidden` folders of the machine are empty for containers."""
+
+    def __init__(self, images: dict[str, Image], hidden: tuple[Path, ...]) -> None:
+        self.images = images
+        self._hidden = hidden
+
+    async def image(self, name: str) -> Image | None:
+        return find(self.images, name)
+
+    async def start(self, launch: Launch) -> ProcessContainer:
+        command = launch.command if launch.command is not None else launch.image.entrypoint
+        args = launch.args if launch.args is not None else (launch.image.command if launch.command is None else ())
+        if not (words := [*command, *args]):
+            raise StartFailed("failed to create containerd task: no command specified")
+        folder = launch.folder / "root"
+        folder.mkdir(parents=True, exist_ok=True)
+        room = Room(
+            folder=folder,
+            hostname=launch.hostname,
+            # MLRun gives "./": relative to the image's.
+            workdir=os.path.normpath(Path(launch.image.workdir) / (launch.workdir or "")),
+            user=launch.user,
+            binds=launch.binds,
+            hidden=self._hidden,
+            read_only=launch.read_only_root,
+        )
+        reading, writing = os.pipe()
+        launch.log.follow_pipe(reading)
+        try:
+            with kernel.new_pids():
+                process = subprocess.Popen(
+                    words,
+                    env=launch.env,
+                    stdin=subprocess.DEVNULL,
+                    stdout=writing,
+                    stderr=writing,
+                    start_new_session=True,
+                    preexec_fn=room.enter,  # noqa: PLW1509 - the kubelet has one thread
+                )
+        except (OSError, subprocess.SubprocessError) as error:
+            raise StartFailed(_said(words[0], error)) from error
+        finally:
+            os.close(writing)
+        return ProcessContainer(process, launch)
+
+
+class ProcessContainer:
+    """One process 1 and what it started."""
+
+    def __init__(self, process: subprocess.Popen[bytes], launch: Launch) -> None:
+        self._process = process
+        self._launch = launch
+        self._out_of_memory = False
+        loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[int] = loop.create_future()
+        self._descriptor = os.pidfd_open(process.pid)
+        loop.add_reader(self._descriptor, self._reap)
+        self._look = loop.create_task(self._watch_memory(launch.memory)) if launch.memory else None
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    async def wait(self) -> Exit:
+        code = await asyncio.shield(self._ended)
+        await self._launch.log.ended.wait()
+        return Exit(code if code >= 0 else 128 - code, self._out_of_memory)
+
+    def signal(self, number: int) -> None:
+        if not self._ended.done():
+            os.kill(self.pid, number)
+
+    def run_out_of_memory(self) -> None:
+        sizes = {pid: _resident(Path(f"/proc/{pid}")) for pid in kernel.processes_of(self.pid)}
+        if sizes:
+            self._out_of_memory = True
+            os.kill(max(sizes, key=lambda pid: sizes[pid]), signal.SIGKILL)
+
+    async def remove(self) -> None:
+        if self._look:
+            self._look.cancel()
+
+    def _reap(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._descriptor)
+        os.close(self._descriptor)
+        self._ended.set_result(self._process.wait())
+        if self._look:
+            self._look.cancel()
+
+    async def _watch_memory(self, limit: int) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            # Its own /proc lists its own processes only.
+            try:
+                own = [path for path in Path(f"/proc/{self.pid}/root/proc").iterdir() if path.name.isdigit()]
+            except OSError:
+                continue
+            if sum(_resident(path) for path in own) > limit:
+                self.run_out_of_memory()
+
+
+def _resident(process: Path) -> int:
+    """Bytes of its own in memory; what it shares with others (files, its parent's pages after a fork) is not counted."""
+    try:
+        _size, resident, shared, *_ = (process / "statm").read_text().split()
+    except (OSError, ValueError):
+        return 0
+    return (int(resident) - int(shared)) * _PAGE
+
+
+def _said(program: str, error: Exception) -> str:
+    """As containerd and runc put it."""
+    start = "failed to create containerd task: OCI runtime create failed: container_linux.go:380: starting container process caused: "
+    if isinstance(error, FileNotFoundError) and "/" in program:
+        return f'{start}exec: "{program}": stat {program}: no such file or directory: unknown'
+    if isinstance(error, FileNotFoundError):
+        return f'{start}exec: "{program}": executable file not found in $PATH: unknown'
+    if isinstance(error, PermissionError):
+        return f'{start}exec: "{program}": permission denied: unknown'
+    return f"{start}{error}"
