@@ -177,7 +177,7 @@ def _make_private(data_dir: Path) -> None:
     except OSError as error:
         raise StoreUnavailable(
             f"data_dir {data_dir} cannot be used: {error.strerror}",
-            mend="Set data_dir to a directory that belongs to the service's user",
+            mend=f"Set data_dir to a directory that belongs to the service's user, as one that it makes itself does: {data_dir / 'data'}",
         ) from error
 
 

@@ -13,7 +13,7 @@ import typer
 from service import __version__
 from service.cli.verbs.acting import cancel, push, redeliver, retry, run
 from service.cli.verbs.planning import plan
-from service.cli.verbs.setting_up import doctor, serve, token
+from service.cli.verbs.setting_up import doctor, migrate, serve, token
 from service.cli.verbs.showing import deliveries, logs, runs, schedules, status, syncs
 from service.cli.verbs.showing_off import demo
 from service.cli.verbs.starting import init
@@ -47,6 +47,7 @@ for verb in (
     demo,
     doctor,
     serve,
+    migrate,
     token,
     plan,
     status,

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from service.cli import screen
-from service.cli.verbs.words import AsJson, Config, settings_of
+from service.cli.verbs.words import AsJson, Config, bad_settings, settings_of
 
 
 def serve(config: Config = None) -> None:
@@ -18,6 +18,23 @@ def serve(config: Config = None) -> None:
     from service.app import serve as serve_until_stopped
 
     serve_until_stopped(settings, lambda url: screen.note(f"mlrun-gitops listens on {url}"))
+
+
+def migrate(config: Config = None, as_json: AsJson = False) -> None:
+    """Bring the store to this version's structure, as `serve` does when it starts, and end."""
+    settings = settings_of(config)
+    from service.store import look_at_store, open_store
+
+    with bad_settings():
+        before = look_at_store(settings)
+    open_store(settings).close()
+    after = look_at_store(settings)
+    if as_json:
+        screen.data({"store": after.where, "from": before.migration, "to": after.migration})
+    elif before.migration == after.migration:
+        screen.say(f"{after.where}: {after.migration}, nothing to do")
+    else:
+        screen.say(f"{after.where}: {before.migration or 'empty'} → {after.migration}")
 
 
 def doctor(
