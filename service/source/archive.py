@@ -60,7 +60,7 @@ class Archives:
         self._making: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
-    def open(self, commit: str, make: Callable[[IO[bytes]], None]) -> Archive:
+    def open(self, commit: str, make: Callable[[IO[bytes]], object]) -> Archive:
         """The archive of `commit`, which `make` writes where there is none. Raises what `make` raises, OSError, and CheckoutFailed, to
         be retried, while somebody else is still at it."""
         if found := self._find(commit):
@@ -77,7 +77,7 @@ class Archives:
                 return Archive(file, os.fstat(file.fileno()).st_size, path.name.removesuffix(".tar.gz")[41:])
         return None
 
-    def _make(self, commit: str, make: Callable[[IO[bytes]], None]) -> Archive:
+    def _make(self, commit: str, make: Callable[[IO[bytes]], object]) -> Archive:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._tidy()
         handle, part = tempfile.mkstemp(prefix=f".{commit}.", dir=self._folder)

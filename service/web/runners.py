@@ -13,7 +13,7 @@ import msgspec
 from flask import Blueprint, Response, jsonify, request
 
 from service import limits
-from service.errors import GitopsError, Malformed, SourceError, StoreUnavailable
+from service.errors import GitopsError, Gone, Malformed, SourceError, StoreUnavailable
 from service.web import bodies
 from service.web.archives import Sendable, send
 
@@ -83,7 +83,7 @@ def blueprint(callbacks: Callbacks, archive: Callable[[str, str], Sendable]) -> 
             if error.retry:
                 raise _later(error) from error
             callbacks.no_source(job, str(error))
-            raise
+            raise Gone(str(error), mend="Leave it; the job ends with that") from error
 
     @runners.post("/claim")
     def claim(job: str) -> Response:

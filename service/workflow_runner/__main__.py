@@ -1,11 +1,11 @@
-"""`python runner.pyz JOB.json` runs one job; `python runner.pyz --warm SOCKET` is the parent of warm jobs."""
+"""`python runner.pyz JOB.json` runs one job; `--warm SOCKET` is the parent of warm jobs, `--pod FOLDER` the first process of a pod."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-USAGE = "usage: runner.pyz JOB.json | runner.pyz --warm SOCKET [--idle SECONDS]\n"
+USAGE = "usage: runner.pyz JOB.json | runner.pyz --warm SOCKET [--idle SECONDS] | runner.pyz --pod FOLDER\n"
 
 
 def main(arguments: list[str]) -> int:
@@ -13,6 +13,10 @@ def main(arguments: list[str]) -> int:
         from .warm import IDLE_S, serve
 
         return serve(arguments[1], float(arguments[3]) if arguments[3:] else IDLE_S)
+    if len(arguments) == 2 and arguments[0] == "--pod":
+        from .pod.companion import main as accompany
+
+        return accompany(arguments[1])
     if len(arguments) != 1 or arguments[0].startswith("-"):
         sys.stderr.write(USAGE)
         return 2

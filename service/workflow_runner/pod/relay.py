@@ -1,0 +1,121 @@
+"""Tells the service what the runner wrote down, line by line, from a thread of its own.
+
+The service says how many lines it has, and the next message begins there: what was sent twice is there once, and what
+was lost, with the answer or with the service's disk, is sent again.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import Any, Callable, List, Optional
+
+from .lines import Lines, finishes
+from .service import OverError, Patience, RefusedError, Service, TakenError, TooLargeError, UnavailableError
+
+EVENTS, RESULT = "events.jsonl", "result.json"
+POLL_S = 0.2
+FOREVER = float("inf")
+
+
+class Relay:
+    """`stop` is called from its thread, with the reason, when the job is to end."""
+
+    def __init__(
+        self,
+        service: Service,
+        folder: str,
+        claimer: str,
+        found: Any,
+        *,
+        count: int,
+        result: bool,
+        look_s: float,
+        stop: Callable[[str], None],
+    ) -> None:
+        self._service = service
+        self._claimer = claimer
+        self._found = found
+        self._lines = Lines(os.path.join(folder, EVENTS))
+        self._result: Optional[str] = os.path.join(folder, RESULT) if result else None
+        self._count = count
+        self._look_s = look_s
+        self._stop = stop
+        self._ended = threading.Event()
+        self._given_up = threading.Event()
+        self._until = FOREVER
+        self._patience = Patience(lambda: self._until, self._given_up)
+        self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
+        self.left = ""  # why the service does not have everything
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def finish(self, within_s: Callable[[], float]) -> None:
+        """The runner has ended: tell the rest, if that takes no longer than it may; it may have to be quicker by and by."""
+        ended = time.monotonic()
+        self._until = ended + within_s()
+        self._ended.set()
+        while self._thread.is_alive() and not self._given_up.is_set():
+            self._thread.join(POLL_S)
+            self._until = ended + within_s()
+            if time.monotonic() > self._until:
+                self._given_up.set()
+                self._thread.join(1.0)
+                self.left = self.left or "it did not answer in time"
+
+    def _run(self) -> None:
+        try:
+            self._tell_all()
+        except OverError as exc:
+            self._stop(str(exc))
+            self._tell_last()
+        except (RefusedError, UnavailableError) as exc:
+            self.left = str(exc)
+            if isinstance(exc, TakenError):
+                self._stop(str(exc))
+        except Exception as exc:  # a mistake of ours must not look as if all was told
+            self.left = repr(exc)
+
+    def _tell_all(self) -> None:
+        looked = time.monotonic()
+        while True:
+            ended = self._ended.is_set()  # before the file is looked at: what comes after is nobody's
+            lines = self._lines.take(self._count)
+            if not lines and ended:
+                return
+            if lines or time.monotonic() - looked >= self._look_s:
+                self._tell(lines)
+                looked = time.monotonic()
+            else:
+                self._ended.wait(POLL_S)
+
+    def _tell(self, lines: List[bytes]) -> None:
+        if self._result is not None and finishes(lines):
+            self._send_result(self._result)
+            self._result = None
+        try:
+            self._count = self._patience.ask(lambda: self._service.events(self._claimer, self._count, lines))
+        except TakenError:
+            # A store that was restored from before our claim knows nothing of it; if it is another's now, this raises.
+            self._count = self._patience.ask(lambda: self._service.claim(self._claimer, self._found))
+
+    def _send_result(self, path: str) -> None:
+        try:
+            with open(path, "rb") as file:
+                data = file.read()
+        except OSError:
+            return  # of a load that failed there is none
+        try:
+            self._patience.ask(lambda: self._service.result(self._claimer, data))
+        except TooLargeError:
+            return
+
+    def _tell_last(self) -> None:
+        """What the runner still said after it was told to end; the service keeps it while it has not given the job up."""
+        self._ended.wait()
+        try:
+            self._service.events(self._claimer, self._count, self._lines.take(self._count))
+        except (RefusedError, UnavailableError):
+            return

@@ -1,0 +1,172 @@
+"""The service, as one job's pod speaks to it over HTTP. Each call is one request that may be repeated.
+
+Proxies are those that the pod's environment names (`NO_PROXY` holds), none otherwise. A redirect is not followed: the token is
+for one address.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import random
+import ssl
+import threading
+import time
+import urllib.error
+import urllib.request
+from typing import Any, Callable, Iterator, Optional, TypeVar
+
+from .secret import Secret
+
+T = TypeVar("T")
+
+TIMEOUT_S = 30.0
+# One answer: the job holds a resolved project, which takes 16 MiB at most.
+ANSWER_BYTES = 64 * 1024 * 1024
+FIRST_S, LONGEST_S = 0.5, 30.0
+CLAIMER = "Gitops-Claimer"
+
+
+class UnavailableError(Exception):
+    """Nobody answered, or somebody who may answer better later; `after_s` is when, if it was said."""
+
+    def __init__(self, what: str, after_s: float = 0.0) -> None:
+        super().__init__(what)
+        self.after_s = after_s
+
+
+class RefusedError(Exception):
+    """The service's last word on this request: it is not to be repeated."""
+
+
+class OverError(RefusedError):
+    """The job has ended or is to end, or its token is worth nothing any more."""
+
+
+class TakenError(RefusedError):
+    """Somebody else claimed the job."""
+
+
+class TooLargeError(RefusedError):
+    """The service keeps no more of this."""
+
+
+_REFUSALS = {401: OverError, 409: TakenError, 410: OverError, 413: TooLargeError}
+
+
+class Service:
+    def __init__(self, secret: Secret) -> None:
+        self._base = f"{secret.url}/runner/v1/jobs/{secret.job}/"
+        self._token = secret.token
+        self._opener = urllib.request.build_opener(
+            urllib.request.HTTPSHandler(context=_trust(secret.ca)), _NoRedirect()
+        )
+
+    def job(self) -> Any:
+        return self._ask("GET", "job")
+
+    def claim(self, claimer: str, found: Any) -> int:
+        """How many events the job has."""
+        return int(self._ask("POST", "claim", {"claimer": claimer, "found": found})["lines"])
+
+    def events(self, claimer: str, since: int, lines: Any) -> int:
+        """Likewise."""
+        said = [line.decode("utf-8", "replace") for line in lines]
+        return int(self._ask("POST", "events", {"claimer": claimer, "since": since, "lines": said})["lines"])
+
+    def result(self, claimer: str, data: bytes) -> None:
+        self._ask("PUT", "result", data, {CLAIMER: claimer})
+
+    def incompatible(self, faults: Any, found: Any, wanted: Any) -> None:
+        self._ask("POST", "incompatible", {"faults": faults, "found": found, "wanted": wanted})
+
+    @contextlib.contextmanager
+    def source(self, headers: Any) -> Iterator[Any]:
+        """The response, to be read piece by piece."""
+        with self._open("GET", "source", None, headers) as response:
+            yield response
+
+    def _ask(self, method: str, what: str, body: Any = None, headers: Any = None) -> Any:
+        with self._open(method, what, body, headers or {}) as response:
+            data = response.read(ANSWER_BYTES + 1)
+        if len(data) > ANSWER_BYTES:
+            raise UnavailableError(f"{what} was answered with more than {ANSWER_BYTES} bytes")
+        try:
+            return json.loads(data.decode("utf-8")) if data else None
+        except ValueError as exc:
+            raise UnavailableError(f"{what} was not answered with JSON") from exc
+
+    @contextlib.contextmanager
+    def _open(self, method: str, what: str, body: Any, headers: Any) -> Iterator[Any]:
+        """Everything that goes wrong, also while the answer is read, as one of our errors."""
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode("ascii")
+        request = urllib.request.Request(self._base + what, data=data, method=method, headers=headers)
+        request.add_header("Authorization", "Bearer " + self._token)
+        if data is not None:
+            kind = "application/octet-stream" if isinstance(body, bytes) else "application/json"
+            request.add_header("Content-Type", kind)
+        try:
+            with self._opener.open(request, timeout=TIMEOUT_S) as response:
+                yield response
+        except urllib.error.HTTPError as exc:
+            with exc:
+                raise _refusal(exc, what) from None
+        except (OSError, http.client.HTTPException) as exc:  # URLError is an OSError
+            reason = getattr(exc, "reason", None) or exc
+            raise UnavailableError(f"{self._base + what} does not answer: {reason}") from None
+
+
+class Patience:
+    """Repeats what could not be answered, ever more slowly and never in step with other pods, until `until` (monotonic)."""
+
+    def __init__(self, until: Callable[[], float], stop: Optional[threading.Event] = None) -> None:
+        self._until = until
+        self._stop = stop or threading.Event()
+
+    def ask(self, question: Callable[[], T]) -> T:
+        """Raises RefusedError, and UnavailableError once patience has ended or is not wanted any more."""
+        tries = 0
+        while True:
+            try:
+                return question()
+            except UnavailableError as exc:
+                pause = min(LONGEST_S, FIRST_S * 2 ** min(tries, 10)) * random.uniform(0.5, 1.0)
+                pause = max(pause, min(exc.after_s, LONGEST_S) * random.uniform(0.5, 1.0))
+                left = self._until() - time.monotonic()
+                if left <= 0 or self._stop.wait(min(pause, left)):
+                    raise
+                tries += 1
+
+
+def _refusal(error: Any, what: str) -> Exception:
+    """401 and its like are final; anything else, a proxy's words too, may be better later."""
+    said = _said(error)
+    kind = _REFUSALS.get(error.code)
+    if kind is not None:
+        return kind(said)
+    after = error.headers.get("Retry-After", "")
+    return UnavailableError(f"{what} was answered {error.code}: {said}", float(after) if after.isdigit() else 0)
+
+
+def _said(error: Any) -> str:
+    try:
+        return str(json.loads(error.read(65536).decode("utf-8"))["detail"])[:1000]
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+        return str(error.reason)
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
+        return None
+
+
+def _trust(ca: Optional[str]) -> ssl.SSLContext:
+    """The authority of the secret alone, else the system's, else, where the image has none, those that MLRun brings."""
+    context = ssl.create_default_context(cafile=ca)
+    if not ca and not context.cert_store_stats()["x509_ca"]:
+        with contextlib.suppress(ImportError, OSError):
+            import certifi
+
+            context.load_verify_locations(certifi.where())
+    return context
