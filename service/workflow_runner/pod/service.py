@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import importlib
 import json
 import random
 import ssl
@@ -166,7 +167,5 @@ def _trust(ca: Optional[str]) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=ca)
     if not ca and not context.cert_store_stats()["x509_ca"]:
         with contextlib.suppress(ImportError, OSError):
-            import certifi
-
-            context.load_verify_locations(certifi.where())
+            context.load_verify_locations(importlib.import_module("certifi").where())
     return context
