@@ -7,9 +7,11 @@ secret. Everything that is not exactly such an address of today is the same 404.
 from __future__ import annotations
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import IO, Protocol
 
 from flask import Blueprint, Response, request
+from werkzeug.exceptions import HTTPException
 from werkzeug.wsgi import FileWrapper
 
 from service import limits
@@ -62,5 +64,12 @@ def send(archive: Sendable) -> Response:
     response.headers[SHA256] = archive.sha256
     response.headers["Cache-Control"] = "private, no-cache"
     response.set_etag(archive.sha256)
-    response.make_conditional(request, accept_ranges=True, complete_length=archive.size)
+    try:
+        response.make_conditional(request, accept_ranges=True, complete_length=archive.size)
+    except HTTPException:  # there is no such range
+        archive.file.close()
+        raise
+    if request.method == "HEAD" or response.status_code == HTTPStatus.NOT_MODIFIED:
+        archive.file.close()
+        response.response = ()
     return response

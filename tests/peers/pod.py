@@ -15,7 +15,7 @@ import subprocess
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -61,14 +61,16 @@ def fake_program(into: Path) -> Path:
 class Callee:
     """The service as pods call it. `files` opens the archive of (repository, commit).
 
-    `meddle` is asked before each request with its method and last word, and `lose` after it was done: whether its answer is lost.
+    `meddle` is asked before each request, by its last word, for another answer; `cut` after it was done, for how many bytes of the
+    answer are sent (0: none of it; None: all).
     """
 
     def __init__(self, settings: Settings, files: Callable[[str, str], Archive]) -> None:
         self._settings = settings
         self._files = files
         self.requests: list[str] = []
-        self.lose: Callable[[str], bool] = lambda _: False
+        self.ranges: list[str | None] = []  # of those for the source
+        self.cut: Callable[[str], int | None] = lambda _: None
         self.meddle: Callable[[str], tuple[str, bytes] | None] = lambda _: None
         self._port = 0
         self._server: BaseWSGIServer | None = None
@@ -106,23 +108,29 @@ class Callee:
         def answer(environ: dict[str, Any], start: Any) -> Any:
             what = environ["PATH_INFO"].rpartition("/")[2]
             self.requests.append(what)
+            if what == "source":
+                self.ranges.append(environ.get("HTTP_RANGE"))
             if (instead := self.meddle(what)) is not None:
                 environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
                 start(instead[0], [("Content-Length", str(len(instead[1])))])
                 return [instead[1]]
             answered = app(environ, start)
-            if self.lose(what):
-                list(answered)
-                environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
-                return []
-            return answered
+            size = self.cut(what)
+            return answered if size is None else _part(answered, size, environ["werkzeug.socket"])
 
         return answer
 
     # What a launcher does.
 
-    def add(self, job: str = "one", script: str = "", kind: JobKind = JobKind.RUN, **document: Any) -> str:
-        plain = {"version": 1, "id": job, "kind": kind.value, "script": script, **document.pop("job", {})}
+    def add(
+        self,
+        job: str = "one",
+        script: str = "",
+        kind: JobKind = JobKind.RUN,
+        payload: Mapping[str, Any] | None = None,
+        **document: Any,
+    ) -> str:
+        plain = {"version": 1, "id": job, "kind": kind.value, "script": script, **(payload or {})}
         told = {"job": plain, "image": "example/image:1", "needs": {"python": "3.7"}, "look_s": 0.3, "flush_s": 30.0}
         row = PodJob(
             id=job,
@@ -161,12 +169,20 @@ class Pod:
     """One start of the companion: `python runner.pyz --pod <secret>` in folders of its own."""
 
     def __init__(
-        self, base: Path, python: Path, program: Path, secret: Path, environment: Mapping[str, str] | None = None
+        self,
+        base: Path,
+        python: Path,
+        program: Path,
+        secret: Path,
+        environment: Mapping[str, str] | None = None,
+        user: int | None = None,
     ) -> None:
         self.base = base
         places = {"HOME": base / "home", "TMPDIR": base / "tmp"}
         for place in (*places.values(), base / "work"):
             place.mkdir(parents=True, exist_ok=True)
+            if user is not None:
+                os.chown(place, user, user)
         self._log = (base / "log").open("ab")
         self.process = subprocess.Popen(
             [python, program, "--pod", secret],
@@ -179,6 +195,9 @@ class Pod:
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
+            user=user,
+            group=user,
+            extra_groups=None if user is None else [],
         )
 
     @property
@@ -207,6 +226,16 @@ class Pod:
                 pass
         self.process.wait()
         self._log.close()
+
+
+def _part(answered: Any, size: int, connection: socket.socket) -> Iterator[bytes]:
+    """The first bytes of an answer; then the connection breaks."""
+    answer = b"".join(answered)
+    if hasattr(answered, "close"):
+        answered.close()
+    if size:
+        yield answer[:size]
+    connection.shutdown(socket.SHUT_RDWR)
 
 
 def _children(pid: int) -> list[int]:

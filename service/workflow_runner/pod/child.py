@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -13,10 +14,19 @@ from typing import Any, List, Optional
 GRACE_S = 5.0
 
 
+# linux/prctl.h
+_PR_SET_PDEATHSIG = 1
+
+
 class Child:
     def __init__(self, command: List[str], cwd: str, environment: Any) -> None:
         self._process = subprocess.Popen(
-            command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
+            command,
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=_die_with_us,  # noqa: PLW1509 - there are no threads yet
         )
         self.code: Optional[int] = None  # -n: by signal n
         self.signalled: Optional[int] = None
@@ -56,3 +66,8 @@ class Child:
     def _send(self, number: int) -> None:
         with contextlib.suppress(OSError):
             os.killpg(self._process.pid, number)
+
+
+def _die_with_us() -> None:
+    """No code of the user's runs on without anybody who tells of it, also where we are not the container's first process."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

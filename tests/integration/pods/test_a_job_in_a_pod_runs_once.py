@@ -57,8 +57,8 @@ def test_a_pod_that_was_killed_is_not_begun_again(callee: Callee, start: Start) 
 
 def test_a_claim_whose_answer_was_lost_is_still_its_claim(callee: Callee, start: Start) -> None:
     callee.add(script=RAN)
-    lost = iter([True, True])
-    callee.lose = lambda what: what == "claim" and next(lost, False)
+    lost = iter([0, 0])
+    callee.cut = lambda what: next(lost, None) if what == "claim" else None
     pod = start()
     assert pod.wait() == 0, pod.log
     assert callee.requests.count("claim") == 3
@@ -68,8 +68,8 @@ def test_a_claim_whose_answer_was_lost_is_still_its_claim(callee: Callee, start:
 
 def test_answers_that_are_lost_double_no_line(callee: Callee, start: Start) -> None:
     callee.add(script="for n in range(40): emit('step.started', step=str(n)); time.sleep(0.02)\n")
-    lost = iter([True, True, False, True, False])
-    callee.lose = lambda what: what == "events" and next(lost, False)
+    lost = iter([0, 0, None, 0, 5])
+    callee.cut = lambda what: next(lost, None) if what == "events" else None
     pod = start()
     assert pod.wait() == 0, pod.log
     assert [line["step"] for line in callee.lines()[1:-1]] == [str(n) for n in range(40)]
@@ -90,9 +90,8 @@ def test_a_service_that_is_away_while_a_job_runs_and_ends_misses_nothing(callee:
 
 def test_a_pod_waits_for_a_service_that_is_not_there_yet(callee: Callee, start: Start) -> None:
     callee.add(script=RAN)
-    secret_is_made = start  # while the service is there
     callee.meddle = lambda _: ("503 Service Unavailable", b"")
-    pod = secret_is_made()
+    pod = start()
     until(lambda: callee.requests.count("job") >= 3, "it to ask again")
     callee.meddle = lambda _: None
     assert pod.wait() == 0, pod.log
@@ -128,8 +127,8 @@ def test_a_result_is_there_before_the_load_has_finished(callee: Callee, start: S
         with callee.store.read() as conn:
             return jobs.result(conn, "one")
 
-    lost = iter([True])
-    callee.lose = lambda what: what == "result" and next(lost, False)
+    lost = iter([0])
+    callee.cut = lambda what: next(lost, None) if what == "result" else None
     callee.meddle = lambda what: found.append(result()) if what == "events" else None
     pod = start()
     assert pod.wait() == 0, pod.log
@@ -152,6 +151,15 @@ def test_nothing_that_the_runner_started_outlives_it(callee: Callee, start: Star
     assert pod.wait() == 0, pod.log
     child = callee.lines()[1]["child"]
     until(lambda: not _lives(child), "it to be gone")
+
+
+def test_without_its_companion_no_runner_goes_on(callee: Callee, start: Start) -> None:
+    callee.add(script="emit('began', pid=os.getpid())\ntime.sleep(600)\n")
+    pod = start()
+    until(lambda: "began" in callee.events(), "the job to run")
+    pod.signal(signal.SIGKILL)
+    pod.wait()
+    until(lambda: not _lives(callee.lines()[1]["pid"]), "the runner to be gone")
 
 
 def test_a_signal_reaches_the_runner_and_what_it_says_then_is_kept(callee: Callee, start: Start) -> None:
