@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -47,7 +47,9 @@ class Service:
         self.store.close()
 
 
-def make_service(settings: Settings, *, launcher: Launcher | None = None, reference: References = NONE) -> Service:
+def make_service(
+    settings: Settings, *, launchers: Mapping[str, Launcher] | None = None, reference: References = NONE
+) -> Service:
     """A service at work. Raises SettingsError, StoreUnavailable."""
     store = open_store(settings, batch=reference.batch)
     notifier = Notifier(settings, store)
@@ -61,7 +63,7 @@ def make_service(settings: Settings, *, launcher: Launcher | None = None, refere
         settings=settings,
         store=store,
         source=Source(settings),
-        launchers={launcher.name: launcher} if launcher else _make_launchers(settings),
+        launchers=launchers or _make_launchers(settings),
         notifier=notifier,
         intake=intake,
     )

@@ -11,9 +11,14 @@ import msgspec
 
 from service.domain.projects import Resolved, Workflow
 from service.errors import LoadFailed
-from service.launchers import EndReason, Job, Launcher, Life
+from service.launchers import EndReason, Job, Launcher, Life, Observation
 
 _PAUSE_S = 5.0
+_MENDS = {
+    EndReason.INCOMPATIBLE: "name a runner.image in .gitops.yaml that has what is missing, or leave it out",
+    EndReason.OUT_OF_MEMORY: "make project_setup.py need less, or raise the memory limit of runners",
+    EndReason.NOT_STARTED: "mend what it waits for; it is tried again",
+}
 # What a job says that met a full disk: no fault of the repository's.
 _FULL = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
 
@@ -51,8 +56,22 @@ def _follow(launcher: Launcher, job: Job, check: Callable[[], None]) -> dict[str
                     mend="make project_setup.py quicker, or raise launcher.load_timeout",
                     detail=launcher.logs(job.id).text[-4000:],
                 )
+            if news.ended in _MENDS:
+                raise _not_loaded(launcher, job, news)
             if news.life in (Life.GONE, Life.UNKNOWN):
                 return None
+
+
+def _not_loaded(launcher: Launcher, job: Job, news: Observation) -> LoadFailed:
+    """An end that another start would only repeat; one for want of a place is tried again later."""
+    assert news.ended is not None
+    failure = LoadFailed(
+        f"the project could not be loaded: {news.detail or news.ended}",
+        mend=_MENDS[news.ended],
+        detail=launcher.logs(job.id).text[-4000:],
+    )
+    failure.retry = news.ended == EndReason.NOT_STARTED
+    return failure
 
 
 def _finished(launcher: Launcher, job: str, event: dict[str, Any]) -> dict[str, Any]:

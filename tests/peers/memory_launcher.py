@@ -34,6 +34,7 @@ class _Kept:
     files: dict[str, bytes] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)
     ended: EndReason | None = None
+    detail: str = ""
     result: dict[str, Any] | None = None
     cleaned: bool = False
 
@@ -42,11 +43,12 @@ class MemoryLauncher:
     """`starts` counts how often each job really began; `told` the jobs in the order of their first `ensure`; `prints` is every
     job's log."""
 
-    name = "process"
     fingerprint = "memory"
     owner: int | None = None
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "process") -> None:
+        self.name = name
+        self.runs_begin = True
         self.runs_end = True
         self.results: dict[str, Any] = {}
         self.prints = ""
@@ -69,7 +71,7 @@ class MemoryLauncher:
         self._refuse("ensure")
         with self._lock:
             kept = self._jobs.get(job.id)
-            if kept is not None:
+            if kept is not None and (kept.events or kept.ended is None):
                 return
             with tempfile.TemporaryDirectory() as folder:
                 into = Path(folder) / "source"
@@ -78,8 +80,10 @@ class MemoryLauncher:
             self._jobs[job.id] = _Kept(job, files)
             self.told.append(job)
             self.starts[job.id] += 1
-            self._say(job.id, "claimed")
-        if job.kind is JobKind.RUN and self.runs_end:
+            begins = job.kind is JobKind.LOAD or self.runs_begin
+            if begins:
+                self._say(job.id, "claimed")
+        if job.kind is JobKind.RUN and begins and self.runs_end:
             self.finish(job.id, results=self.results)
 
     def observe(self, positions: Mapping[str, int], timeout_s: float) -> list[Observation]:
@@ -138,10 +142,16 @@ class MemoryLauncher:
             self._jobs[job].result = result
             self.finish(job)
 
-    def kill(self, job: str) -> None:
-        """What the kernel does when memory is short."""
+    def kill(self, job: str, reason: EndReason = EndReason.KILLED, detail: str = "") -> None:
+        """What the kernel does when memory is short, or a cluster for reasons of its own."""
         with self._lock:
-            self._jobs[job].ended = EndReason.KILLED
+            self._jobs[job].ended = reason
+            self._jobs[job].detail = detail
+
+    def waits(self, job: str, detail: str) -> None:
+        """A job that has not begun waits for this."""
+        with self._lock:
+            self._jobs[job].detail = detail
 
     def say(self, job: str, event: str, **data: Any) -> None:
         with self._lock:
@@ -186,8 +196,10 @@ class MemoryLauncher:
             if kept is None:
                 return Observation(job=job, life=Life.UNKNOWN, position=position)
             events = tuple(kept.events[position:])
-            life = Life.ALIVE if kept.ended is None else Life.GONE
-            return Observation(job=job, life=life, position=len(kept.events), events=events, ended=kept.ended)
+            life = Life.GONE if kept.ended else Life.ALIVE if kept.events else Life.STARTING
+            return Observation(
+                job=job, life=life, position=len(kept.events), events=events, ended=kept.ended, detail=kept.detail
+            )
 
     def _load_what_is_open(self) -> None:
         if not self._open.is_set():

@@ -58,6 +58,7 @@ class Stage:
         self.folder = folder
         self.forge = GitServer(folder / "forge")
         self.launcher = MemoryLauncher()
+        self.pods = MemoryLauncher("kubernetes")
         self.settings: dict[str, Any] = {"data_dir": str(folder / "data"), "launcher": {"concurrency": 4}}
         self.work: dict[str, WorkingCopy] = {}
         self._service: Service | None = None
@@ -79,7 +80,9 @@ class Stage:
         return {"name": name, "url": url, "webhook_secrets": [SECRET], "poll": 0, **also}
 
     def start(self) -> Self:
-        self._service = make_service(Settings.model_validate(self.settings), launcher=self.launcher)
+        settings = Settings.model_validate(self.settings)
+        both = {launcher.name: launcher for launcher in (self.launcher, self.pods)}
+        self._service = make_service(settings, launchers={name: both[name] for name in settings.launchers})
         return self
 
     def stop(self) -> None:
@@ -198,6 +201,10 @@ class Stage:
 
     def states(self, project: str = "fraud") -> list[str]:
         return [str(sync.state) for sync in self.syncs(project)]
+
+    def run(self, run: str) -> Run:
+        with self.store.read() as conn:
+            return runs.get(conn, run)
 
     def runs(self, project: str = "fraud") -> list[Run]:
         """Oldest first."""
