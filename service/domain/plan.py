@@ -80,7 +80,12 @@ def make_plan(inputs: Inputs) -> Plan:
         runs=runs,
         schedules=schedules.compare(inputs.schedules, wanted, inputs.resolved.workflows) if in_force else (),
         skipped=(*_not_saved(inputs, in_force=in_force, unchanged=unchanged), *not_run),
-        warnings=(*inputs.resolved.warnings, *image_choice.warnings(inputs, images), *_warnings(wanted, changes)),
+        warnings=(
+            *inputs.resolved.warnings,
+            *_unchecked(inputs.resolved),
+            *image_choice.warnings(inputs, images),
+            *_warnings(wanted, changes),
+        ),
     )
 
 
@@ -99,6 +104,13 @@ def render(plan: Plan) -> list[str]:
 
 
 _SIGNS = {Action.CREATE: "+", Action.CHANGE: "~", Action.REMOVE: "-", Action.KEEP: "="}
+
+
+def _unchecked(resolved: Resolved) -> Iterator[str]:
+    """Workflows of which only a run will tell whether they start: their code, or what it needs, is not where projects are loaded."""
+    for workflow, how in sorted(resolved.checks.items()):
+        if how == "run":
+            yield f"workflow {workflow} is checked at run: its code or its image is not where the project was loaded"
 
 
 def _puts_in_force(inputs: Inputs) -> bool:

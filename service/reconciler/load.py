@@ -77,6 +77,7 @@ def _job(rooms: Rooms, sync: Sync, attempt: str) -> Job:
     """`attempt` tells one start from the next: a job that has ended, also by a full disk, never runs again."""
     declaration = sync.declaration
     launcher = rooms.launcher_for(declaration)
+    image = load_image(rooms.settings, launcher.name, declaration)
     return Job(
         id=f"load-{sync.id}-{attempt}",
         kind=JobKind.LOAD,
@@ -85,13 +86,14 @@ def _job(rooms: Rooms, sync: Sync, attempt: str) -> Job:
             "project": project_document(rooms, sync.project, sync.repository, sync.ref, declaration),
             "setup_parameters": declaration.setup_parameters,
             "check": None,
+            "image": image,
         },
         timeout_s=rooms.settings.launcher.load_timeout,
         mlrun_version=rooms.settings.mlrun.version,
         project=sync.project,
         repository=sync.repository,
         commit=sync.commit,
-        image=load_image(rooms.settings, launcher.name, declaration),
+        image=image,
         runner=declaration.runner,
     )
 

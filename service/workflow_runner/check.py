@@ -1,7 +1,8 @@
 """Whether the workflows would start, found out without running any of them.
 
 A `kfp` workflow is compiled, for which Kubeflow calls it with placeholders: its steps become nodes, nothing runs. A
-`local` one would do its work when called, so that it is only imported and its arguments bound.
+`local` one would do its work when called, so that it is only imported and its arguments bound. A workflow that runs in
+another image than the load does may need what is not here, so that only its run can tell.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ def check(job: Job, result: Json, database: RunnerDB) -> dict[str, str]:
     for workflow in result["workflows"]:
         name, spec = workflow["name"], workflow["spec"]
         wanted = job.check is None or name in job.check
-        if not wanted or (not spec.get("code") and "://" in spec["path"]):
+        elsewhere = job.image is not None and workflow["image"] not in (None, "", job.image)
+        if not wanted or elsewhere or (not spec.get("code") and "://" in spec["path"]):
             checks[name] = RUN
             continue
         project = build(result)

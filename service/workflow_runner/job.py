@@ -52,6 +52,7 @@ class Job:
     project: Project
     setup_parameters: Json = field(default_factory=dict)  # load
     check: Optional[list[str]] = None
+    image: Optional[str] = None  # that this load runs in; None: everything runs where it does
     resolved: Json = field(default_factory=dict)  # run
     workflow: Json = field(default_factory=dict)
     arguments: Json = field(default_factory=dict)
@@ -99,7 +100,10 @@ def _load(document: Json) -> Json:
     check = document.get("check")
     if check is not None and (not isinstance(check, list) or not all(isinstance(name, str) for name in check)):
         raise BadJobError("check: must be null or a list of workflow names")
-    return {"setup_parameters": _mapping(document, "setup_parameters", missing={}), "check": check}
+    image = document.get("image")
+    if image is not None and not isinstance(image, str):
+        raise BadJobError(f"image: {image!r} is not a text")
+    return {"setup_parameters": _mapping(document, "setup_parameters", missing={}), "check": check, "image": image}
 
 
 def _run(document: Json) -> Json:

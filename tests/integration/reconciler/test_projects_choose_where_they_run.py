@@ -56,9 +56,10 @@ def test_a_launcher_that_the_operator_does_not_keep_is_refused(stage: Stage) -> 
 
 def test_what_a_run_waits_for_is_its_reason(stage: Stage) -> None:
     job = starting(stage)
-    for waits in ("0/3 nodes are available: 3 Insufficient memory", "the image cannot be pulled"):
-        stage.pods.waits(job, waits)
-        wait_for(lambda waits=waits: stage.run(job).reason == waits, "its reason")
+    stage.pods.waits(job, "0/3 nodes are available: 3 Insufficient memory")
+    wait_for(lambda: "Insufficient memory" in stage.run(job).reason, "its reason")
+    stage.pods.waits(job, "the image cannot be pulled")
+    wait_for(lambda: stage.run(job).reason == "the image cannot be pulled", "another reason")
     assert stage.run(job).state == "starting"
 
 

@@ -161,6 +161,14 @@ def names(rows: list[Any]) -> list[str]:
     return [row["name"] for row in rows]
 
 
+def test_what_runs_in_another_image_is_left_to_its_run(runner: Runner) -> None:
+    """It may need packages that the image of the load has not."""
+    broken = {"other.py": "import nothing_that_is_here\n"}
+    yaml = YAML + "    - {name: other, path: other.py, image: 'reg.example.com/other:1'}\n"
+    loaded = runner.load({**project(yaml=yaml), **broken}, image="reg.example.com/load:1")
+    assert loaded.result["checks"] == {"main": "compiled", "other": "run"}
+
+
 def test_only_the_workflows_asked_for_are_checked(runner: Runner) -> None:
     yaml = YAML + "    - {name: other, path: workflow.py}\n"
     assert runner.load(project(yaml=yaml), check=["other"]).result["checks"] == {"main": "run", "other": "compiled"}

@@ -288,6 +288,12 @@ def test_schedules_of_the_declaration_win_by_name_and_add_others() -> None:
     }
 
 
+def test_a_workflow_that_only_its_run_can_check_is_told() -> None:
+    resolved = dataclasses.replace(project(), checks={"main": "compiled", "other": "run"})
+    (warning,) = make_plan(inputs(resolved)).warnings
+    assert warning.startswith("workflow other is checked at run")
+
+
 def test_two_schedules_of_one_workflow_are_warned_about() -> None:
     declared = Declaration(schedules={"early": ScheduleRule(workflow="nightly", cron="0 1 * * *")})
     (warning,) = make_plan(inputs(project(NIGHTLY), declared)).warnings
