@@ -22,7 +22,7 @@ RUN python -m venv --without-pip venv \
  && python -m compileall -q -j 1 --invalidation-mode unchecked-hash venv/lib
 COPY service app/service
 COPY handlers app/handlers
-RUN python -m compileall -q -j 1 --invalidation-mode unchecked-hash app
+RUN chmod -R u=rwX,go=rX app && python -m compileall -q -j 1 --invalidation-mode unchecked-hash app
 
 # --- what runs ------------------------------------------------------------------------------------------------------
 # hadolint ignore=DL3006

@@ -26,7 +26,7 @@ _HERE = Path(__file__).parent
 def ensure_debian(engine: Engine) -> str:
     """The name of the image, made where it is not there or was made by another recipe; that takes a minute."""
     script = _HERE / "debian.sh"
-    recipe = hashlib.sha256(script.read_bytes()).hexdigest()[:16]
+    recipe = recipe_of(script)
     with engine.alone("debian"):
         if engine.label(DEBIAN, _RECIPE) != recipe:
             _import(engine, script, recipe)
@@ -50,16 +50,14 @@ def ensure_python(engine: Engine) -> str:
     """The look-alike of `python:3.11-slim-bookworm`."""
     base = ensure_debian(engine)
     context = _HERE / "python-slim"
-    recipe = recipe_of(context, str(engine.inspect(base)["Id"]))
+    recipe = recipe_of(context / "Dockerfile", str(engine.inspect(base)["Id"]))
     with engine.alone("python"):
         if engine.label(PYTHON, _RECIPE) != recipe:
             engine.build(context, PYTHON, arguments={"BASE": base}, options=["--label", f"{_RECIPE}={recipe}"])
     return PYTHON
 
 
-def recipe_of(folder: Path, *also: str) -> str:
-    """A name for what comes of these files and words."""
-    found = hashlib.sha256("\n".join(also).encode())
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        found.update(path.name.encode() + b"\0" + path.read_bytes())
-    return found.hexdigest()[:16]
+def recipe_of(*parts: Path | str) -> str:
+    """A name for what comes of these files, and words."""
+    read = (part.read_bytes() if isinstance(part, Path) else part.encode() for part in parts)
+    return hashlib.sha256(b"\0".join(read)).hexdigest()[:16]
