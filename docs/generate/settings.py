@@ -35,7 +35,6 @@ environment. Secrets are shown as asterisks everywhere."""
 
 # Keys that the file may hold and that nothing acts on, or whose other values the service refuses when it starts.
 _NOT_YET = {
-    "server.internal_url": "Nothing runs in pods yet.",
     "auth.oidc": "",
     "mlrun.api": "A service with it does not start yet.",
     "mlrun.source": "Nothing is saved into an MLRun API yet.",

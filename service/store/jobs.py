@@ -21,7 +21,8 @@ from service.store.sql import Rows, known
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodJob:
-    """`document` is what the runner is to do, without paths; `lines` counts its events; `log_size` is in bytes.
+    """`document` is what the runner is to do, without paths; `lines` counts its events; `log_size` is in bytes, and `log_mark`
+    says where in the pod's own log they end.
 
     `detail` says how a job stands that has not begun (`0/3 nodes are available ...`), or why it ended.
     """
@@ -37,6 +38,7 @@ class PodJob:
     claimed_at: float | None = None
     lines: int = 0
     log_size: int = 0
+    log_mark: str = ""
     cancel: EndReason | None = None
     ended: EndReason | None = None
     exit_code: int | None = None
@@ -65,6 +67,12 @@ def get(connection: Connection, job_id: str) -> PodJob:
 def those(connection: Connection, job_ids: Collection[str]) -> dict[str, PodJob]:
     """Those of them that are known, by id, without their documents."""
     return {job.id: job for job in _rows.all(connection, _rows.select().where(table.c.id.in_(job_ids)))}
+
+
+def heads(connection: Connection, job_ids: Collection[str]) -> dict[str, tuple[int, bool]]:
+    """How many events each has, and whether it has ended: what is asked of hundreds, again and again."""
+    query = select(table.c.id, table.c.lines, table.c.ended.is_not(None)).where(table.c.id.in_(job_ids))
+    return {job_id: (count, bool(ended)) for job_id, count, ended in connection.execute(query)}
 
 
 def not_ended(connection: Connection, launcher: str) -> list[PodJob]:
@@ -133,6 +141,12 @@ def cancel(connection: Connection, job_id: str, reason: EndReason) -> None:
     _rows.set(connection, [table.c.id == job_id, table.c.cancel.is_(None), table.c.ended.is_(None)], cancel=reason)
 
 
+def give_up(connection: Connection, job_id: str, reason: EndReason) -> bool:
+    """It is to end, since nobody claimed it; False when somebody has, or it was to end already."""
+    where = [table.c.id == job_id, table.c.claimer.is_(None), table.c.cancel.is_(None), table.c.ended.is_(None)]
+    return bool(_rows.set(connection, where, cancel=reason))
+
+
 def end(
     connection: Connection,
     job_id: str,
@@ -153,13 +167,17 @@ def begin_again(connection: Connection, job_id: str) -> bool:
     return bool(_rows.set(connection, where, ended=None, exit_code=None, detail="", ended_at=None))
 
 
-def add_log(connection: Connection, job_id: str, start: int, data: bytes) -> int:
-    """Bytes of its log from `start` on, of which some may be here; the log's size then. A gap is refused by the size as it is."""
+def add_log(connection: Connection, job_id: str, start: int, data: bytes, mark: str = "") -> int:
+    """Bytes of its log from `start` on, of which some may be here; the log's size then. A gap is refused by the size as it is.
+
+    `mark` says where in the pod's own log they end.
+    """
     size = known(find(connection, job_id), f"job {job_id}").log_size
     fresh = data[max(0, size - start) :]
     if start > size or not fresh:
         return size
-    if not _rows.set(connection, [table.c.id == job_id, table.c.log_size == size], log_size=size + len(fresh)):
+    where = [table.c.id == job_id, table.c.log_size == size]
+    if not _rows.set(connection, where, log_size=size + len(fresh), log_mark=mark):
         return size
     connection.execute(insert(job_logs).values(job=job_id, start=size, data=fresh))
     return size + len(fresh)

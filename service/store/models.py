@@ -325,6 +325,9 @@ jobs = Table(
     Column("lines", Integer, nullable=False, default=0),  # of its events
     Column("result", LargeBinary),
     Column("log_size", BigInteger, nullable=False, default=0),
+    Column(
+        "log_mark", String(120), nullable=False, default=""
+    ),  # where in the pod's log that is, in the launcher's words
     Column("cancel", String(16)),  # an EndReason that was asked for
     Column("ended", String(16)),  # an EndReason
     Column("exit_code", Integer),

@@ -14,6 +14,7 @@ from typing import Any
 
 from service import limits
 from service.errors import ClusterAway, ClusterRefused
+from service.launchers.kubernetes.names import CONTAINER
 from service.settings import Kubernetes
 
 Json = dict[str, Any]
@@ -39,6 +40,31 @@ _PATHS = {
     "events": "/api/v1",
     "serviceaccounts": "/api/v1",
 }
+
+
+class Stream:
+    """An answer that goes on."""
+
+    def __init__(self, response: Any) -> None:
+        self._response = response
+
+    def pieces(self) -> Iterator[bytes]:
+        """As they come: `read1` does not wait for a piece to be full."""
+        while piece := self._response.read1(limits.LOG_CHUNK_BYTES):
+            yield piece
+
+    def events(self) -> Iterator[Json]:
+        rest = b""
+        for piece in self.pieces():
+            *whole, rest = (rest + piece).split(b"\n")
+            yield from map(json.loads, whole)
+
+    def stop(self) -> None:
+        """From another thread than the one that reads: it reads the end."""
+        try:
+            self._response.shutdown()
+        except (OSError, ValueError, RuntimeError):  # it has ended
+            pass
 
 
 class Api:
@@ -101,17 +127,17 @@ class Api:
                 return found, page["metadata"].get("resourceVersion", "")
 
     @contextmanager
-    def watch(self, kind: str, *, last_s: int, patience_s: float, **query: Any) -> Iterator[Iterator[Json]]:
-        """Events as they come, for `last_s` seconds, after which the server ends them. Silence of `patience_s` is ClusterAway."""
+    def watch(self, kind: str, *, last_s: int, patience_s: float, **query: Any) -> Iterator[Stream]:
+        """Events as lines of JSON, for `last_s` seconds, after which the server ends them. Silence of `patience_s` is ClusterAway."""
         query = {"watch": "true", "timeoutSeconds": last_s, **query}
-        with self._stream(self._path(kind), query, patience_s) as lines:
-            yield map(json.loads, filter(bytes.strip, lines))
+        with self._stream(self._path(kind), query, patience_s) as stream:
+            yield stream
 
     @contextmanager
-    def log(self, pod: str, *, patience_s: float, **query: Any) -> Iterator[Iterator[bytes]]:
-        """What the runner's container printed, in pieces."""
-        with self._stream(f"{self._path('pods', pod)}/log", query, patience_s, lines=False) as pieces:
-            yield pieces
+    def log(self, pod: str, *, patience_s: float, **query: Any) -> Iterator[Stream]:
+        """What the runner's container printed."""
+        with self._stream(f"{self._path('pods', pod)}/log", {"container": CONTAINER, **query}, patience_s) as stream:
+            yield stream
 
     def may(self, group: str, resource: str, verb: str) -> bool:
         """Whether we have this right in the namespace."""
@@ -148,12 +174,12 @@ class Api:
         return _answer(response, data, f"{method} {path}")
 
     @contextmanager
-    def _stream(self, path: str, query: Json, patience_s: float, *, lines: bool = True) -> Iterator[Iterator[bytes]]:
+    def _stream(self, path: str, query: Json, patience_s: float) -> Iterator[Stream]:
         response = self._send("GET", path, query, None, "", patience_s)
         try:
             if response.status != 200:
                 _answer(response, response.read(decode_content=True), f"GET {path}")
-            yield _lines(_pieces(response)) if lines else _pieces(response)
+            yield Stream(response)
         except _outside() as error:
             raise _away(error) from error
         finally:
@@ -258,18 +284,3 @@ def _seconds(headers: Mapping[str, str]) -> float:
         return max(0.0, min(60.0, float(headers.get("Retry-After", "0"))))
     except ValueError:
         return 0.0
-
-
-def _pieces(response: Any) -> Iterator[bytes]:
-    """As they come: `read1` does not wait for a piece to be full."""
-    while piece := response.read1(limits.LOG_CHUNK_BYTES):
-        yield piece
-
-
-def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    rest = b""
-    for piece in pieces:
-        *whole, rest = (rest + piece).split(b"\n")
-        yield from whole
-    if rest:
-        yield rest

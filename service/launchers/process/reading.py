@@ -9,6 +9,7 @@ from typing import Any
 
 from service import limits
 from service.launchers.lines import event_of, warning
+from service.launchers.text import whole
 
 
 def open_file(path: Path, user: int) -> int | None:
@@ -75,16 +76,5 @@ def read_text(path: Path, offset: int, cap: int) -> tuple[str, int, int]:
         data = os.pread(handle, cap, offset)
     finally:
         os.close(handle)
-    data = data[: len(data) - _torn(data)] or data
+    data = whole(data)
     return data.decode("utf-8", "replace"), offset + len(data), size
-
-
-def _torn(data: bytes) -> int:
-    """How many bytes at the end begin a character whose rest is not there yet."""
-    for back in range(1, min(4, len(data) + 1)):
-        byte = data[-back]
-        if byte & 0b1100_0000 == 0b1000_0000:
-            continue
-        length = 2 if byte >> 5 == 0b110 else 3 if byte >> 4 == 0b1110 else 4 if byte >> 3 == 0b11110 else 1
-        return back if length > back else 0
-    return 0

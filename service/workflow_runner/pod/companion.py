@@ -55,7 +55,8 @@ class Companion:
     def __init__(self, service: Service, job: str) -> None:
         self._service = service
         self._job = job
-        self._claimer = secrets.token_urlsafe(24)
+        # The pod, where it is told which it is, so that the service knows whose end counts.
+        self._claimer = os.environ.get("GITOPS_CLAIMER") or secrets.token_urlsafe(24)
         self._patience = Patience(lambda: self._until)
         self._until = time.monotonic() + PATIENCE_S
         self._child: Any = None

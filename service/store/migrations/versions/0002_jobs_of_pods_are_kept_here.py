@@ -38,6 +38,7 @@ def upgrade() -> None:
         sa.Column("lines", sa.Integer(), nullable=False),
         sa.Column("result", sa.LargeBinary(), nullable=True),
         sa.Column("log_size", sa.BigInteger(), nullable=False),
+        sa.Column("log_mark", sa.String(length=120), nullable=False),
         sa.Column("cancel", sa.String(length=16), nullable=True),
         sa.Column("ended", sa.String(length=16), nullable=True),
         sa.Column("exit_code", sa.Integer(), nullable=True),

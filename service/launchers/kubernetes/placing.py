@@ -1,0 +1,166 @@
+"""A job's objects in the cluster: made, adopted, taken away. Every step may be repeated, also by another service at the same time."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+from service.errors import ClusterRefused, LaunchFailed
+from service.launchers import Job
+from service.launchers.kubernetes import manifests, names
+from service.launchers.kubernetes.api import CONFLICT, Api, Json
+from service.launchers.kubernetes.view import JOBS, View
+from service.settings import Kubernetes
+
+# The ConfigMap that every pod shares is looked for so often; one that was removed meanwhile is noticed by a pod.
+_PROGRAM_LOOK_S = 300.0
+_GONE_S = 15.0
+_LOOK_S = 0.1
+
+
+class Placing:
+    """`told` makes what a job's Secret holds."""
+
+    def __init__(
+        self,
+        settings: Kubernetes,
+        api: Callable[[], Api],
+        view: View,
+        told: Callable[[str], Mapping[str, str]],
+        program: bytes,
+    ) -> None:
+        self._settings = settings
+        self._api = api
+        self._view = view
+        self._told = told
+        self._program = program
+        self.digest = hashlib.sha256(self._program).hexdigest()
+        self._program_at = float("-inf")
+        self._lock = threading.Lock()
+
+    def place(self, job: Job) -> None:
+        """ConfigMap, Secret, Job, and the Secret given to the Job. Raises LauncherError."""
+        api = self._api()
+        try:
+            self._ensure_program(api)
+            self._ensure_secret(api, job)
+            made = self._ensure_job(api, job)
+            self._view.put(JOBS, made)
+            api.patch("secrets", names.job_name(job.id), manifests.owned_by(made))
+        except ClusterRefused as error:
+            raise _refused(api, error) from error
+
+    def clear(self, job_id: str) -> None:
+        """What an attempt left that ended before it began: gone when this returns, pods and all. Raises LauncherError."""
+        api = self._api()
+        name, pods = names.job_name(job_id), f"{names.JOB}={names.job_label(job_id)}"
+        self._program_at = float("-inf")
+        deadline = time.monotonic() + _GONE_S
+        while True:
+            job = self._ours(api, job_id)
+            left, _ = api.list("pods", labelSelector=f"{names.selector(self._settings.instance)},{pods}")
+            if job is None and not left:
+                self._view.forget(job_id)
+                return
+            if job is not None:
+                api.delete("jobs", name)
+            for (
+                pod
+            ) in left:  # nobody claimed, so nothing is lost; a node that is gone would never say that it has ended
+                api.delete("pods", pod["metadata"]["name"], grace_s=0)
+            if time.monotonic() > deadline:
+                raise LaunchFailed(f"what an earlier start of job {job_id} left in the cluster does not go")
+            time.sleep(_LOOK_S)
+
+    def remove(self, job_id: str) -> None:
+        """The Job, and its pod with the time to end that a pod has; a pod without its Job too. Raises LauncherError."""
+        api = self._api()
+        if self._ours(api, job_id) is not None:
+            api.delete("jobs", names.job_name(job_id), propagation="Foreground")
+            return
+        for pod in self._view.of(job_id).pods:
+            api.delete("pods", pod["metadata"]["name"])
+
+    def let_go(self, job_id: str, *, keep: bool) -> None:
+        """After the end is recorded: the Secret goes, and the Job at once or after the time it is kept. Raises LauncherError."""
+        api = self._api()
+        name, seconds = names.job_name(job_id), int(self._settings.keep)
+        if self._ours(api, job_id) is not None:
+            if keep and seconds:
+                api.patch("jobs", name, {"spec": {"ttlSecondsAfterFinished": seconds}})
+            else:
+                api.delete("jobs", name)
+        secret = api.get("secrets", name)
+        if secret is not None and names.is_of(secret, self._settings.instance, job_id):
+            api.delete("secrets", name)
+
+    def look(self, job_id: str) -> None:
+        """Put into the view what the cluster has of the job now. Raises LauncherError."""
+        api = self._api()
+        if (job := self._ours(api, job_id)) is not None:
+            self._view.put(JOBS, job)
+        selector = f"{names.selector(self._settings.instance)},{names.JOB}={names.job_label(job_id)}"
+        for pod in api.list("pods", labelSelector=selector)[0]:
+            self._view.put("pods", pod)
+
+    def _ours(self, api: Api, job_id: str) -> Json | None:
+        job = api.get("jobs", names.job_name(job_id))
+        return job if job is not None and names.is_of(job, self._settings.instance, job_id) else None
+
+    def _ensure_program(self, api: Api) -> None:
+        with self._lock:
+            if time.monotonic() < self._program_at + _PROGRAM_LOOK_S:
+                return
+            manifest = manifests.config_map(self._settings, api.namespace, self.digest, self._program)
+            name = names.program_name(self.digest)
+            known = api.get("configmaps", name) or api.create("configmaps", manifest) or api.get("configmaps", name)
+            if known is None or known.get("binaryData") != manifest["binaryData"] or not known.get("immutable"):
+                raise _foreign("ConfigMap", name)
+            self._program_at = time.monotonic()
+
+    def _ensure_secret(self, api: Api, job: Job) -> None:
+        manifest = manifests.secret(self._settings, api.namespace, job, self._told(job.id))
+        if api.create("secrets", manifest) is not None:
+            return
+        name = names.job_name(job.id)
+        known = api.get("secrets", name)
+        if known is not None and not names.is_of(known, self._settings.instance, job.id):
+            raise _foreign("Secret", name)
+        if known is None or api.patch("secrets", name, {"data": manifest["data"]}) is None:
+            raise LaunchFailed(f"Secret {name} is being removed")  # by an earlier Job that goes
+
+    def _ensure_job(self, api: Api, job: Job) -> Json:
+        manifest = manifests.job(self._settings, api.namespace, job, names.program_name(self.digest))
+        made = api.create("jobs", manifest)
+        if made is not None:
+            return made
+        name = names.job_name(job.id)
+        known = api.get("jobs", name)
+        if known is not None and not names.is_of(known, self._settings.instance, job.id):
+            raise _foreign("Job", name)
+        if known is None or known["metadata"].get("deletionTimestamp"):
+            raise LaunchFailed(f"Job {name} is being removed")
+        return known
+
+
+def _refused(api: Api, error: ClusterRefused) -> LaunchFailed:
+    """A refusal that may pass (a quota, a namespace that goes) is tried again."""
+    mends = {
+        403: f"give the service's account the rights of the operator's guide in namespace {api.namespace}, and look at its quota",
+        404: f"make the namespace {api.namespace}, or set launcher.kubernetes.namespace",
+        422: "mend launcher.kubernetes, or `runner` in .gitops.yaml",
+        400: "mend launcher.kubernetes, or `runner` in .gitops.yaml",
+    }
+    failure = LaunchFailed(error.what, mend=mends.get(error.answer, ""))
+    failure.retry = error.answer in (403, 404, CONFLICT)
+    return failure
+
+
+def _foreign(kind: str, name: str) -> LaunchFailed:
+    failure = LaunchFailed(
+        f"{kind} {name} is there and is not ours", mend="remove it, or set launcher.kubernetes.instance to another name"
+    )
+    failure.retry = False
+    return failure

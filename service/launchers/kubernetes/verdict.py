@@ -1,0 +1,158 @@
+"""What is to be made of a job, from what the store knows and what the cluster shows. Pure.
+
+The pod's state is the truth: how it ended, or what it waits for, is read there (`pods.py`). What is only *not there* is looked
+for once more before anything is made of it, since a watch may be late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from service.launchers import EndReason
+from service.launchers.kubernetes import names, pods
+from service.launchers.kubernetes.pods import Ending
+from service.launchers.kubernetes.view import Json, Seen
+from service.store.jobs import PodJob
+
+_TOO_LONG = "it took longer than its timeout"
+
+
+class Act(StrEnum):
+    WAIT = "wait"
+    LOOK = "look"  # ask the cluster itself, then judge again
+    STOP = "stop"  # have it end: refuse its claim, remove its Job
+    END = "end"  # it has ended
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """`detail`: what the job waits for, or how it ended. `pod` is the one that counts, whose log is the job's."""
+
+    act: Act
+    reason: EndReason | None = None
+    exit_code: int | None = None
+    detail: str = ""
+    pod: Json | None = None
+
+
+def judge(
+    row: PodJob, seen: Seen, warnings: Mapping[str, str], *, now: float, start_timeout_s: float, looked: bool = False
+) -> Verdict:
+    """`warnings`: what the cluster's events say of objects, by uid. `looked`: the cluster itself was asked just now."""
+    if not row.claimer and seen.job is None and not looked:
+        return Verdict(act=Act.LOOK if seen.whole else Act.WAIT, detail=row.detail)
+    pod = _that_counts(row, seen)
+    if pod is not None and (ending := pods.ending(pod)) is not None:
+        return _ended(row, seen, pod, ending)
+    if pod is not None and pod in seen.pods:
+        return _with_pod(row, seen, pod, warnings, now=now, start_timeout_s=start_timeout_s)
+    if pod is not None and (row.claimer or seen.job is None):
+        return _ended(row, seen, pod, pods.removal(pod))
+    return _without_pod(row, seen, warnings, now=now, start_timeout_s=start_timeout_s, looked=looked)
+
+
+def _that_counts(row: PodJob, seen: Seen) -> Json | None:
+    """The pod that claimed the job; before that the newest there is, or was, of the Job as it is: an older one's have had their say."""
+    known = (*seen.gone, *seen.pods)
+    if row.claimer:
+        return next((pod for pod in known if pod["metadata"]["uid"] == row.claimer), None)
+    current = [pod for pod in known if seen.job is None or _is_of(pod, seen.job)]
+    return current[-1] if current else None
+
+
+def _is_of(pod: Json, job: Json) -> bool:
+    owners = pod["metadata"].get("ownerReferences") or ()
+    return any(owner.get("uid") == job["metadata"]["uid"] for owner in owners)
+
+
+def _with_pod(
+    row: PodJob, seen: Seen, pod: Json, warnings: Mapping[str, str], *, now: float, start_timeout_s: float
+) -> Verdict:
+    """It is there and has not ended."""
+    if (ending_s := seen.ending_s.get(pod["metadata"]["uid"])) is not None:
+        if lost := pods.lost(pod, ending_s):
+            return _ended(row, seen, pod, lost)
+        return Verdict(act=Act.WAIT, detail=row.detail, pod=pod)
+    if row.cancel is not None:
+        return Verdict(act=Act.STOP, reason=row.cancel, detail=row.detail, pod=pod)
+    if row.claimed_at is not None:
+        if now > row.claimed_at + _timeout_s(seen.job):
+            return Verdict(act=Act.STOP, reason=EndReason.TIMED_OUT, detail=_TOO_LONG, pod=pod)
+        return Verdict(act=Act.WAIT, pod=pod)
+    if missing := pods.missing(pod, warnings):
+        return Verdict(act=Act.END, reason=EndReason.DELETED, detail=missing)
+    waits = pods.waits(pod, warnings)
+    if waits.hopeless or _too_late(pod, seen, now, start_timeout_s):
+        return Verdict(act=Act.STOP, reason=EndReason.NOT_STARTED, detail=waits.detail, pod=pod)
+    return Verdict(act=Act.WAIT, detail=waits.detail, pod=pod)
+
+
+def _without_pod(
+    row: PodJob, seen: Seen, warnings: Mapping[str, str], *, now: float, start_timeout_s: float, looked: bool
+) -> Verdict:
+    name = names.job_name(row.id)
+    if seen.job is None or row.claimer or _condition(seen.job, "Failed") or _condition(seen.job, "Complete"):
+        if not looked:
+            return Verdict(act=Act.LOOK if seen.whole else Act.WAIT, detail=row.detail)
+        if row.cancel is not None:
+            return Verdict(act=Act.END, reason=row.cancel, detail=_asked_for(row, row.cancel))
+        if _is_past_deadline(seen.job):
+            return Verdict(act=Act.END, reason=EndReason.TIMED_OUT, detail=_TOO_LONG)
+        what = f"Job {name} was deleted" if seen.job is None else f"the pod of Job {name} was deleted"
+        return Verdict(act=Act.END, reason=EndReason.DELETED, detail=what)
+    if row.cancel is not None:
+        return Verdict(act=Act.STOP, reason=row.cancel, detail=row.detail)
+    said = warnings.get(seen.job["metadata"]["uid"])
+    detail = f"it has no pod: {pods.short(said)}" if said else "its pod is being made"
+    if _too_late(None, seen, now, start_timeout_s):
+        return Verdict(act=Act.STOP, reason=EndReason.NOT_STARTED, detail=detail)
+    return Verdict(act=Act.WAIT, detail=detail)
+
+
+def _ended(row: PodJob, seen: Seen, pod: Json, ending: Ending) -> Verdict:
+    """Who asked for an end gets it under that name, whatever a pod says that was told to end."""
+    reason = ending.reason
+    if row.cancel is not None:
+        reason = row.cancel
+    elif _is_past_deadline(seen.job) and ending.exit_code != 0:
+        reason = EndReason.TIMED_OUT
+    there = pod if pod in seen.pods else None
+    detail = _asked_for(row, reason) if reason is not ending.reason else ending.detail
+    if row.claimer and reason is EndReason.EXITED:
+        detail = ""  # what happened in a run, its events and its log say
+    return Verdict(act=Act.END, reason=reason, exit_code=ending.exit_code, detail=detail, pod=there)
+
+
+def _asked_for(row: PodJob, reason: EndReason) -> str:
+    if reason is EndReason.TIMED_OUT:
+        return _TOO_LONG
+    return row.detail if reason is EndReason.NOT_STARTED else ""
+
+
+def _timeout_s(job: Json | None) -> float:
+    """Without a Job nobody knows; the cluster's own deadline went with it."""
+    given = ((job or {}).get("metadata", {}).get("annotations") or {}).get(names.TIMEOUT)
+    try:
+        return float(given) if given is not None else float("inf")
+    except ValueError:
+        return float("inf")
+
+
+def _too_late(pod: Json | None, seen: Seen, now: float, start_timeout_s: float) -> bool:
+    first = seen.job or pod
+    created = (first or {}).get("metadata", {}).get("creationTimestamp")
+    return created is not None and now > datetime.fromisoformat(created).timestamp() + start_timeout_s
+
+
+def _is_past_deadline(job: Json | None) -> bool:
+    failed = _condition(job, "Failed")
+    return failed is not None and failed.get("reason") == "DeadlineExceeded"
+
+
+def _condition(job: Json | None, kind: str) -> Mapping[str, Any] | None:
+    found = ((job or {}).get("status") or {}).get("conditions") or ()
+    return next((one for one in found if one.get("type") == kind and one.get("status") == "True"), None)
