@@ -7,13 +7,30 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 
-from tests.peers.present import PEERS, make_runners, missing, required
+from service.errors import RunnerEnvironmentError
+from tests.peers import mlrun_api
+from tests.peers.kubernetes import control_plane, tools
+from tests.peers.present import PEERS, make_runners, missing, required, say
+
+
+def _make() -> None:
+    """What stood in the way is said afterwards, by the question whether they are here."""
+    making = threading.Thread(target=control_plane.obtain)  # a compiler, beside what waits for downloads
+    making.start()
+    make_runners()
+    for obtain in (tools.obtain, mlrun_api.obtain):
+        try:
+            obtain(say)
+        except RunnerEnvironmentError as error:
+            say(f"{error} {error.detail}")
+    making.join()
 
 
 def main(arguments: list[str]) -> int:
     if arguments != ["--quiet"]:
-        make_runners()  # what stood in the way is said below
+        _make()
     absent = {name: how for name in PEERS if (how := missing(name)) is not None}
     if arguments == ["--quiet"]:
         return 0

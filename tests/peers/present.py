@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -14,8 +13,8 @@ from service.domain.mlrun_versions import SUPPORTED
 from service.errors import RunnerEnvironmentError
 from service.launchers.process.environment import ensure_environment, is_installed
 from service.settings import Settings, load_settings
-from tests.peers import containers
-from tests.peers.kubernetes import control_plane
+from tests.peers import containers, mlrun_api
+from tests.peers.kubernetes import control_plane, tools
 
 # The answer of a peer that is asked: None when it is here, else how to get it.
 Answer = str | None
@@ -24,7 +23,7 @@ Answer = str | None
 def _runner() -> Answer:
     """Made here where a Python 3.9 is to be had; the first time that takes a minute."""
     try:
-        ensure_environment(load_settings(environ={}), _say)
+        ensure_environment(load_settings(environ={}), say)
     except RunnerEnvironmentError as error:
         return f"{error} {error.detail}".strip()
     return None
@@ -39,7 +38,7 @@ def make_runners() -> Answer:
     """The runner environment of every MLRun that may be chosen; each takes a few hundred megabytes."""
     try:
         for version in SUPPORTED:
-            ensure_environment(settings_for(version), _say)
+            ensure_environment(settings_for(version), say)
     except RunnerEnvironmentError as error:
         return f"{error} {error.detail}".strip()
     return None
@@ -56,7 +55,7 @@ def _runners() -> Answer:
     return f"no runner environment of MLRun {', '.join(lacking)}; make peers" if lacking else None
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
@@ -88,17 +87,6 @@ def _browser() -> Answer:
     return None
 
 
-def _kubernetes() -> Answer:
-    """Pods are processes in namespaces of their own, which takes root."""
-    if lacking := [name for name in ("etcd", "setpriv", "unshare") if not shutil.which(name)]:
-        return f"{', '.join(lacking)} not found; apt-get install etcd-server util-linux"
-    if os.geteuid() != 0 or subprocess.run(["unshare", "--mount", "--pid", "true"], check=False).returncode:
-        return "pods of the stand-in node need a user who may mount; run the tests as root"
-    if control_plane.present() is None:
-        return f"no control plane in {control_plane.FOLDER}; as root on Debian: make peers"
-    return None
-
-
 # By the name of their marker. A peer is listed when a test uses it.
 PEERS: dict[str, Callable[[], Answer]] = {
     "runner": _runner,
@@ -106,7 +94,9 @@ PEERS: dict[str, Callable[[], Answer]] = {
     "postgres": _postgres,
     "browser": _browser,
     "container": containers.lacking,
-    "kubernetes": _kubernetes,
+    "kubernetes": control_plane.lacking,
+    "helm": tools.lacking,
+    "mlrun_api": mlrun_api.lacking,
 }
 
 

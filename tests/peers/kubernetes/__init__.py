@@ -16,7 +16,7 @@ account is made where there is none; its rights are yours to give), `.api` (`Api
 
 `Kubelet`: process mode knows the image `registry.test/shell:1` (the programs of this machine) and, with the fixture, MLRun's images of the
 runner environments that are installed (`mlrun/mlrun-kfp:1.9.2`, `docker.io/mlrun/mlrun:1.9.2-py39`, ...); `know({name: Image(...)})` adds some, and any
-other image can't be pulled. It misbehaves by `.stop()`/`.start()` (the node falls silent: unready after 8 s, its pods given up 5 s later), `.hold()`/`.release()` (pods
+other image can't be pulled. It misbehaves by `.stop()`/`.start()` (the node falls silent), `.hold()`/`.release()` (pods
 stay in ContainerCreating), `.evict(namespace, pod)`, `.run_out_of_memory(namespace, pod)`, `.kill(namespace, pod)`, `.make_unpullable(image)`; `.mend()`
 ends it all. `.pids(namespace, pod)` and `.running()` look.
 

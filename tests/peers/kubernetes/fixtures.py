@@ -26,10 +26,12 @@ def shared_cluster() -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def shared_kubelet(shared_cluster: Cluster) -> Iterator[Kubelet]:
     """For fixtures of a session; tests take `kubelet`."""
+    from tests.peers import containers
     from tests.peers.kubernetes import Kubelet
     from tests.peers.kubernetes.mlrun_images import mlrun_images
 
-    with Kubelet(shared_cluster, images=mlrun_images()) as kubelet:
+    podman = None if containers.lacking() else containers.engine().environment
+    with Kubelet(shared_cluster, images=mlrun_images(), podman=podman) as kubelet:
         yield kubelet
 
 

@@ -23,7 +23,7 @@ def mlrun_images() -> dict[str, Image]:
             environment, _ = planned(settings, fetch=False)
         except RunnerEnvironmentError:
             continue
-        image = Image(env={"PATH": f"{environment.root}/bin:{_SYSTEM}", "HOME": "/root"}, workdir="/mlrun")
+        image = Image(env={"PATH": f"{environment.root}/bin:{_SYSTEM}"}, workdir="/mlrun")
         for name in _NAMES:
             found |= {f"{registry}{name}:{version}*": image for registry in ("", "docker.io/")}
     return found

@@ -15,6 +15,7 @@ from tests.peers.kubernetes.kubelet.images import Image
 from tests.peers.kubernetes.kubelet.log_server import LogServer
 from tests.peers.kubernetes.kubelet.node import Node, say
 from tests.peers.kubernetes.kubelet.node_api import NodeApi
+from tests.peers.kubernetes.kubelet.podman import PodmanEngine
 from tests.peers.kubernetes.kubelet.process import ProcessEngine
 from tests.peers.kubernetes.pki import Identity
 
@@ -28,6 +29,9 @@ async def main(wish: dict[str, Any]) -> None:
     processes = ProcessEngine(images, tuple(Path(path) for path in wish["hidden"]))
     node = Node(api, wish["name"], wish["port"], Path(wish["folder"]), wish["capacity"])
     node.processes = processes
+    if wish["podman"]:
+        node.podman = podman = PodmanEngine(wish["podman"])
+        await podman.clear()
     logs = LogServer(wish["port"], _serving_context(authority, serving), node.find)
     await logs.open()
     work = asyncio.create_task(node.run())
@@ -39,6 +43,8 @@ async def main(wish: dict[str, Any]) -> None:
         task.cancel()
     node.awake.clear()
     await node.end()
+    if wish["podman"]:
+        await podman.clear()
     await api.close()
 
 

@@ -45,6 +45,9 @@ async def configure(
     words = {name: _words(spec.get(name), env) for name in ("command", "args")}
     memory = (spec.get("resources") or {}).get("limits", {}).get("memory")
     binds = [_bind(mount, volumes, env) for mount in spec.get("volumeMounts") or []]
+    user = _user(pod, spec, security, image)
+    # As runc does for who is in no list of users.
+    env.setdefault("HOME", "/" if user.uid else "/root")
     return Launch(
         identity=f"{pod.uid}-{spec['name']}-{folder.name}",
         image_name=spec["image"],
@@ -53,7 +56,7 @@ async def configure(
         args=words["args"],
         env=env,
         workdir=spec.get("workingDir"),
-        user=_user(pod, spec, security, image),
+        user=user,
         binds=(*binds, Bind(last_words, spec.get("terminationMessagePath", "/dev/termination-log"))),
         folder=folder,
         hostname=pod.name,
@@ -85,13 +88,13 @@ def _user(pod: Pod, spec: Document, security: Document, image: Image) -> User:
         if int(image.user.partition(":")[0] if uid is None else uid) == 0:
             who = "image will run as root" if uid is None else "runAsUser is set to 0: it will run as root"
             raise CannotConfigure(f"container has runAsNonRoot and {who} {where}")
-    name, _, group = image.user.partition(":")
+    name, _, group = (int(part) if part.isdigit() else None for part in image.user.partition(":"))
     groups = [*(security.get("supplementalGroups") or [])]
     if "fsGroup" in security:
         groups.append(security["fsGroup"])
     return User(
-        uid=int(name or 0) if uid is None else uid,
-        gid=security.get("runAsGroup", int(group or 0) if uid is None else 0),
+        uid=name if uid is None else uid,
+        gid=security.get("runAsGroup", group if uid is None else None),
         groups=tuple(groups),
         no_new_privileges=security.get("allowPrivilegeEscalation") is False,
         drop_all="ALL" in ((security.get("capabilities") or {}).get("drop") or []),

@@ -54,8 +54,10 @@ class Control:
     async def unpullable_(self, images: list[str]) -> None:
         self._node.unpullable = set(images)
 
-    async def evict_(self, namespace: str, name: str, message: str) -> None:
-        await self._pod(namespace, name).end(0, Verdict("Evicted", message, bare=True))
+    async def evict_(self, namespace: str, name: str, message: str, bare: bool) -> None:
+        pod = self._pod(namespace, name)
+        await self._node.event(pod, "Evicted", message)
+        await pod.end(0, Verdict("Evicted", message, bare=bare))
 
     async def oom_(self, namespace: str, name: str, container: str | None) -> None:
         for known, running in list(self._pod(namespace, name).running.items()):

@@ -51,7 +51,6 @@ async def environment_of(container: Document, image: dict[str, str], facts: Fact
         "KUBERNETES_SERVICE_HOST": str(server.hostname),
         "KUBERNETES_SERVICE_PORT": str(server.port),
     }
-    found.setdefault("HOME", "/root")
     for source in container.get("envFrom") or []:
         for field, kind in _KINDS.items():
             if field in source:

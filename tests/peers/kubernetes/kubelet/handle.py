@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -12,6 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+import httpx
+
+from tests.peers.kubernetes.api import ApiError
 from tests.peers.kubernetes.cluster import Cluster
 from tests.peers.kubernetes.kubelet.images import SHELL, Image
 from tests.peers.kubernetes.programs import lasting_port
@@ -26,7 +30,8 @@ _EVICTED = "The node was low on resource: memory. "
 class Kubelet:
     """`with Kubelet(cluster) as kubelet:`; with a name of its own where a cluster has several.
 
-    `images`: what process mode knows, besides `registry.test/shell:1`. To be made in a thread that lives as long as it does.
+    `images`: what process mode knows, besides `registry.test/shell:1`. `podman`: the environment in which podman finds the images
+    `localhost/...`, which then are run by it (`tests.peers.containers.engine().environment`). To be made in a thread that lives as long as it does.
     """
 
     def __init__(
@@ -35,6 +40,7 @@ class Kubelet:
         name: str = "node-0",
         images: Mapping[str, Image] | None = None,
         capacity: Mapping[str, str] | None = None,
+        podman: Mapping[str, str] | None = None,
     ) -> None:
         self.cluster, self.name = cluster, name
         self._folder = cluster.folder / name
@@ -43,6 +49,7 @@ class Kubelet:
         self._first_images = dict(self._images)
         self._unpullable: set[str] = set()
         self._capacity = {**_CAPACITY, **(capacity or {})}
+        self._podman = {key: value for key, value in (podman or {}).items() if key.startswith("CONTAINERS_")}
         self._process: subprocess.Popen[str] | None = None
         self._lock = threading.Lock()
         self.log = self._folder / "kubelet.log"
@@ -62,6 +69,7 @@ class Kubelet:
             "folder": str(self._folder),
             "capacity": self._capacity,
             "images": {name: image.document() for name, image in self._images.items()},
+            "podman": self._podman,
             "hidden": [str(self.cluster.folder)],
         }
         document = self._folder / "wish.json"
@@ -93,7 +101,7 @@ class Kubelet:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Its containers end with it."""
+        """Its containers end with it, and the cluster forgets the node."""
         if (process := self._process) is None:
             return
         assert process.stdin is not None
@@ -106,6 +114,8 @@ class Kubelet:
             process.wait()
         process.stdout.close()
         self._process = None
+        with contextlib.suppress(ApiError, httpx.TransportError):
+            self.cluster.api.delete(f"/api/v1/nodes/{self.name}")
 
     def wait_ready(self) -> None:
         self.cluster.api.wait_for(f"/api/v1/nodes/{self.name}", _is_ready, 30)
@@ -113,7 +123,11 @@ class Kubelet:
     # --- misbehaving; `mend` ends it all
 
     def stop(self) -> None:
-        """The node falls silent: no status, no heartbeat, no logs. What runs on it runs on."""
+        """The node falls silent: no status, no heartbeat, no logs. What runs on it runs on.
+
+        It is unready 8 s later. Its pods are given up after 5 s more, if there is another node that is ready: no cluster evicts
+        from its last one.
+        """
         self._tell("stop")
 
     def start(self) -> None:
@@ -155,9 +169,9 @@ class Kubelet:
         self._tell("start")
         self.wait_ready()
 
-    def evict(self, namespace: str, pod: str, message: str = _EVICTED) -> None:
-        """For lack of memory on the node. Returns when it is told."""
-        self._tell("evict", namespace=namespace, name=pod, message=message)
+    def evict(self, namespace: str, pod: str, message: str = _EVICTED, *, bare: bool = False) -> None:
+        """For lack of memory on the node. Returns when it is told. `bare`: as up to 1.21, no container is in the status any more."""
+        self._tell("evict", namespace=namespace, name=pod, message=message, bare=bare)
 
     def run_out_of_memory(self, namespace: str, pod: str, container: str | None = None) -> None:
         """The kernel kills the largest process of the container, which need not be its process 1."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import sys
+import traceback
 from collections.abc import Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,6 +64,9 @@ class Node:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
+
+    def say_error(self, pod: Pod, error: Exception) -> None:
+        say(f"{pod.path}: {''.join(traceback.format_exception(error))}")
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -254,11 +257,11 @@ class Node:
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
-            say(f"a task of the node failed: {error!r}")
-            os.kill(os.getpid(), signal.SIGABRT)
+            say("".join(traceback.format_exception(error)))
+            os._exit(70)
 
 
 def say(line: str) -> None:
     """Into the kubelet's own log."""
-    sys.stderr.write(f"{status.now()} {line[:2000]}\n")
+    sys.stderr.write(f"{status.now()} {line[:8000]}\n")
     sys.stderr.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import ssl
@@ -12,6 +13,7 @@ import httpx
 
 from tests.peers.kubernetes.api import ApiError, Document
 
+_PATIENCE, _PATIENCE_S = 20, 0.1
 _MERGE = "application/strategic-merge-patch+json"
 
 
@@ -52,12 +54,22 @@ class NodeApi:
                 event = json.loads(line)
                 yield event["type"], event["object"]
 
+    async def referred(self, path: str) -> Document:
+        """What a pod of this node refers to. The Node authorizer allows that, but learns of a new pod a moment later."""
+        for _ in range(_PATIENCE):
+            try:
+                return await self.get(path)
+            except ApiError as error:
+                if error.status != 403:
+                    raise
+            await asyncio.sleep(_PATIENCE_S)
+        return await self.get(path)
+
     async def data(self, kind: str, namespace: str, name: str) -> dict[str, bytes] | None:
         """What a Secret or a ConfigMap (`secrets`, `configmaps`) holds; None where there is none."""
         try:
-            found = await self.get(f"/api/v1/namespaces/{namespace}/{kind}/{name}")
+            found = await self.referred(f"/api/v1/namespaces/{namespace}/{kind}/{name}")
         except ApiError as error:
-            # The Node authorizer allows what pods of this node refer to; it learns of a new pod a moment later.
             if error.status == 404:
                 return None
             raise

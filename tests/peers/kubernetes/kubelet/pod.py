@@ -116,6 +116,11 @@ class Pod:
             await self._begin()
         except Stopping:
             pass
+        except Exception as error:
+            # What the stand-in does not know is told where a test looks.
+            self.node.say_error(self, error)
+            self._verdict = Verdict("StandInForKubeletFailed", repr(error)[:1000])
+            raise
         finally:
             await self.report()
 
@@ -155,7 +160,7 @@ class Pod:
             except Absent as error:
                 await self.node.event(self, "FailedMount", f"MountVolume.SetUp failed: {error}")
             except ApiError as error:
-                # The Node authorizer has not yet heard of the pod; or something else that passes.
+                # Something that passes, as with an API server that has just started.
                 if error.status not in (403, 404, 429, 500, 503):
                     raise
                 await self.node.event(self, "FailedMount", f"MountVolume.SetUp failed: {error}")

@@ -8,7 +8,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from tests.peers.kubernetes.kubelet import kernel
+from tests.peers.kubernetes.kubelet import child, kernel
 from tests.peers.kubernetes.kubelet.engine import Exit, Launch, StartFailed
 from tests.peers.kubernetes.kubelet.images import Image, find
 from tests.peers.kubernetes.kubelet.room import Room
@@ -72,11 +72,8 @@ class ProcessContainer:
         self._process = process
         self._launch = launch
         self._out_of_memory = False
-        loop = asyncio.get_running_loop()
-        self._ended: asyncio.Future[int] = loop.create_future()
-        self._descriptor = os.pidfd_open(process.pid)
-        loop.add_reader(self._descriptor, self._reap)
-        self._look = loop.create_task(self._watch_memory(launch.memory)) if launch.memory else None
+        self._ended = child.end_of(process)
+        self._look = asyncio.create_task(self._watch_memory(launch.memory)) if launch.memory else None
 
     @property
     def pid(self) -> int:
@@ -101,16 +98,8 @@ class ProcessContainer:
         if self._look:
             self._look.cancel()
 
-    def _reap(self) -> None:
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(self._descriptor)
-        os.close(self._descriptor)
-        self._ended.set_result(self._process.wait())
-        if self._look:
-            self._look.cancel()
-
     async def _watch_memory(self, limit: int) -> None:
-        while True:
+        while not self._ended.done():
             await asyncio.sleep(_LOOK_S)
             # Its own /proc lists its own processes only.
             try:

@@ -28,10 +28,10 @@ class Bind:
 
 @dataclass(frozen=True)
 class User:
-    """Who the container's processes are, and what they may not do."""
+    """Who the container's processes are (None: who the image says), and what they may not do."""
 
-    uid: int = 0
-    gid: int = 0
+    uid: int | None = None
+    gid: int | None = None
     groups: tuple[int, ...] = ()
     no_new_privileges: bool = False
     drop_all: bool = False
@@ -83,7 +83,9 @@ class Room:
         os.chdir(self.workdir)
         os.umask(0o022)
         user = self.user
-        kernel.become(user.uid, user.gid, user.groups, no_new_privileges=user.no_new_privileges, drop_all=user.drop_all)
+        kernel.become(
+            user.uid or 0, user.gid or 0, user.groups, no_new_privileges=user.no_new_privileges, drop_all=user.drop_all
+        )
 
 
 def _mounts() -> list[str]:

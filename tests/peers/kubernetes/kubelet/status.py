@@ -67,7 +67,7 @@ class Verdict:
 
     reason: str
     message: str
-    # An evicted pod's status has no containers any more (eviction_manager.go sets a status of these three fields).
+    # The status has no containers any more: up to 1.21 the eviction manager set one of these fields only.
     bare: bool = False
 
 

@@ -64,8 +64,8 @@ async def _one(volume: Document, folder: Path, group: int | None, facts: Facts, 
 async def _claimed(name: str, facts: Facts, api: NodeApi) -> Path:
     """The folder behind a claim that is bound to a volume of the kind hostPath."""
     namespace = facts.pod["metadata"]["namespace"]
-    claim = await api.get(f"/api/v1/namespaces/{namespace}/persistentvolumeclaims/{name}")
-    volume = await api.get(f"/api/v1/persistentvolumes/{claim['spec']['volumeName']}")
+    claim = await api.referred(f"/api/v1/namespaces/{namespace}/persistentvolumeclaims/{name}")
+    volume = await api.referred(f"/api/v1/persistentvolumes/{claim['spec']['volumeName']}")
     folder = Path(volume["spec"]["hostPath"]["path"])
     folder.mkdir(parents=True, exist_ok=True)
     return folder
