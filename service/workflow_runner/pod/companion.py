@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import select
 import shutil
@@ -55,8 +56,7 @@ class Companion:
     def __init__(self, service: Service, job: str) -> None:
         self._service = service
         self._job = job
-        # The pod, where it is told which it is, so that the service knows whose end counts.
-        self._claimer = os.environ.get("GITOPS_CLAIMER") or secrets.token_urlsafe(24)
+        self._claimer = claimer()
         self._patience = Patience(lambda: self._until)
         self._until = time.monotonic() + PATIENCE_S
         self._child: Any = None
@@ -170,6 +170,14 @@ class _EndedError(Exception):
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
+
+
+def claimer() -> str:
+    """Who we are: the pod, as far as we know it, and of it this process. The same pod may be started twice, also where it is never
+    to be restarted (Kubernetes' documentation of Jobs, "Handling Pod and container failures")."""
+    process = secrets.token_urlsafe(18)
+    pod = os.environ.get("GITOPS_CLAIMER", "")
+    return f"{pod}_{process}" if re.match(r"^[0-9a-f-]{36}$", pod) else process
 
 
 def environment() -> Any:
