@@ -59,7 +59,8 @@ def _that_counts(row: PodJob, seen: Seen) -> Json | None:
     """The pod that claimed the job; before that the newest there is, or was, of the Job as it is: an older one's have had their say."""
     known = (*seen.gone, *seen.pods)
     if row.claimer:
-        return next((pod for pod in known if pod["metadata"]["uid"] == row.claimer), None)
+        whose = row.claimer.partition("_")[0]  # the pod, and which process of it
+        return next((pod for pod in known if pod["metadata"]["uid"] == whose), None)
     current = [pod for pod in known if seen.job is None or _is_of(pod, seen.job)]
     return current[-1] if current else None
 
