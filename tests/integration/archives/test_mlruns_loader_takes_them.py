@@ -61,7 +61,7 @@ def address(place: Place, tmp_path: Path) -> Iterator[str]:
 @pytest.mark.parametrize("version", ["1.9.2", "1.12.1"])
 def test_a_project_is_loaded_from_its_address_and_runs(address: str, version: str, tmp_path: Path) -> None:
     python = ensure_environment(settings_for(version)).python
-    work = tmp_path / "work"
+    work = tmp_path / "loader"
     work.mkdir()
     ended = subprocess.run(
         [python, "-c", LOAD, address],
