@@ -219,7 +219,7 @@ class Pod:
 
     def close(self) -> None:
         """With whatever it started."""
-        for pid in (*_children(self.process.pid), self.process.pid):
+        for pid in (*children(self.process.pid), self.process.pid):
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -238,7 +238,7 @@ def _part(answered: Any, size: int, connection: socket.socket) -> Iterator[bytes
     connection.shutdown(socket.SHUT_RDWR)
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
     try:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:

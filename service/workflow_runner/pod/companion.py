@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -120,6 +121,7 @@ class Companion:
             result=document["job"].get("kind") == "load",
             look_s=float(document.get("look_s") or 15.0),
             stop=self._stop,
+            wake=self._nudge,
         )
         command = [sys.executable or "python", "-u", os.path.abspath(sys.argv[0]), path]
         self._begun = True
@@ -132,7 +134,10 @@ class Companion:
             self._wait()
         self._say_how(child)
         flush_s = float(document.get("flush_s") or 3600.0)
-        relay.finish(lambda: HURRY_S if self._hurry else flush_s)
+        relay.end()
+        while not relay.done(HURRY_S if self._hurry else flush_s):
+            child.look()
+            self._wait()
         if relay.left:
             say(f"the service does not have all events of the job: {relay.left}")
         code: int = child.code
@@ -141,10 +146,13 @@ class Companion:
     def _wait(self) -> None:
         """Until a signal, or until it is time to look again."""
         select.select([self._wake], [], [], 0.5)
-        try:
+        with contextlib.suppress(BlockingIOError):
             os.read(self._wake, 4096)
-        except BlockingIOError:
-            pass
+
+    def _nudge(self) -> None:
+        """From the relay's thread: look at once."""
+        with contextlib.suppress(BlockingIOError):  # it is woken anyway
+            os.write(self._woken, b"x")
 
     def _heard(self, number: int, _frame: Any) -> None:
         if not self._begun:

@@ -20,7 +20,7 @@ FOREVER = float("inf")
 
 
 class Relay:
-    """`stop` is called from its thread, with the reason, when the job is to end."""
+    """From its thread `stop` is called, with the reason, when the job is to end, and `wake` when there is nothing more to tell."""
 
     def __init__(
         self,
@@ -33,6 +33,7 @@ class Relay:
         result: bool,
         look_s: float,
         stop: Callable[[str], None],
+        wake: Callable[[], None],
     ) -> None:
         self._service = service
         self._claimer = claimer
@@ -42,9 +43,11 @@ class Relay:
         self._count = count
         self._look_s = look_s
         self._stop = stop
+        self._wake = wake
         self._ended = threading.Event()
         self._given_up = threading.Event()
-        self._until = FOREVER
+        self._finished = threading.Event()
+        self._ended_at = self._until = FOREVER
         self._patience = Patience(lambda: self._until, self._given_up)
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
         self.left = ""  # why the service does not have everything
@@ -52,18 +55,21 @@ class Relay:
     def start(self) -> None:
         self._thread.start()
 
-    def finish(self, within_s: Callable[[], float]) -> None:
-        """The runner has ended: tell the rest, if that takes no longer than it may; it may have to be quicker by and by."""
-        ended = time.monotonic()
-        self._until = ended + within_s()
+    def end(self) -> None:
+        """The runner has ended: what is in its file now is all."""
+        self._ended_at = time.monotonic()
         self._ended.set()
-        while self._thread.is_alive() and not self._given_up.is_set():
-            self._thread.join(POLL_S)
-            self._until = ended + within_s()
-            if time.monotonic() > self._until:
-                self._given_up.set()
-                self._thread.join(1.0)
-                self.left = self.left or "it did not answer in time"
+
+    def done(self, within_s: float) -> bool:
+        """Whether the rest is told, or took longer than `within_s` since the end."""
+        self._until = self._ended_at + within_s
+        if self._finished.is_set():
+            return True
+        if time.monotonic() <= self._until:
+            return False
+        self._given_up.set()
+        self.left = self.left or "it did not answer in time"
+        return True
 
     def _run(self) -> None:
         try:
@@ -77,6 +83,8 @@ class Relay:
                 self._stop(str(exc))
         except Exception as exc:  # a mistake of ours must not look as if all was told
             self.left = repr(exc)
+        self._finished.set()
+        self._wake()
 
     def _tell_all(self) -> None:
         looked = time.monotonic()
