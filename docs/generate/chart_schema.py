@@ -65,6 +65,8 @@ _VOLUMES = "configMap csi downwardAPI emptyDir ephemeral persistentVolumeClaim p
 _KINDS: dict[str, Json] = {
     "labels": _map(_TEXT),
     "annotations": _map(_TEXT),
+    "nameOverride": {"type": "string", "pattern": "^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$"},
+    "fullnameOverride": {"type": "string", "pattern": "^([a-z]([-a-z0-9]*[a-z0-9])?)?$"},
     "image.repository": {"type": "string", "pattern": r"^(?:[\w.-]+(?::\d+)?/)?[\w./-]*$"},
     "image.tag": {"type": "string", "pattern": r"^(?:\w[\w.-]{0,127})?$"},
     "image.digest": {"type": "string", "pattern": "^(?:sha256:[0-9a-f]{64})?$"},
@@ -196,6 +198,8 @@ def _settings(model: type[BaseModel]) -> Json:
 def _setting(annotation: Any) -> Json:
     kinds = [kind for kind in members(annotation) if kind is not type(None)]
     inner = entry(annotation)
+    if len(kinds) != 1:
+        return {}
     if (below := section_of(annotation)) is not None:
         return _settings(below)
     if inner is not None and is_mapping(annotation):
@@ -203,7 +207,7 @@ def _setting(annotation: Any) -> Json:
     if inner is not None and section_of(inner) is not None:
         # A token of the API may be a plain text; the checks of the chart refuse it.
         return _list(_setting(inner) if not is_secret_text(inner) else {"anyOf": [_setting(inner), _TEXT]})
-    if len(kinds) == 1 and get_origin(kinds[0]) is Literal:
+    if get_origin(kinds[0]) is Literal:
         return _words(*get_args(kinds[0]))
     return {}
 

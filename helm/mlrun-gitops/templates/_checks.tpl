@@ -79,9 +79,10 @@
 {{- end -}}
 
 {{- /* Settings that are the chart's, and secrets */ -}}
-{{- range $key, $mend := dict "data_dir" "it lies on the volume of persistence" "store" "use store.kind and store.postgresql" "server.host" "it is 0.0.0.0" "server.port" "use service.port" "launcher.runner_python" "runners have their image's" "launcher.runs_dir" "pods have no such folder" "launcher.cache_dir" "pods have no such folder" "launcher.user" "use config.launcher.kubernetes" "launcher.warm" "pods start cold" "launcher.trusted" "pods have a user of their own" -}}
+{{- range $key, $mend := dict "data_dir" "it lies on the volume of persistence" "store" "use store.kind and store.postgresql" "server.host" "it is 0.0.0.0" "server.port" "use service.port" "launcher.runner_python" "runners have their image's" "launcher.runs_dir" "pods have no such folder" "launcher.cache_dir" "pods have no such folder" "launcher.user" "use config.launcher.kubernetes" "launcher.warm" "pods start cold" "launcher.trusted" "pods have a user of their own" "launcher.kubernetes.kubeconfig" "the service has an account in the cluster" "launcher.kubernetes.context" "the service has an account in the cluster" -}}
 {{- $path := splitList "." $key -}}
-{{- $section := ternary $v.config (dig (first $path) dict $v.config) (eq (len $path) 1) -}}
+{{- $section := $v.config -}}
+{{- range initial $path }}{{ $section = dig . dict $section }}{{ end -}}
 {{- if hasKey $section (last $path) -}}
 {{- $wrong = append $wrong (printf "config.%s is the chart's to say: leave it out, %s" $key $mend) -}}
 {{- end -}}
@@ -95,6 +96,11 @@
 {{- $folder := trimPrefix "/etc/mlrun-gitops/secrets/" .file | splitList "/" | first -}}
 {{- if and (hasPrefix "/etc/mlrun-gitops/secrets/" .file) (not (hasKey $v.secrets $folder)) -}}
 {{- $wrong = append $wrong (printf "%s names a file below %s, which is not mounted: add %s to secrets" .path $folder $folder) -}}
+{{- end -}}
+{{- end -}}
+{{- range $name, $value := dig "kubernetes" "env" dict $launcher -}}
+{{- if and (kindIs "string" $value) (regexMatch "(?i)token|secret|password|passwd|credential|api_?key" $name) -}}
+{{- $wrong = append $wrong (printf "config.launcher.kubernetes.env.%s looks like a secret, and a ConfigMap would show it: put it into a Secret of the runners' namespace, and write {secretKeyRef: {name: ..., key: ...}}" $name) -}}
 {{- end -}}
 {{- end -}}
 {{- range $v.extraEnv -}}
@@ -114,7 +120,7 @@
 {{- if kindIs "slice" .here -}}
 {{- range $i, $one := .here -}}
 {{- include "mlrun-gitops.look" (dict "here" $one "path" (printf "%s[%d]" $.path $i) "handler" $.handler "seen" $.seen) -}}
-{{- if and (kindIs "string" $one) (eq $.path "config.auth.tokens") }}{{ $_ := set $.seen "inline" (append $.seen.inline $.path) }}{{ end -}}
+{{- if and (kindIs "string" $one) (eq $.path "config.auth.tokens") }}{{ $_ := set $.seen "inline" (append $.seen.inline (printf "%s[%d].token" $.path $i)) }}{{ end -}}
 {{- end -}}
 {{- else if kindIs "map" .here -}}
 {{- range $key, $one := .here -}}

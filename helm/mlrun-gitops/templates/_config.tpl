@@ -24,6 +24,6 @@ http://{{ include "mlrun-gitops.fullname" . }}.{{ .Release.Namespace }}.svc{{ if
 {{- $server := dict "host" "0.0.0.0" "port" 8080 "internal_url" (include "mlrun-gitops.internalUrl" .) -}}
 {{- with include "mlrun-gitops.publicUrl" . }}{{ $_ := set $server "public_url" . }}{{ end -}}
 {{- $pods := dict "namespace" (include "mlrun-gitops.namespaces" . | fromJsonArray | first) "instance" (include "mlrun-gitops.instance" .) "service_account" (include "mlrun-gitops.runnerServiceAccount" .) -}}
-{{- $known := dict "server" $server "launcher" (dict "kind" "kubernetes" "kubernetes" $pods) "policy" (dict "launchers" (list "kubernetes")) -}}
+{{- $known := dict "server" $server "launcher" (dict "kind" "kubernetes" "kubernetes" $pods) -}}
 {{- toYaml (merge $config $known) -}}
 {{- end -}}

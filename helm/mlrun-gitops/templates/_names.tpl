@@ -1,36 +1,30 @@
-{{/* Names and labels. Each object's name fits DNS, and those in namespaces of runners carry the release's namespace, since releases may share one. */}}
+{{/* Names and labels. Each object's name fits DNS, and those in namespaces of runners tell releases of other namespaces apart. */}}
 
 {{- define "mlrun-gitops.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 50 | trimSuffix "-" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 45 | trimSuffix "-" -}}
 {{- end -}}
 
 {{- define "mlrun-gitops.fullname" -}}
 {{- $name := include "mlrun-gitops.name" . -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride | trunc 45 | trimSuffix "-" -}}
 {{- else if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- .Release.Name | trunc 45 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 50 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 45 | trimSuffix "-" -}}
 {{- end -}}
 {{- end -}}
 
-{{/* Who of all services of the cluster this one is; short enough for a label's value. */}}
+{{/* Whose jobs they are, among all services that share a namespace of runners. */}}
 {{- define "mlrun-gitops.instance" -}}
-{{- $said := dig "launcher" "kubernetes" "instance" "" .Values.config -}}
-{{- $whole := printf "%s.%s" .Release.Namespace (include "mlrun-gitops.fullname" .) -}}
-{{- if $said -}}{{ $said }}
-{{- else if le (len $whole) 63 -}}{{ $whole }}
-{{- else -}}{{ printf "%s-%s" ($whole | trunc 54 | trimSuffix "-" | trimSuffix ".") ($whole | sha256sum | trunc 8) }}
-{{- end -}}
+{{- $name := include "mlrun-gitops.fullname" . -}}
+{{- dig "launcher" "kubernetes" "instance" (printf "%s-%s" $name (printf "%s/%s" .Release.Namespace $name | sha256sum | trunc 8)) .Values.config -}}
 {{- end -}}
 
 {{/* The name of what lies in namespaces of runners. */}}
 {{- define "mlrun-gitops.runnersName" -}}
-{{- $whole := printf "%s-%s" .Release.Namespace (include "mlrun-gitops.fullname" .) -}}
-{{- if le (len $whole) 55 -}}{{ $whole }}-runners
-{{- else -}}{{ printf "%s-%s-runners" ($whole | trunc 46 | trimSuffix "-") ($whole | sha256sum | trunc 8) }}
-{{- end -}}
+{{- $name := include "mlrun-gitops.fullname" . -}}
+{{- printf "%s-%s-runners" $name (printf "%s/%s" .Release.Namespace $name | sha256sum | trunc 8) -}}
 {{- end -}}
 
 {{- define "mlrun-gitops.serviceAccount" -}}
