@@ -12,6 +12,7 @@ from flask import Flask
 from service.errors import SettingsError
 from service.launchers import Launcher
 from service.launchers.callbacks import Callbacks
+from service.launchers.kubernetes import KubernetesLauncher
 from service.launchers.process import ProcessLauncher
 from service.log import configure_log
 from service.notifier import Notifier
@@ -63,7 +64,7 @@ def make_service(
         settings=settings,
         store=store,
         source=Source(settings),
-        launchers=launchers or _make_launchers(settings),
+        launchers=launchers or _make_launchers(settings, store),
         notifier=notifier,
         intake=intake,
     )
@@ -85,13 +86,16 @@ def check_supported(settings: Settings) -> None:
         raise SettingsError("mlrun.api is not in this version", mend="Remove it: projects are saved in the own store")
 
 
-LAUNCHERS: dict[str, Callable[[Settings], Launcher]] = {"process": ProcessLauncher}
+LAUNCHERS: dict[str, Callable[[Settings, Store], Launcher]] = {
+    "process": lambda settings, _: ProcessLauncher(settings),
+    "kubernetes": KubernetesLauncher,
+}
 
 
-def _make_launchers(settings: Settings) -> dict[str, Launcher]:
+def _make_launchers(settings: Settings, store: Store) -> dict[str, Launcher]:
     """By name. Raises SettingsError for one that this version does not have."""
     check_supported(settings)
-    return {name: LAUNCHERS[name](settings) for name in settings.launchers}
+    return {name: LAUNCHERS[name](settings, store) for name in settings.launchers}
 
 
 def _make_app(rooms: Rooms, metrics: health.Metrics) -> Flask:

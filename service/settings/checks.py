@@ -13,6 +13,7 @@ def contradictions(settings: Settings, *, root: bool) -> Iterator[Problem]:
     yield from _names_are_distinct(settings)
     yield from _subscriptions_make_sense(settings)
     yield from _strangers_are_kept_out(settings, root=root)
+    yield from _pods_find_the_service(settings)
 
 
 def _names_are_distinct(settings: Settings) -> Iterator[Problem]:
@@ -48,3 +49,10 @@ def _strangers_are_kept_out(settings: Settings, *, root: bool) -> Iterator[Probl
         what = "with the process launcher, everybody who can push acts as the service's own user"
         mend = "write `trusted: true` if that is meant, or run the service as root, so that runners get a user of their own"
         yield Problem("launcher.trusted", what, mend, "False")
+
+
+def _pods_find_the_service(settings: Settings) -> Iterator[Problem]:
+    if "kubernetes" in settings.launchers and not (settings.server.internal_url or settings.server.public_url):
+        what = "is missing, and pods are told where the service is"
+        mend = "write the address that pods reach, for example http://mlrun-gitops.mlrun.svc:8080"
+        yield Problem("server.internal_url", what, mend, "None")

@@ -201,9 +201,9 @@ def test_what_is_wrong_with_the_settings_is_all_there_is_to_say(doctor: Doctor) 
 
 
 def test_what_this_version_does_not_have_is_told(doctor: Doctor) -> None:
-    doctor.config["launcher"] = {"kind": "kubernetes"}
+    doctor.config["launcher"] = {"kind": "mlrun"}
     assert doctor.look().code == 1
-    assert "launcher.kind 'kubernetes' is not in this version | Use launcher.kind: process" in json.dumps(
+    assert "the launcher 'mlrun' is not in this version | Use one of: process, kubernetes" in json.dumps(
         [f"{one['said']} | {one['mend']}" for one in doctor.said.data["findings"]], ensure_ascii=False
     )
 

@@ -68,7 +68,7 @@ def test_a_setting_that_the_page_calls_not_yet_is_acted_on_by_nothing(setting: s
     assert not [path_of(path) for path in readers if setting in path.read_text(encoding="utf-8")]
 
 
-@pytest.mark.parametrize("wish", [{"launcher": {"kind": "kubernetes"}}, {"mlrun": {"api": "http://127.0.0.1:8080"}}])
+@pytest.mark.parametrize("wish", [{"launcher": {"kind": "mlrun"}}, {"mlrun": {"api": "http://127.0.0.1:8080"}}])
 def test_a_setting_that_the_page_calls_refused_is_refused(wish: dict[str, dict[str, str]]) -> None:
     with pytest.raises(SettingsError, match="not in this version"):
-        app._make_launchers(Settings.model_validate(wish))
+        app.check_supported(Settings.model_validate(wish))
