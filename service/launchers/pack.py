@@ -20,6 +20,9 @@ PACKAGE = "mlrun_gitops_runner"
 MAIN = f"""\
 import sys
 
+if sys.version_info < (3, 7):
+    sys.exit("gitops: Python %d.%d.%d is too old" % sys.version_info[:3])
+
 from {PACKAGE}.__main__ import main
 
 sys.exit(main(sys.argv[1:]))

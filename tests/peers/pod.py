@@ -65,20 +65,24 @@ class Callee:
     answer are sent (0: none of it; None: all).
     """
 
-    def __init__(self, settings: Settings, files: Callable[[str, str], Archive]) -> None:
+    def __init__(
+        self, settings: Settings, files: Callable[[str, str], Archive], certificate: tuple[str, str] | None = None
+    ) -> None:
         self._settings = settings
+        self._certificate = certificate
         self._files = files
         self.requests: list[str] = []
+        self.hosts: set[str] = set()
         self.ranges: list[str | None] = []  # of those for the source
         self.cut: Callable[[str], int | None] = lambda _: None
-        self.meddle: Callable[[str], tuple[str, bytes] | None] = lambda _: None
+        self.meddle: Callable[[str], tuple[str, bytes] | tuple[str, bytes, dict[str, str]] | None] = lambda _: None
         self._port = 0
         self._server: BaseWSGIServer | None = None
         self.store: Store = None  # type: ignore[assignment] # between `stop` and `start`
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        return f"http{'s' if self._certificate else ''}://127.0.0.1:{self._port}"
 
     def start(self) -> Self:
         self.store = open_store(self._settings)
@@ -86,7 +90,7 @@ class Callee:
         problems.register(app)
         app.register_blueprint(runners.blueprint(Callbacks(self.store), self._files))
         app.wsgi_app = self._between(app.wsgi_app)  # type: ignore[method-assign]
-        self._server = make_server("127.0.0.1", self._port, app, threaded=True)
+        self._server = make_server("127.0.0.1", self._port, app, threaded=True, ssl_context=self._certificate)
         self._port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         return self
@@ -108,11 +112,13 @@ class Callee:
         def answer(environ: dict[str, Any], start: Any) -> Any:
             what = environ["PATH_INFO"].rpartition("/")[2]
             self.requests.append(what)
+            self.hosts.add(environ["HTTP_HOST"])
             if what == "source":
                 self.ranges.append(environ.get("HTTP_RANGE"))
             if (instead := self.meddle(what)) is not None:
                 environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-                start(instead[0], [("Content-Length", str(len(instead[1])))])
+                headers = instead[2] if len(instead) == 3 else {}
+                start(instead[0], [("Content-Length", str(len(instead[1]))), *headers.items()])
                 return [instead[1]]
             answered = app(environ, start)
             size = self.cut(what)

@@ -17,13 +17,13 @@ from typing import Any, List, Optional
 from . import preflight
 from .secret import BadSecretError, Secret
 from .service import OverError, Patience, RefusedError, Service, TakenError, UnavailableError
+from .words import say_why
 
 # Nothing has begun before the claim, so a pod that can't get on gives its place back.
 PATIENCE_S = 3600.0
 # Kubernetes kills a pod 30 s after it asked it to end, by default.
 HURRY_S = 20.0
 NOTHING_TO_DO, FAILED, BAD_JOB, INCOMPATIBLE, TRY_AGAIN = 0, 1, 2, 3, 75
-TERMINATION_LOG = "/dev/termination-log"
 
 
 def main(folder: str) -> int:
@@ -31,25 +31,25 @@ def main(folder: str) -> int:
     try:
         secret = Secret(folder)
     except BadSecretError as exc:
-        say(str(exc))
+        say_why(str(exc))
         return BAD_JOB
     companion = Companion(Service(secret), secret.job)
     companion.hear()
     try:
         return companion.run()
     except (OverError, TakenError) as exc:
-        say(f"nothing to do: {exc}")
+        say_why(f"nothing to do: {exc}")
         return NOTHING_TO_DO
     except RefusedError as exc:
-        say(str(exc))
+        say_why(str(exc))
         return FAILED
     except UnavailableError as exc:
-        say(f"gave up before anything began: {exc}")
+        say_why(f"gave up before anything began: {exc}")
         return TRY_AGAIN
     except _EndedError as exc:
         return 128 + exc.number
     except OSError as exc:
-        say(f"the job could not be begun: {exc}")
+        say_why(f"the job could not be begun: {exc}")
         return FAILED
 
 
@@ -80,7 +80,7 @@ class Companion:
         document = self._patience.ask(self._service.job)
         faults = preflight.faults(found, document.get("needs") or {})
         if faults:
-            say("this image cannot run the job: {}".format("; ".join(faults)))
+            say_why("this image cannot run the job: {}".format("; ".join(faults)))
             self._patience.ask(lambda: self._service.incompatible(faults, found, document.get("needs")))
             return INCOMPATIBLE
         path, source, folder = self._place(document)
@@ -139,7 +139,7 @@ class Companion:
             child.look()
             self._wait()
         if relay.left:
-            say(f"the service does not have all events of the job: {relay.left}")
+            say_why(f"the service does not have all events of the job: {relay.left}")
         code: int = child.code
         return code if code >= 0 else 128 - code
 
@@ -164,12 +164,12 @@ class Companion:
 
     def _stop(self, why: str) -> None:
         """From the relay's thread: the service wants no more of this job."""
-        say(f"ends the job: {why}")
+        say_why(f"ends the job: {why}")
         self._child.signal(signal.SIGTERM)
 
     def _say_how(self, child: Any) -> None:
         if child.code == -signal.SIGKILL and child.signalled is None:
-            say(f"the runner was killed (signal 9){_memory()}")
+            say_why(f"the runner was killed (signal 9){_memory()}")
 
 
 class _EndedError(Exception):
@@ -194,18 +194,6 @@ def environment() -> Any:
     for name in ("USER", "LOGNAME"):
         mine.setdefault(name, mine.get("LOGNAME") or "gitops")
     return mine
-
-
-def say(text: str) -> None:
-    """On standard error, and where Kubernetes looks for why a pod ended."""
-    sys.stderr.write(f"gitops: {text}\n")
-    sys.stderr.flush()
-    if os.path.exists(TERMINATION_LOG):
-        try:
-            with open(TERMINATION_LOG, "w", encoding="utf-8", errors="replace") as file:
-                file.write(text[:1000])
-        except OSError:
-            pass
 
 
 def _memory() -> str:

@@ -19,6 +19,7 @@ import urllib.request
 from typing import Any, Callable, Iterator, Optional, TypeVar
 
 from .secret import Secret
+from .words import say
 
 T = TypeVar("T")
 
@@ -26,6 +27,8 @@ TIMEOUT_S = 30.0
 # One answer: the job holds a resolved project, which takes 16 MiB at most.
 ANSWER_BYTES = 64 * 1024 * 1024
 FIRST_S, LONGEST_S = 0.5, 30.0
+# So often the log says that the service is still not to be had.
+SAY_S = 60.0
 CLAIMER = "Gitops-Claimer"
 
 
@@ -127,7 +130,7 @@ class Patience:
 
     def ask(self, question: Callable[[], T]) -> T:
         """Raises RefusedError, and UnavailableError once patience has ended or is not wanted any more."""
-        tries = 0
+        tries, said = 0, -SAY_S
         while True:
             try:
                 return question()
@@ -138,6 +141,9 @@ class Patience:
                 if left <= 0 or self._stop.wait(min(pause, left)):
                     raise
                 tries += 1
+                if time.monotonic() - said >= SAY_S:
+                    said = time.monotonic()
+                    say(f"{exc}; asks again")
 
 
 def _refusal(error: Any, what: str) -> Exception:

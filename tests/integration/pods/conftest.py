@@ -68,10 +68,17 @@ def start(tmp_path: Path, callee: Callee, program: Path, old_python: Path) -> It
     """Starts a pod of a job; the second of one job is another pod."""
     pods: list[Pod] = []
 
-    def begin(job: str = "one", *, python: Path | None = None, base: Path | None = None, **environment: str) -> Pod:
+    def begin(
+        job: str = "one",
+        *,
+        python: Path | None = None,
+        base: Path | None = None,
+        secret: dict[str, str] | None = None,
+        **environment: str,
+    ) -> Pod:
         place = base or tmp_path / f"pod-{len(pods)}"
-        secret = callee.secret(place / "secret", job)
-        pods.append(Pod(place, python or old_python, program, secret, environment))
+        given = callee.secret(place / "secret", job, **(secret or {}))
+        pods.append(Pod(place, python or old_python, program, given, environment))
         return pods[-1]
 
     yield begin
