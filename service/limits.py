@@ -139,6 +139,8 @@ POD_WORDS_BYTES = 64 * KIB
 # An idle warm runner ends itself.
 WARM_IDLE_S = 60.0
 WARM_PARENTS = 2
+# Processes that wait to look after a job. A push has two jobs, to load the project and to run it.
+KEEPERS = 2
 
 # Lists page by cursor.
 PAGE_DEFAULT = 50

@@ -61,12 +61,12 @@ class ProcessLauncher:
         return self._supply.standard().key
 
     def prepare(self) -> None:
-        """What the first job would wait for: install the runner environment, warm a parent up, have a keeper at hand.
+        """What the first job would wait for: install the runner environment, warm a parent up, have keepers at hand.
 
         Raises RunnerEnvironmentError. The service does well to call it in a thread when it starts.
         """
         self._trash.empty()
-        self._keepers.keep_one()
+        self._keepers.keep_ready()
         supplies = self._supply.standard()
         if self._warm is not None:
             self._warm.warm_up(supplies)

@@ -5,18 +5,25 @@ from __future__ import annotations
 import os
 import signal
 
+import pytest
+
+from service import limits
 from service.launchers import EndReason
 from tests.integration.launcher.conftest import Bench, gone, wait_for
 
 CODE = "import os\nevents.emit('keeper', pid=os.getppid())\n"
 
 
-def at_hand(bench: Bench) -> int:
+@pytest.fixture(autouse=True)
+def ready(bench: Bench) -> None:
+    bench.launcher._keepers.keep_ready()
+
+
+def at_hand(bench: Bench) -> list[int]:
+    """All of them, the next one first."""
     keepers = bench.launcher._keepers
-    keepers.keep_one()
-    wait_for(lambda: keepers._at_hand, "a keeper at hand")
-    assert keepers._at_hand is not None
-    return keepers._at_hand.process.pid
+    wait_for(lambda: len(keepers._at_hand) == limits.KEEPERS, "keepers at hand")
+    return [keeper.process.pid for keeper in keepers._at_hand]
 
 
 def keeper_of(bench: Bench, job: str) -> int:
@@ -27,10 +34,11 @@ def keeper_of(bench: Bench, job: str) -> int:
     return pid
 
 
-def test_the_one_at_hand_gets_the_job_and_the_next_one_is_started(bench: Bench) -> None:
-    first = at_hand(bench)
-    assert keeper_of(bench, bench.start(CODE)) == first
-    assert at_hand(bench) != first
+def test_those_at_hand_get_the_jobs_in_a_row_and_are_replaced(bench: Bench) -> None:
+    ready = at_hand(bench)
+    jobs = [bench.start(CODE) for _ in ready]
+    assert [keeper_of(bench, job) for job in jobs] == ready
+    assert not set(at_hand(bench)) & set(ready)
 
 
 def test_jobs_that_come_all_at_once_need_not_wait_for_one(bench: Bench) -> None:
@@ -40,15 +48,15 @@ def test_jobs_that_come_all_at_once_need_not_wait_for_one(bench: Bench) -> None:
 
 
 def test_one_that_was_killed_while_it_waited_costs_no_job(bench: Bench) -> None:
-    victim = at_hand(bench)
+    victim, other = at_hand(bench)
     os.kill(victim, signal.SIGKILL)
     wait_for(lambda: gone(victim), "the keeper to be gone")
-    assert keeper_of(bench, bench.start(CODE)) != victim
+    assert keeper_of(bench, bench.start(CODE)) == other
 
 
 def test_none_is_left_when_the_launcher_closes(bench: Bench) -> None:
     waiting = at_hand(bench)
     bench.launcher.close()
-    assert gone(waiting)
-    assert keeper_of(bench, bench.start(CODE)) != waiting
-    assert bench.launcher._keepers._at_hand is None
+    assert all(map(gone, waiting))
+    assert keeper_of(bench, bench.start(CODE)) not in waiting
+    assert not bench.launcher._keepers._at_hand
