@@ -21,6 +21,12 @@ def job(namespace: str, script: str, *, name: str = "one", spec: dict[str, Any] 
     }
 
 
+def bare_pod(namespace: str, script: str, *, image: str = SHELL) -> dict[str, Any]:
+    """The Job's pod without the Job, which would have another one made for it when it is deleted."""
+    spec = job(namespace, script, image=image)["spec"]["template"]["spec"]
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bare", "namespace": namespace}, "spec": spec}
+
+
 def path_of_job(namespace: str, name: str = "one") -> str:
     return f"/apis/batch/v1/namespaces/{namespace}/jobs/{name}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.peers.jobs import ended, job, log_of, pod_of, terminated
+from tests.integration.peers.jobs import bare_pod, ended, job, log_of, pod_of, terminated
 from tests.peers import containers
 from tests.peers.containers.debian import DEBIAN, ensure_debian
 from tests.peers.kubernetes import Cluster, Kubelet
@@ -54,11 +54,11 @@ def test_a_container_over_its_memory_is_killed(cluster: Cluster, kubelet: Kubele
 
 
 def test_a_container_ends_when_its_pod_is_deleted(cluster: Cluster, kubelet: Kubelet, namespace: str) -> None:
-    cluster.apply(job(namespace, "exec sleep 600", image=DEBIAN))
-    pod = pod_of(cluster, namespace, phase="Running")
-
+    cluster.apply(bare_pod(namespace, "exec sleep 600", image=DEBIAN))
     path = f"/api/v1/namespaces/{namespace}/pods"
-    cluster.api.delete(f"{path}/{pod['metadata']['name']}")
+    pod = cluster.api.wait_for(f"{path}/bare", lambda it: it["status"]["phase"] == "Running")
+
+    cluster.api.delete(f"{path}/bare")
     cluster.api.wait_for(path, lambda it: not it["items"])
 
     left = containers.engine().podman("ps", "--all", "--format", "{{.Names}}").stdout

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.peers.jobs import SHELL, ended, job, log_of, path_of_job, pod_of, terminated
+from tests.integration.peers.jobs import SHELL, bare_pod, ended, job, log_of, path_of_job, pod_of, terminated
 from tests.peers.kubernetes import Api, ApiError, Cluster, Kubelet
 from tests.peers.kubernetes.api import client_context
 
@@ -195,11 +195,15 @@ def test_who_writes_on_an_old_version_is_refused(cluster: Cluster, namespace: st
 
 def test_a_pod_that_is_deleted_ends_within_its_grace(cluster: Cluster, kubelet: Kubelet, namespace: str) -> None:
     # Process 1 hears no SIGTERM that it has not asked for, so it takes the SIGKILL.
-    pod = _sleeping(cluster, namespace)
+    path = f"/api/v1/namespaces/{namespace}/pods"
+    cluster.apply(bare_pod(namespace, "exec sleep 600"))
+    cluster.api.wait_for(f"{path}/bare", lambda it: it["status"]["phase"] == "Running")
+    pid = kubelet.pids(namespace, "bare")["c"]
 
-    cluster.api.delete(f"/api/v1/namespaces/{namespace}/pods/{pod['metadata']['name']}")
+    cluster.api.delete(f"{path}/bare")
 
-    cluster.api.wait_for(path_of_job(namespace), lambda it: it["status"].get("failed"))
+    _wait_for_no_pod(cluster, namespace)
+    assert not Path(f"/proc/{pid}").exists()
 
 
 def _sleeping(cluster: Cluster, namespace: str) -> dict[str, Any]:

@@ -41,7 +41,6 @@ async def main(wish: dict[str, Any]) -> None:
         if task.done() and (error := task.exception()):
             say(f"the kubelet failed: {error!r}")
         task.cancel()
-    node.awake.clear()
     await node.end()
     if wish["podman"]:
         await podman.clear()

@@ -70,11 +70,7 @@ class Control:
                 running.signal(number)
 
     async def pids_(self, namespace: str, name: str) -> dict[str, int]:
-        return {
-            known: running.pid
-            for known, running in self._pod(namespace, name).running.items()
-            if hasattr(running, "pid")
-        }
+        return {known: running.pid for known, running in self._pod(namespace, name).running.items()}
 
     async def count_(self) -> int:
         return sum(bool(pod.running) for pod in self._node.pods.values())

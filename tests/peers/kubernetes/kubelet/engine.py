@@ -44,7 +44,10 @@ class Launch:
 
 
 class Running(Protocol):
-    """A container that was started."""
+    """A container that was started; `pid` is its process 1 by the machine's numbers."""
+
+    @property
+    def pid(self) -> int: ...
 
     async def wait(self) -> Exit:
         """When it has ended and its log is whole. May be awaited by several."""

@@ -49,6 +49,7 @@ class Node:
         self._ending: set[str] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._addresses = 0
+        self._over = False
 
     def engine_of(self, image: str) -> Engine:
         """Images of this machine (`localhost/...`) are run by podman where there is one."""
@@ -75,6 +76,9 @@ class Node:
         await self._follow()
 
     async def end(self) -> None:
+        """Everything ends at once, and nothing of it is told."""
+        self._over = True
+        self.awake.set()
         await asyncio.gather(*(pod.forget() for pod in list(self.pods.values())), return_exceptions=True)
 
     # --- telling
@@ -82,6 +86,8 @@ class Node:
     async def tell(self, path: str, document: Document) -> bool:
         """A pod's status. False: try again; True as well where the pod is gone or somebody else's by now."""
         await self.awake.wait()
+        if self._over:
+            return True
         try:
             await self.api.patch(f"{path}/status", document)
         except ApiError as error:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.peers.kubernetes.kubelet import child
+from tests.peers.kubernetes.kubelet import child, memory
 from tests.peers.kubernetes.kubelet.engine import Exit, Launch, StartFailed
 from tests.peers.kubernetes.kubelet.images import Image
 
 # The process of the kubelet that a container is of.
 LABEL = "gitops-peer-kubelet"
+_KILLED = 128 + signal.SIGKILL
+_LOOK_S = 0.1
 _NOT_STARTED = (125, 126, 127)
 # podman needs its own of these, so the container's are told in words.
 _SPOKEN = ("PATH", "HOME")
@@ -79,15 +83,19 @@ class PodmanContainer:
 
     def __init__(self, engine: PodmanEngine, name: str, process: subprocess.Popen[bytes], launch: Launch) -> None:
         self._engine, self._name, self._launch = engine, name, launch
-        self._out_of_memory = False
+        self._out_of_memory = self._killed = False
+        self.pid = 0
         self._tasks: set[asyncio.Task[Any]] = set()
         self._ended = child.end_of(process)
 
     async def refused(self) -> str | None:
         """What podman said where it could not start the container; None as soon as it runs or has run."""
         while True:
-            code, state = await self._engine.call("container", "inspect", "--format", "{{.State.Status}}", self._name)
-            if code == 0 and state.strip() in ("running", "exited", "stopped"):
+            code, state = await self._inspect("{{.State.Status}} {{.State.Pid}}")
+            status, _, pid = state.strip().partition(" ")
+            if code == 0 and status in ("running", "exited", "stopped"):
+                self.pid = int(pid)
+                self._tasks.add(asyncio.create_task(self._watch_memory()))
                 return None
             if self._ended.done():
                 await self._launch.log.ended.wait()
@@ -97,25 +105,31 @@ class PodmanContainer:
     async def wait(self) -> Exit:
         code = await asyncio.shield(self._ended)
         await self._launch.log.ended.wait()
-        _, killed = await self._engine.call("container", "inspect", "--format", "{{.State.OOMKilled}}", self._name)
-        return Exit(code if code >= 0 else 128 - code, self._out_of_memory or killed.strip() == "true")
+        if code == _KILLED and self._launch.memory and not self._killed:
+            self._out_of_memory = True  # conmon does not always say so
+        return Exit(code if code >= 0 else 128 - code, self._out_of_memory)
 
     def signal(self, number: int) -> None:
         if not self._ended.done():
-            self._spawn("kill", "--signal", str(number), self._name)
+            self._killed = self._killed or number == signal.SIGKILL
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def run_out_of_memory(self) -> None:
-        """All of it: podman is not asked which of its processes is the largest."""
-        self._out_of_memory = True
-        self.signal(9)
+        self._out_of_memory = memory.kill_largest(self.pid) or self._out_of_memory
 
     async def remove(self) -> None:
+        for task in self._tasks:
+            task.cancel()
         await self._engine.call("rm", "--force", "--time", "0", "--ignore", self._name)
 
-    def _spawn(self, *words: str) -> None:
-        task = asyncio.create_task(self._engine.call(*words))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    async def _watch_memory(self) -> None:
+        while not self._ended.done() and self._launch.memory:
+            self._out_of_memory = self._out_of_memory or memory.kills(self.pid) > 0
+            await asyncio.sleep(_LOOK_S)
+
+    async def _inspect(self, template: str) -> tuple[int, str]:
+        return await self._engine.call("container", "inspect", "--format", template, self._name)
 
 
 def _options(launch: Launch) -> list[str]:

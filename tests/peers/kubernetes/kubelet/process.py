@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import subprocess
 from pathlib import Path
 
-from tests.peers.kubernetes.kubelet import child, kernel
+from tests.peers.kubernetes.kubelet import child, kernel, memory
 from tests.peers.kubernetes.kubelet.engine import Exit, Launch, StartFailed
 from tests.peers.kubernetes.kubelet.images import Image, find
 from tests.peers.kubernetes.kubelet.room import Room
 
 # As often as this the memory of containers that have a limit is looked at.
 _LOOK_S = 0.1
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class ProcessEngine:
@@ -89,10 +87,7 @@ class ProcessContainer:
             os.kill(self.pid, number)
 
     def run_out_of_memory(self) -> None:
-        sizes = {pid: _resident(Path(f"/proc/{pid}")) for pid in kernel.processes_of(self.pid)}
-        if sizes:
-            self._out_of_memory = True
-            os.kill(max(sizes, key=lambda pid: sizes[pid]), signal.SIGKILL)
+        self._out_of_memory = memory.kill_largest(self.pid) or self._out_of_memory
 
     async def remove(self) -> None:
         if self._look:
@@ -101,22 +96,8 @@ class ProcessContainer:
     async def _watch_memory(self, limit: int) -> None:
         while not self._ended.done():
             await asyncio.sleep(_LOOK_S)
-            # Its own /proc lists its own processes only.
-            try:
-                own = [path for path in Path(f"/proc/{self.pid}/root/proc").iterdir() if path.name.isdigit()]
-            except OSError:
-                continue
-            if sum(_resident(path) for path in own) > limit:
+            if memory.used(self.pid) > limit:
                 self.run_out_of_memory()
-
-
-def _resident(process: Path) -> int:
-    """Bytes of its own in memory; what it shares with others (files, its parent's pages after a fork) is not counted."""
-    try:
-        _size, resident, shared, *_ = (process / "statm").read_text().split()
-    except (OSError, ValueError):
-        return 0
-    return (int(resident) - int(shared)) * _PAGE
 
 
 def _said(program: str, error: Exception) -> str:

@@ -63,7 +63,7 @@ RULES = (
         source="src: containerd pkg/cri/server/events.go, TaskOOM; docs: concepts/configuration/manage-resources-containers",
         here="process",
         differs="Memory is looked at ten times a second (resident pages that no other process shares), and no cgroup limits it: what "
-        "allocates fast may have more for a moment.",
+        "allocates fast may have more for a moment. With podman the kernel's own limit and counts are used.",
     ),
     Rule(
         what="Process 1 of a container gets no signal that it has not asked for, but SIGKILL from outside; when it ends, all processes of the container end.",
