@@ -101,8 +101,9 @@ def _make_launchers(settings: Settings, store: Store) -> dict[str, Launcher]:
 def _make_app(rooms: Rooms, metrics: health.Metrics) -> Flask:
     app = api.make_app("mlrun-gitops")
     app.register_blueprint(webhooks.blueprint(rooms.intake, metrics))
-    app.register_blueprint(runners.blueprint(Callbacks(rooms.store), rooms.source.archive))
-    app.register_blueprint(archives.blueprint(partial(repository_of, rooms.store), rooms.source.archive))
+    files = archives.Archives(rooms.source.archive, rooms.settings.server.threads)
+    app.register_blueprint(runners.blueprint(Callbacks(rooms.store), files))
+    app.register_blueprint(archives.blueprint(partial(repository_of, rooms.store), files))
     app.register_blueprint(health.blueprint({"store": lambda: _readable(rooms.store)}, metrics))
     api.register(app, rooms.settings, rooms.store, Actions(rooms))
     return app

@@ -50,8 +50,10 @@ class Callbacks:
         return job.document or {}
 
     def source_of(self, job_id: str) -> tuple[str, str]:
-        """The repository and the commit whose files the job runs on."""
+        """The repository and the commit whose files the job runs on. Raises Conflict once it is claimed: its pod has them."""
         job = _going_on(self._job(job_id))
+        if job.claimer is not None:
+            raise _somebody_elses(job_id)
         return job.repository, job.commit
 
     def claim(self, job_id: str, claimer: str, found: Json) -> int:

@@ -5,7 +5,7 @@ Nothing here waits: a pod that has nothing to tell comes again after a while, so
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, Protocol, TypeVar
 
@@ -13,9 +13,9 @@ import msgspec
 from flask import Blueprint, Response, jsonify, request
 
 from service import limits
-from service.errors import GitopsError, Gone, Malformed, SourceError, StoreUnavailable
+from service.errors import Gone, Malformed, SourceError
 from service.web import bodies
-from service.web.archives import Sendable, send
+from service.web.archives import Archives
 
 T = TypeVar("T")
 CLAIMER = "Gitops-Claimer"
@@ -62,8 +62,7 @@ class Incompatible(msgspec.Struct):
     wanted: dict[str, Any] = {}
 
 
-def blueprint(callbacks: Callbacks, archive: Callable[[str, str], Sendable]) -> Blueprint:
-    """`archive` opens the files of a repository's commit."""
+def blueprint(callbacks: Callbacks, archives: Archives) -> Blueprint:
     runners = Blueprint("runners", __name__, url_prefix="/runner/v1/jobs/<job>")
 
     @runners.before_request
@@ -78,10 +77,8 @@ def blueprint(callbacks: Callbacks, archive: Callable[[str, str], Sendable]) -> 
     def source(job: str) -> Response:
         repository, commit = callbacks.source_of(job)
         try:
-            return send(archive(repository, commit))
+            return archives.send(repository, commit)
         except SourceError as error:
-            if error.retry:
-                raise _later(error) from error
             callbacks.no_source(job, str(error))
             raise Gone(str(error), mend="Leave it; the job ends with that") from error
 
@@ -121,7 +118,3 @@ def _read(kind: type[T], cap: int) -> T:
         return msgspec.json.decode(bodies.read(request, cap, mend=_MEND), type=kind)
     except msgspec.DecodeError as error:
         raise Malformed(f"The body is not understood: {error}", mend="See docs/reference/runner.md") from error
-
-
-def _later(error: GitopsError) -> StoreUnavailable:
-    return StoreUnavailable(error.what, mend=error.mend, detail=error.detail)

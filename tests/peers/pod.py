@@ -30,6 +30,7 @@ from service.source.archive import Archive
 from service.store import Store, jobs, open_store
 from service.store.jobs import PodJob
 from service.web import problems, runners
+from service.web.archives import Archives
 
 END_S = 60.0
 # `script` of the job is run with `emit`, `job`, `folder`; then the job has finished.
@@ -88,7 +89,7 @@ class Callee:
         self.store = open_store(self._settings)
         app = Flask("callee")
         problems.register(app)
-        app.register_blueprint(runners.blueprint(Callbacks(self.store), self._files))
+        app.register_blueprint(runners.blueprint(Callbacks(self.store), Archives(self._files, 16)))
         app.wsgi_app = self._between(app.wsgi_app)  # type: ignore[method-assign]
         self._server = make_server("127.0.0.1", self._port, app, threaded=True, ssl_context=self._certificate)
         self._port = self._server.server_port

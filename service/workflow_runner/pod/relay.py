@@ -13,10 +13,12 @@ from typing import Any, Callable, List, Optional
 
 from .lines import Lines, finishes
 from .service import OverError, Patience, RefusedError, Service, TakenError, TooLargeError, UnavailableError
+from .words import say
 
 EVENTS, RESULT = "events.jsonl", "result.json"
 POLL_S = 0.2
 FOREVER = float("inf")
+MISTAKE_S = 5.0
 
 
 class Relay:
@@ -72,18 +74,21 @@ class Relay:
         return True
 
     def _run(self) -> None:
-        try:
-            self._tell_all()
-        except OverError as exc:
-            self._stop(str(exc))
-            self._tell_last()
-        except (RefusedError, UnavailableError) as exc:
-            self.left = str(exc)
-            if isinstance(exc, TakenError):
+        while not self._finished.is_set():
+            try:
+                self._tell_all()
+            except OverError as exc:
                 self._stop(str(exc))
-        except Exception as exc:  # a mistake of ours must not look as if all was told
-            self.left = repr(exc)
-        self._finished.set()
+                self._tell_last()
+            except (RefusedError, UnavailableError) as exc:
+                self.left = str(exc)
+                if isinstance(exc, TakenError):
+                    self._stop(str(exc))
+            except Exception as exc:  # a mistake of ours must not cost a run: the disk, the memory may be better later
+                say(f"events could not be told: {exc!r}; tries again")
+                if not self._given_up.wait(MISTAKE_S):
+                    continue
+            self._finished.set()
         self._wake()
 
     def _tell_all(self) -> None:

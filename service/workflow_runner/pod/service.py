@@ -68,16 +68,19 @@ class Service:
         )
 
     def job(self) -> Any:
-        return self._ask("GET", "job")
+        document = self._ask("GET", "job")
+        if not isinstance(document.get("job"), dict):
+            raise UnavailableError("job was answered with something else")
+        return document
 
     def claim(self, claimer: str, found: Any) -> int:
         """How many events the job has."""
-        return int(self._ask("POST", "claim", {"claimer": claimer, "found": found})["lines"])
+        return _lines(self._ask("POST", "claim", {"claimer": claimer, "found": found}))
 
     def events(self, claimer: str, since: int, lines: Any) -> int:
         """Likewise."""
         said = [line.decode("utf-8", "replace") for line in lines]
-        return int(self._ask("POST", "events", {"claimer": claimer, "since": since, "lines": said})["lines"])
+        return _lines(self._ask("POST", "events", {"claimer": claimer, "since": since, "lines": said}))
 
     def result(self, claimer: str, data: bytes) -> None:
         self._ask("PUT", "result", data, {CLAIMER: claimer})
@@ -92,14 +95,18 @@ class Service:
             yield response
 
     def _ask(self, method: str, what: str, body: Any = None, headers: Any = None) -> Any:
+        """The object in the answer; one that was cut off, or is a proxy's, is none of the service's."""
         with self._open(method, what, body, headers or {}) as response:
-            data = response.read(ANSWER_BYTES + 1)
-        if len(data) > ANSWER_BYTES:
-            raise UnavailableError(f"{what} was answered with more than {ANSWER_BYTES} bytes")
+            if response.status == 204:
+                return {}
+            data = response.read(ANSWER_BYTES)
         try:
-            return json.loads(data.decode("utf-8")) if data else None
-        except ValueError as exc:
-            raise UnavailableError(f"{what} was not answered with JSON") from exc
+            answer = json.loads(data.decode("utf-8"))
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise UnavailableError(f"{what} was answered with half an answer, or with something else")
+        return answer
 
     @contextlib.contextmanager
     def _open(self, method: str, what: str, body: Any, headers: Any) -> Iterator[Any]:
@@ -144,6 +151,13 @@ class Patience:
                 if time.monotonic() - said >= SAY_S:
                     said = time.monotonic()
                     say(f"{exc}; asks again")
+
+
+def _lines(answer: Any) -> int:
+    count = answer.get("lines")
+    if not isinstance(count, int):
+        raise UnavailableError("the answer does not say how many lines there are")
+    return count
 
 
 def _refusal(error: Any, what: str) -> Exception:

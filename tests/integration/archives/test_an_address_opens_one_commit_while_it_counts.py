@@ -61,7 +61,9 @@ def service(place: Place, tmp_path: Path) -> Iterator[Service]:
     store = open_store(Settings(data_dir=tmp_path / "store"))
     app = Flask("archives")
     problems.register(app)
-    app.register_blueprint(archives.blueprint(partial(repository_of, store), place.source.archive))
+    app.register_blueprint(
+        archives.blueprint(partial(repository_of, store), archives.Archives(place.source.archive, 4))
+    )
     yield Service(store, app.test_client())
     store.close()
 
@@ -150,6 +152,19 @@ def test_what_is_asked_is_what_is_sent(service: Service, commits: tuple[str, str
     assert beyond.status_code == 416
     assert (known.status_code, known.data) == (304, b"")
     assert service.client.post(address).status_code == 405
+
+
+def test_those_who_read_slowly_do_not_take_all_threads(service: Service, commits: tuple[str, str]) -> None:
+    service.save("demo", commits[0])
+    address = service.address("demo", commits[0])
+    slow = service.client.get(address)  # one of four threads may send
+    assert service.status(address) == 503
+    slow.close()
+    assert service.status(address) == 200
+    for headers in ({"Range": "bytes=99999999-"}, {"If-None-Match": "*"}):
+        service.client.get(address, headers=headers, buffered=True)
+        service.client.head(address)
+        assert service.status(address) == 200
 
 
 def test_no_log_holds_an_address_that_opens_something(

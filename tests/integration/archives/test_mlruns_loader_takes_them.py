@@ -49,7 +49,9 @@ def address(place: Place, tmp_path: Path) -> Iterator[str]:
     store.write(lambda conn: runs.add(conn, rows.run(project="demo", commit=commit)))
     app = Flask("archives")
     problems.register(app)
-    app.register_blueprint(archives.blueprint(partial(repository_of, store), place.source.archive))
+    app.register_blueprint(
+        archives.blueprint(partial(repository_of, store), archives.Archives(place.source.archive, 4))
+    )
     server = make_server("127.0.0.1", 0, app, threaded=True)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     yield archive_url(store, f"http://127.0.0.1:{server.server_port}", "demo", commit)

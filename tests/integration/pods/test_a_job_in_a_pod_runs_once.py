@@ -4,6 +4,8 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from service.launchers import EndReason, JobKind
 from service.store import jobs
 from tests.peers.pod import Callee, Pod, until
@@ -73,6 +75,22 @@ def test_answers_that_are_lost_double_no_line(callee: Callee, start: Start) -> N
     pod = start()
     assert pod.wait() == 0, pod.log
     assert [line["step"] for line in callee.lines()[1:-1]] == [str(n) for n in range(40)]
+
+
+@pytest.mark.parametrize("answer", [b"", b"{", b"null", b"{}", b"<html>", b'{"lines": "1"}'])
+def test_half_an_answer_or_a_proxys_is_none(callee: Callee, start: Start, answer: bytes) -> None:
+    callee.add(script=RAN + "emit('step.started', step='a')\n")
+    strange = {"job": 1, "claim": 1, "events": 2}
+
+    def meddle(what: str) -> tuple[str, bytes] | None:
+        strange[what] = strange.get(what, 0) - 1
+        return ("200 OK", answer) if strange[what] >= 0 else None
+
+    callee.meddle = meddle
+    pod = start()
+    assert pod.wait() == 0, pod.log
+    assert ran(pod) == 1
+    assert callee.events() == ["claimed", "step.started", "finished"]
 
 
 def test_a_service_that_is_away_while_a_job_runs_and_ends_misses_nothing(callee: Callee, start: Start) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import random
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,7 +33,7 @@ for n in range({LINES}):
     emit("step.started", step=str(n))
     time.sleep(0.1)
 """
-LARGE = bytes(range(256)) * 40_000
+LARGE = random.Random(7).randbytes(8_000_000)  # it does not get smaller
 
 
 @pytest.fixture
@@ -73,9 +76,7 @@ def test_every_line_is_there_once(
     pod = Pod(tmp_path / "pod", old_python, program, tmp_path / "secret")
     try:
         for n in range(faults):
-            written = pod.folder / "events.jsonl"
-            some = LINES * (n + 1) // (faults + 2)
-            until(lambda: written.exists() and written.read_text().count("\n") > some, "the runner to go on", 60)  # noqa: B023
+            _wait_for_lines(pod, LINES * (n + 1) // (faults + 2))
             service.kill(master=n % 2 == 0, worker=True)
             service.keep_alive()
         assert pod.wait(120) == 0, pod.log
@@ -89,3 +90,33 @@ def test_every_line_is_there_once(
     assert [line["event"] for line in lines] == ["claimed", "seen", *["step.started"] * LINES, "finished"]
     assert [line["step"] for line in lines[2:-1]] == [str(n) for n in range(LINES)]
     assert lines[1]["sha"] == hashlib.sha256(LARGE).hexdigest()
+
+
+def _wait_for_lines(pod: Pod, count: int) -> None:
+    written = pod.folder / "events.jsonl"
+    until(lambda: written.exists() and written.read_text().count("\n") > count, "the runner to go on", 60)
+
+
+def test_readers_that_go_away_hold_nothing(service: ServiceProcess, tmp_path: Path) -> None:
+    """More of them than there are threads; each goes in the middle of the answer."""
+    service.wait_ready()
+    token = (tmp_path / "secret" / "token").read_text()
+    asks = f"GET /runner/v1/jobs/one/source HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n"
+    for _ in range(40):
+        with socket.create_connection(("127.0.0.1", service.port), 10) as reader:
+            reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            reader.sendall(asks.encode())
+            until(lambda: b"200 OK" in reader.recv(4096, socket.MSG_PEEK), "an answer")
+    address = "/runner/v1/jobs/one/source"
+    headers = {"Authorization": f"Bearer {token}"}
+    until(lambda: service.http.get(address, headers=headers).status_code == 200, "a whole answer")
+    open_files = [path.name for pid in service.workers() for path in _open_files(pid)]
+    assert not [name for name in open_files if name.endswith(".tar.gz")]
+
+
+def _open_files(pid: int) -> list[Path]:
+    found = []
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found.append(entry.readlink())
+    return found

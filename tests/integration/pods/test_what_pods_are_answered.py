@@ -189,6 +189,11 @@ def test_the_files_come_whole_or_from_where_they_were_cut(http: httpx.Client) ->
     assert int(http.head("/one/source").headers["Content-Length"]) == len(whole.content)
 
 
+def test_who_runs_a_job_has_its_files(http: httpx.Client) -> None:
+    claim(http)
+    assert http.get("/one/source").status_code == 409
+
+
 def test_a_store_that_is_full_asks_to_come_again(
     callee: Callee, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
