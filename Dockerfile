@@ -39,7 +39,7 @@ RUN apt-get update -qq \
  && install --directory --owner 10001 --group 0 --mode 0770 /var/lib/mlrun-gitops \
  && install --directory /etc/mlrun-gitops \
  && printf '%s\n' '# What holds in a container. Mount your own over it, or set GITOPS_* variables.' \
-      'data_dir: /var/lib/mlrun-gitops/data' 'server: {host: 0.0.0.0}' >/etc/mlrun-gitops/config.yaml \
+      'data_dir: /var/lib/mlrun-gitops/data' 'server: {host: 0.0.0.0}' 'launcher: {kind: kubernetes}' >/etc/mlrun-gitops/config.yaml \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/cache/ldconfig/aux-cache /var/log/* /var/lib/dpkg/*-old /tmp/*
 COPY --from=builder /opt/mlrun-gitops/venv /opt/mlrun-gitops/venv
 COPY --from=builder /opt/mlrun-gitops/app /opt/mlrun-gitops/app

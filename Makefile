@@ -9,7 +9,7 @@ WITH_REGISTRY := requirements/registry
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help environment runner demo peers test unit bench lint format docs serve lock fresh
+.PHONY: help environment runner demo peers test unit bench lint format docs serve lock image sbom fresh
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,12 @@ serve: environment ## a service on loopback
 
 lock: environment ## the hashed requirements anew, from requirements/*.in; ARGS=--upgrade takes the newest releases
 	@requirements/lock $(ARGS)
+
+image: ## the container image, with docker, podman or buildah; IMAGE=name, BASE=python:3.11-slim-bookworm@sha256:...
+	@image/build $(ARGS)
+
+sbom: environment ## what is in the image, as CycloneDX in build/sbom.json
+	@$(PY) image/sbom.py $${IMAGE:-mlrun-gitops:$$(sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)} build/sbom.json
 
 fresh: ## a fresh clone in a bare container, where `make test` is the first command ever run (root; Debian's tools)
 	@tests/fresh/run $(ARGS)

@@ -11,6 +11,7 @@ import threading
 
 from service.errors import RunnerEnvironmentError
 from tests.peers import mlrun_api
+from tests.peers.containers import obtain as images
 from tests.peers.kubernetes import control_plane, tools
 from tests.peers.present import PEERS, make_runners, missing, required, say
 
@@ -20,7 +21,7 @@ def _make() -> None:
     making = threading.Thread(target=control_plane.obtain)  # a compiler, beside what waits for downloads
     making.start()
     make_runners()
-    for obtain in (tools.obtain, mlrun_api.obtain):
+    for obtain in (tools.obtain, mlrun_api.obtain, images.obtain):
         try:
             obtain(say)
         except RunnerEnvironmentError as error:

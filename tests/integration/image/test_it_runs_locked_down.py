@@ -42,14 +42,7 @@ class Served:
 @contextmanager
 def serving(engine: Engine, image: str, volume: Path, options: Sequence[str] = (), **settings: str) -> Iterator[Served]:
     port = free_port()
-    environment = {
-        "GITOPS_SERVER__PORT": str(port),
-        "GITOPS_AUTH__TOKENS": f'[{{"name": "test", "token": "{TOKEN}"}}]',
-        "GITOPS_LAUNCHER__TRUSTED": "true",
-        **settings,
-    }
-    words = [*LOCKED_DOWN, *mounted(volume), *options]
-    words += [word for name, value in environment.items() for word in ("--env", f"{name}={value}")]
+    words = [*LOCKED_DOWN, *mounted(volume), *options, *environment(GITOPS_SERVER__PORT=str(port), **settings)]
     with Container(engine, image, (), words) as container:
         served = Served(container, port)
         wait_for(served.ready, 60, lambda: f"the service in the container to be ready:\n{container.log()}")
@@ -57,6 +50,15 @@ def serving(engine: Engine, image: str, volume: Path, options: Sequence[str] = (
             yield served
         finally:
             served.http.close()
+
+
+def environment(**settings: str) -> list[str]:
+    """What the image's own config.yaml leaves to whoever runs it, and `settings`."""
+    asked = {
+        "GITOPS_AUTH__TOKENS": f'[{{"name": "test", "token": "{TOKEN}"}}]',
+        "GITOPS_SERVER__INTERNAL_URL": "http://mlrun-gitops:8080",
+    }
+    return [word for name, value in (asked | settings).items() for word in ("--env", f"{name}={value}")]
 
 
 def mounted(volume: Path) -> list[str]:
@@ -107,8 +109,7 @@ def test_what_was_stored_is_there_after_a_kill(engine: Engine, image: str, volum
 
 
 def test_it_migrates_once_and_then_has_nothing_to_do(engine: Engine, image: str, volume: Path) -> None:
-    options = [*LOCKED_DOWN, *mounted(volume), "--env", f"GITOPS_AUTH__TOKENS=[{{name: t, token: {TOKEN}}}]"]
-    options += ["--env", "GITOPS_LAUNCHER__TRUSTED=true"]
+    options = [*LOCKED_DOWN, *mounted(volume), *environment()]
     assert f"empty → {newest()}" in engine.run(image, "migrate", options=options).stdout
     assert "nothing to do" in engine.run(image, "migrate", options=options).stdout
 
@@ -131,9 +132,9 @@ def test_a_data_dir_that_belongs_to_somebody_else_is_refused_with_the_mend(
     engine: Engine, image: str, tmp_path: Path
 ) -> None:
     volume = a_volume(tmp_path, owner=0, group=10001, mode=0o2775)
-    environment = ["--env", "GITOPS_DATA_DIR=/var/lib/mlrun-gitops", "--env", "GITOPS_SERVER__HOST=127.0.0.1"]
+    options = [*LOCKED_DOWN, *mounted(volume), "--group-add", "10001"]
     said = engine.run(
-        image, "migrate", options=[*LOCKED_DOWN, *mounted(volume), "--group-add", "10001", *environment], check=False
+        image, "migrate", options=[*options, *environment(GITOPS_DATA_DIR="/var/lib/mlrun-gitops")], check=False
     )
     assert said.returncode == 1
     assert "/var/lib/mlrun-gitops/data" in said.stderr

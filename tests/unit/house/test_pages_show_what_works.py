@@ -24,7 +24,7 @@ from tests.unit.house.markdown import Block, blocks, commands
 from tests.unit.house.tree import HOUSE
 
 # Programs that a reader has, besides ours.
-_TOOLS = frozenset({"git", "curl", "cd", "export", "umask", "mkdir", "cp", "mv", "rm", "tar", "jq", "openssl", "sqlite3", "systemctl", "tail", "cat", "chmod", "helm", "kubectl"})  # fmt: skip
+_TOOLS = frozenset({"git", "curl", "cd", "export", "umask", "mkdir", "cp", "mv", "rm", "tar", "jq", "openssl", "sqlite3", "systemctl", "tail", "cat", "chmod", "helm", "kubectl", "docker"})  # fmt: skip
 _OPENING = re.compile(r"# (config\.yaml|\.gitops\.yaml|project\.yaml|values\.yaml)\b")
 # What is in a file of secrets, by the key that names it.
 _SECRETS = {"url_file": "https://hooks.example.com/x", "token_file": "xoxb-only-for-the-pages"}

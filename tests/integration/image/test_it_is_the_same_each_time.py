@@ -1,0 +1,69 @@
+"""Two builds of one commit on one base are the same layers, and the bill of materials lists what is in them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packageurl import PackageURL
+from packaging.utils import canonicalize_name
+
+from tests.peers.containers import Engine
+from tests.peers.containers.ours import build_ours
+
+pytestmark = [pytest.mark.container, pytest.mark.timeout(1200)]
+
+ROOT = Path(__file__).parents[3]
+_DEBIAN = r"${db:Status-Status} ${Package} ${Version} ${Architecture}\n"
+_PYTHON = "import importlib.metadata as m; print(*(f'{d.name} {d.version}' for d in m.distributions()), sep='\\n')"
+
+
+@pytest.mark.slow
+def test_two_builds_give_the_same_layers(engine: Engine) -> None:
+    found: list[list[str]] = []
+    for name in ("localhost/mlrun-gitops-one:twice", "localhost/mlrun-gitops-other:twice"):
+        try:
+            build_ours(engine, name, "--layers=true", "--no-cache")
+            found.append(engine.inspect(name)["RootFS"]["Layers"])
+        finally:
+            engine.podman("rmi", "--force", name, check=False)
+    assert found[0] == found[1]
+    # What changes with each commit is a layer of its own, above the packages.
+    assert len(found[0]) >= 5
+
+
+def _sbom(engine: Engine, image: str, to: Path) -> dict[str, Any]:
+    environment = {**engine.environment, "BUILDER": "podman"}
+    subprocess.run([sys.executable, str(ROOT / "image/sbom.py"), image, str(to)], env=environment, check=True)
+    found: dict[str, Any] = json.loads(to.read_text())
+    return found
+
+
+def test_the_bill_of_materials_lists_exactly_what_is_installed(engine: Engine, image: str, tmp_path: Path) -> None:
+    bill = _sbom(engine, image, tmp_path / "sbom.json")
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
+    assert bill["metadata"]["component"]["name"] == "mlrun-gitops"
+    purls = [PackageURL.from_string(part["purl"]) for part in bill["components"]]
+    assert not [purl for purl, count in Counter(purls).items() if count > 1]
+
+    # The image itself is asked, by its own tools.
+    debian = engine.run(image, "-W", "-f", _DEBIAN, options=["--entrypoint", "dpkg-query"]).stdout.splitlines()
+    installed = {tuple(line.split()[1:]) for line in debian if line.startswith("installed ")}
+    listed = {(purl.name, purl.version, purl.qualifiers["arch"]) for purl in purls if purl.type == "deb"}
+    assert listed == installed
+    assert {"git", "openssh-client", "tini"} <= {name for name, *_ in installed}
+
+    python = engine.run(image, "-c", _PYTHON, options=["--entrypoint", "python"]).stdout.splitlines()
+    found = {(canonicalize_name(line.split()[0]), line.split()[1]) for line in python}
+    assert {(purl.name, purl.version) for purl in purls if purl.type == "pypi"} == found
+    assert "uv" not in {name for name, _ in found}
+    assert {purl.type for purl in purls} == {"deb", "pypi"}
+
+
+def test_the_bill_of_materials_is_the_same_each_time(engine: Engine, image: str, tmp_path: Path) -> None:
+    assert _sbom(engine, image, tmp_path / "one.json") == _sbom(engine, image, tmp_path / "other.json")
