@@ -12,6 +12,7 @@ import typer
 
 from service import __version__
 from service.cli.verbs.acting import cancel, push, redeliver, retry, run
+from service.cli.verbs.keeping import backup, restore
 from service.cli.verbs.planning import plan
 from service.cli.verbs.setting_up import doctor, migrate, serve, token
 from service.cli.verbs.showing import deliveries, logs, runs, schedules, status, syncs
@@ -48,6 +49,8 @@ for verb in (
     doctor,
     serve,
     migrate,
+    backup,
+    restore,
     token,
     plan,
     status,

@@ -32,6 +32,7 @@ FEATURES: dict[str, Document] = {
     "account of the operator's": {"serviceAccount": {"create": False, "name": "mine"}},
     "account of a cloud": {"serviceAccount": {"annotations": {"iam": "x"}}},
     "scaled to nothing": {"replicas": 0},
+    "waiting": {"maintenance": True},
     "node port": {"service": {"type": "NodePort", "nodePort": 30080, "port": 8000, "annotations": {"a": "b"}}},
     "load balancer": {"service": {"type": "LoadBalancer"}},
     "ingress": {"ingress": {"enabled": True, "host": _HOST}},

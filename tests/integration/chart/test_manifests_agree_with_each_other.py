@@ -266,6 +266,18 @@ def test_the_claim_stays_only_when_it_is_asked_to() -> None:
     assert "annotations" not in one(template(LEAST), "PersistentVolumeClaim")["metadata"]
 
 
+def test_a_pod_that_waits_serves_nothing_and_is_asked_nothing() -> None:
+    serving, waiting = (
+        one(template(LEAST, {"maintenance": wish}), "Deployment")["spec"]["template"]["spec"]["containers"][0]
+        for wish in (False, True)
+    )
+    assert serving["args"] == ["serve"]
+    assert {key for key in serving if key.endswith("Probe")} == {"startupProbe", "livenessProbe", "readinessProbe"}
+    assert waiting["command"] == ["tini", "--", "sleep", "infinity"]
+    assert not [key for key in waiting if key.endswith("Probe") or key == "args"]
+    assert waiting["volumeMounts"] == serving["volumeMounts"]
+
+
 def test_a_scaler_decides_alone() -> None:
     assert "replicas" not in one(template(LEAST, FEATURES["postgres, autoscaled"]), "Deployment")["spec"]
     assert one(template(LEAST, {"replicas": 0}), "Deployment")["spec"]["replicas"] == 0

@@ -21,6 +21,7 @@ from service.store import Store, deliveries, open_store
 from service.store.deliveries import Delivery
 from tests.integration.webhooks.service import make_app
 from tests.unit.house.markdown import Block, blocks
+from tests.unit.house.tree import HOUSE
 from tests.unit.store.rows import delivery
 
 SECRET = "the word in fraud.webhook-secret"
@@ -32,9 +33,10 @@ def scripts(page: str) -> list[Block]:
 
 
 def run(script: str, folder: Path) -> str:
-    script = script.replace(".venv/bin/python", sys.executable)
+    """In bash as a reader has it: with `mlrun-gitops` on PATH."""
+    words = f'mlrun-gitops() {{ PYTHONPATH={HOUSE} {sys.executable} -m service "$@"; }}\n{script}'
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script], cwd=folder, capture_output=True, text=True, check=False, timeout=60
+        ["bash", "-euo", "pipefail", "-c", words], cwd=folder, capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -83,6 +85,7 @@ def test_a_script_tells_of_a_push_with_openssl_and_curl(served: tuple[int, Store
 
 def test_a_backup_of_a_store_at_work_is_one_moment_of_it_and_can_be_put_back(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "data")
+    (tmp_path / "config.yaml").write_text("data_dir: data\n", encoding="utf-8")
     backup, restore = (block.text for block in scripts("operating.md"))
     written = [delivery() for _ in range(WRITTEN_WHILE_COPIED)]
     before, later = delivery(), delivery()
