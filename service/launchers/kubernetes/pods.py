@@ -84,6 +84,8 @@ def _by_others(pod: Json, code: int | None) -> Ending | None:
     if (disruption := _condition(pod, "DisruptionTarget", "True")) is not None:
         who = disruption.get("reason", "")
         return Ending(_DISRUPTED.get(who, EndReason.EVICTED), code, f"{who}: {short(disruption.get('message', ''))}")
+    if pod["metadata"].get("deletionTimestamp") and code is not None:
+        return Ending(EndReason.DELETED, code, f"pod {_name(pod)} was deleted")
     return None
 
 

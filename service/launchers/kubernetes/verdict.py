@@ -50,7 +50,7 @@ def judge(
         return _ended(row, seen, pod, ending)
     if pod is not None and pod in seen.pods:
         return _with_pod(row, seen, pod, warnings, now=now, start_timeout_s=start_timeout_s)
-    if pod is not None and (row.claimer or seen.job is None):
+    if pod is not None and row.claimer:
         return _ended(row, seen, pod, pods.removal(pod))
     return _without_pod(row, seen, warnings, now=now, start_timeout_s=start_timeout_s, looked=looked)
 

@@ -1,0 +1,130 @@
+"""Between the launcher and the API server: passes everything on, counts it, and spoils what a test names."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import socket
+import threading
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+from tests.peers.kubernetes import Cluster
+
+# A status, headers and a body to answer with; None: pass it on.
+Answer = tuple[int, dict[str, str], bytes] | None
+_HOP = ("host", "content-length", "transfer-encoding", "connection", "date", "accept-encoding")
+
+
+class Meddler:
+    """`spoil` gets method and path (with the query); `count` has how often each kind of request was made."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.spoil: Callable[[str, str], Answer] = lambda _method, _path: None
+        self.count: Counter[str] = Counter()
+        self.deaf = False  # what watches say is not passed on
+        self._watches: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        meddler = self
+        client = httpx.Client(
+            base_url=cluster.server,
+            verify=str(cluster.authority.certificate),
+            trust_env=False,
+            timeout=60,
+            limits=httpx.Limits(max_connections=None),
+        )
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+            def pass_on(self) -> None:
+                meddler._pass_on(self, client)
+
+            do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = pass_on  # noqa: N815
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._client = client
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cut()
+        self._server.shutdown()
+        self._server.server_close()
+        self._client.close()
+
+    def kubeconfig(self, path: Path, token: str, namespace: str) -> Path:
+        url = f"http://127.0.0.1:{self._server.server_port}"
+        document = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "x",
+            "clusters": [{"name": "x", "cluster": {"server": url}}],
+            "users": [{"name": "x", "user": {"token": token}}],
+            "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x", "namespace": namespace}}],
+        }
+        path.write_text(json.dumps(document))
+        return path
+
+    def cut(self) -> None:
+        """All watches, in the middle."""
+        with self._lock:
+            watches = list(self._watches)
+        for watch in watches:
+            try:
+                watch.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def _pass_on(self, asked: http.server.BaseHTTPRequestHandler, client: httpx.Client) -> None:
+        body = asked.rfile.read(int(asked.headers.get("Content-Length") or 0))
+        kind = asked.path.partition("?")[0].split("/")
+        self.count[f"{asked.command} {'watch' if 'watch=' in asked.path else kind[-1]}"] += 1
+        spoiled = self.spoil(asked.command, asked.path)
+        if spoiled is not None:
+            status, headers, answer = spoiled
+            self._begin(asked, status, {**headers, "Content-Length": str(len(answer))})
+            asked.wfile.write(answer)
+            return
+        headers = {key: value for key, value in asked.headers.items() if key.lower() not in _HOP}
+        goes_on = "watch=" in asked.path or "follow=true" in asked.path
+        try:
+            with client.stream(
+                asked.command, asked.path, content=body, headers=headers, timeout=None if goes_on else 60
+            ) as response:
+                self._stream(asked, response, watch="watch=" in asked.path)
+        except (httpx.HTTPError, OSError):
+            asked.close_connection = True
+
+    def _stream(self, asked: http.server.BaseHTTPRequestHandler, response: httpx.Response, *, watch: bool) -> None:
+        headers = {key: value for key, value in response.headers.items() if key.lower() not in _HOP}
+        self._begin(asked, response.status_code, {**headers, "Transfer-Encoding": "chunked"})
+        if watch:
+            with self._lock:
+                self._watches.add(asked.connection)
+        try:
+            for piece in response.iter_raw():
+                if piece and not (watch and self.deaf):
+                    asked.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+                    asked.wfile.flush()
+            asked.wfile.write(b"0\r\n\r\n")
+        finally:
+            with self._lock:
+                self._watches.discard(asked.connection)
+
+    @staticmethod
+    def _begin(asked: http.server.BaseHTTPRequestHandler, status: int, headers: dict[str, str]) -> None:
+        asked.send_response(status)
+        for key, value in headers.items():
+            asked.send_header(key, value)
+        asked.end_headers()

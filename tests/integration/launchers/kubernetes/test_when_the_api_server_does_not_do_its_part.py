@@ -1,0 +1,235 @@
+"""The API server is away, slow, busy, or answers what nobody wants to hear: nothing is lost, and no run is called lost for it."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from service.errors import ClusterAway, LauncherError, LaunchFailed
+from service.launchers import EndReason, Life
+from service.launchers.kubernetes import watch
+from tests.integration.launchers.kubernetes.meddler import Meddler
+
+pytestmark = [pytest.mark.kubernetes, pytest.mark.runner]
+
+
+def _status(code: int, reason: str = "", message: str = "spoiled", **headers: str):
+    said = {"kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": message}
+    return code, {"Content-Type": "application/json", **headers}, json.dumps(said).encode()
+
+
+@pytest.fixture
+def meddled(make_stage, cluster, namespace, tmp_path: Path):
+    """A stage whose launcher speaks to the cluster through a meddler."""
+    with Meddler(cluster) as meddler:
+        stage = make_stage()
+        token = cluster.service_account_token(namespace, "gitops")
+        stage.kubeconfig = meddler.kubeconfig(tmp_path / "meddled", token, namespace)
+        stage.set()
+        stage.launcher.close()
+        stage.launcher = stage.another()
+        stage.meddler = meddler
+        yield stage
+        stage.close()
+
+
+def _ensure(stage, job, within_s=30.0):
+    """As the reconciler does: again, while that may help."""
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            stage.launcher.ensure(job)
+            return
+        except LauncherError as error:
+            assert error.retry, error
+            assert time.monotonic() < deadline, error
+            time.sleep(0.3)
+
+
+def test_it_is_away_for_half_a_minute(stage, cluster):
+    first = stage.start("print('begun', flush=True); time.sleep(5); emit('step.started', step='one'); time.sleep(40)")
+    told = stage.follow(first, until="claimed")
+    cluster.stop_apiserver()
+    away = time.monotonic()
+    second = stage.job("print('second')")
+    with pytest.raises(ClusterAway) as failure:
+        stage.launcher.ensure(second)
+    assert failure.value.retry
+    while time.monotonic() < away + 30:
+        for seen in stage.launcher.observe({first: told.position, second.id: 0}, 1.0):
+            assert seen.life is not Life.GONE
+            if seen.job == first:
+                told.add(seen)
+    assert "step.started" in told.kinds
+    cluster.start_apiserver()
+    _ensure(stage, second)
+    assert stage.follow(second.id).end == (EndReason.EXITED, 0)
+    assert stage.follow(first, told=told).end == (EndReason.EXITED, 0)
+    assert told.kinds == ["claimed", "step.started", "finished"]
+    assert stage.launcher.logs(first).text.count("begun") == 1
+
+
+def test_a_run_ends_while_it_is_away(stage, cluster):
+    job = stage.start("print('begun', flush=True); time.sleep(3); print('done')")
+    told = stage.follow(job, until="claimed")
+    cluster.stop_apiserver()
+    stage.follow(job, until="finished", told=told)
+    assert told.last.life is Life.ALIVE
+    cluster.start_apiserver()
+    assert stage.follow(job, told=told).end == (EndReason.EXITED, 0)
+    text = stage.launcher.logs(job).text
+    assert (text.count("begun"), text.count("done")) == (1, 1)
+
+
+def test_what_is_cancelled_while_it_is_away_ends_when_it_is_back(stage, cluster):
+    job = stage.start("time.sleep(600)")
+    told = stage.follow(job, until="claimed")
+    cluster.stop_apiserver()
+    stage.launcher.cancel(job)
+    cluster.start_apiserver()
+    assert stage.follow(job, told=told).end[0] is EndReason.CANCELLED
+    stage.wait(lambda: not stage.jobs())
+
+
+def test_it_stands_still(stage, cluster):
+    """Connections that nobody answers: an ensure gives up in its time, and everything goes on afterwards."""
+    job = stage.start("time.sleep(5)")
+    told = stage.follow(job, until="claimed")
+    cluster.programs["apiserver"].pause()
+    began = time.monotonic()
+    with pytest.raises(ClusterAway):
+        stage.launcher.ensure(stage.job())
+    assert time.monotonic() - began < 25
+    cluster.programs["apiserver"].resume()
+    assert stage.follow(job, told=told).end == (EndReason.EXITED, 0)
+
+
+def test_its_watches_are_cut_again_and_again(meddled):
+    stopped = threading.Event()
+
+    def cut():
+        while not stopped.wait(0.3):
+            meddled.meddler.cut()
+
+    thread = threading.Thread(target=cut)
+    thread.start()
+    try:
+        job = meddled.start("time.sleep(3); emit('step.started', step='one')")
+        told = meddled.follow(job)
+    finally:
+        stopped.set()
+        thread.join()
+    assert told.kinds == ["claimed", "step.started", "finished"]
+    assert told.end == (EndReason.EXITED, 0)
+
+
+def test_its_watches_say_nothing_any_more(meddled, monkeypatch):
+    """The server forgot them; silence that is longer than a watch is the sign."""
+    monkeypatch.setattr(watch, "_WATCH_S", 2)
+    monkeypatch.setattr(watch, "_SILENCE_S", 3.0)
+    job = meddled.start("time.sleep(1)")
+    told = meddled.follow(job, until="claimed")
+    meddled.meddler.deaf = True
+    assert meddled.follow(job, told=told, within_s=20).end == (EndReason.EXITED, 0)
+
+
+@pytest.mark.parametrize("how", ["as an answer", "as an event"])
+def test_its_watches_expire(meddled, how):
+    job = meddled.start("time.sleep(2)")
+    told = meddled.follow(job, until="claimed")
+    expired = _status(410, "Expired")
+    event = json.dumps({"type": "ERROR", "object": json.loads(expired[2])}).encode() + b"\n"
+    answer = expired if how == "as an answer" else (200, {"Content-Type": "application/json"}, event)
+    meddled.meddler.spoil = lambda _, path: answer if "watch=" in path else None
+    meddled.meddler.cut()
+    assert meddled.follow(job, told=told, within_s=20).end == (EndReason.EXITED, 0)
+    assert meddled.meddler.count["GET watch"] < 60, "it is asked again with patience"
+
+
+@pytest.mark.parametrize("code", [429, 500, 503, 504])
+def test_every_first_try_fails(meddled, code):
+    tried: set[str] = set()
+
+    def spoil(method, path):
+        what = f"{method} {path.partition('?')[0]}{'watch' if 'watch=' in path else ''}"
+        if what in tried:
+            return None
+        tried.add(what)
+        return _status(code, "TooManyRequests", **{"Retry-After": "1"})
+
+    meddled.meddler.spoil = spoil
+    job = meddled.job("print('once')")
+    _ensure(meddled, job)
+    told = meddled.follow(job.id)
+    assert told.kinds == ["claimed", "finished"]
+    assert told.end == (EndReason.EXITED, 0)
+    assert meddled.launcher.logs(job.id).text.count("once") == 1
+
+
+def test_when_it_says_how_long_to_wait_that_is_waited(meddled):
+    meddled.meddler.spoil = lambda method, path: _status(429, **{"Retry-After": "7"}) if method == "POST" else None
+    with pytest.raises(ClusterAway) as failure:
+        meddled.launcher.ensure(meddled.job())
+    assert (failure.value.answer, failure.value.retry_after_s) == (429, 7.0)
+
+
+def test_it_knows_the_token_no_more_and_then_again(meddled):
+    job = meddled.start("time.sleep(4)")
+    told = meddled.follow(job, until="claimed")
+    meddled.meddler.spoil = lambda _, __: _status(401, "Unauthorized", "the token is not valid any more")
+    meddled.meddler.cut()
+    with pytest.raises(ClusterAway, match="does not know us") as failure:
+        meddled.launcher.ensure(meddled.job())
+    assert "goes on by itself" in failure.value.mend
+    meddled.follow(job, until="finished", told=told)
+    assert told.last.life is not Life.GONE
+    meddled.meddler.spoil = lambda _, __: None
+    assert meddled.follow(job, told=told).end == (EndReason.EXITED, 0)
+
+
+def test_a_right_is_taken_away(stage, cluster):
+    path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{stage.namespace}/rolebindings/gitops"
+    binding = cluster.api.get(path)
+    job = stage.start("time.sleep(1)")
+    told = stage.follow(job, until="claimed")
+    cluster.api.delete(path)
+    stage.wait(lambda: "forbidden" in _refusal(stage))
+    cluster.api.post(path.rpartition("/")[0], {**binding, "metadata": {"name": "gitops"}})
+    assert stage.follow(job, told=told).end == (EndReason.EXITED, 0)
+
+
+def _refusal(stage) -> str:
+    try:
+        stage.launcher.ensure(stage.job())
+    except LaunchFailed as error:
+        assert error.retry
+        assert "rights" in error.mend
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("done", range(4))
+def test_a_start_that_is_cut_off_after_any_step_is_finished_by_the_next(meddled, done):
+    """Program, Secret, Job, the Secret's owner: the server takes the first `done` of these and then nothing."""
+    changes = 0
+
+    def spoil(method, _path):
+        nonlocal changes
+        changes += method != "GET"
+        return _status(500) if changes > done else None
+
+    job = meddled.job("print('once')")
+    meddled.meddler.spoil = spoil
+    with pytest.raises(ClusterAway):
+        meddled.launcher.ensure(job)
+    meddled.meddler.spoil = lambda _, __: None
+    meddled.launcher.ensure(job)
+    told = meddled.follow(job.id)
+    assert told.kinds == ["claimed", "finished"]
+    (made,) = meddled.jobs()
+    (secret,) = [one for one in meddled.listed("secrets") if one["metadata"]["name"] == made["metadata"]["name"]]
+    assert secret["metadata"]["ownerReferences"][0]["uid"] == made["metadata"]["uid"]
