@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from service.cli.doctor import machine, outside, runner, state
+from service.cli.doctor import cluster, machine, outside, runner, state
 from service.cli.doctor.findings import Case, Finding, Level
 from service.errors import GitopsError
 
@@ -23,6 +23,7 @@ CHECKS: tuple[tuple[str, str, Check], ...] = (
     ("repositories", "the repositories", outside.repositories),
     ("handlers", "the handlers", outside.handlers),
     ("launcher", "MLRun and launcher", outside.supported),
+    ("cluster", "the cluster", cluster.check),
 )
 
 

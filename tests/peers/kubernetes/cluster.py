@@ -69,7 +69,9 @@ class Cluster:
         name = f"{prefix}-{uuid4().hex[:8]}"
         self.api.post("/api/v1/namespaces", {"metadata": {"name": name, "labels": labels or {}}})
         try:
-            self.api.wait_for(f"/api/v1/namespaces/{name}/serviceaccounts/default", lambda it: it.get("secrets"))
+            self.api.wait_for(
+                f"/api/v1/namespaces/{name}/serviceaccounts/default", lambda it: it.get("secrets"), _READY_S
+            )
             yield name
         finally:
             try:

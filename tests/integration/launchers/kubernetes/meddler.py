@@ -14,6 +14,7 @@ from typing import Any, Self
 import httpx
 
 from tests.peers.kubernetes import Cluster
+from tests.peers.kubernetes.api import client_context
 
 # A status, headers and a body to answer with; None: pass it on.
 Answer = tuple[int, dict[str, str], bytes] | None
@@ -32,7 +33,7 @@ class Meddler:
         meddler = self
         client = httpx.Client(
             base_url=cluster.server,
-            verify=str(cluster.authority.certificate),
+            verify=client_context(cluster.authority.certificate, None),
             trust_env=False,
             timeout=60,
             limits=httpx.Limits(max_connections=None),
