@@ -20,8 +20,9 @@ NAMES = tuple(f"team-{number}" for number in range(60))
 
 
 class Stage:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: Any) -> None:
         self.folder = folder
+        self._settings = settings
         self.forge = GitServer(folder / "forge")
         self.recorder = Recorder()
         self._names = iter(NAMES)
@@ -40,6 +41,7 @@ class Stage:
                 "launcher": {"load_timeout": "20s", "concurrency": 2},
                 "handlers": {"listener": self.recorder.settings()},
                 "notify": [{"to": "listener"}],
+                **self._settings,
             },
         )
         self.service.start().wait_ready()

@@ -28,7 +28,7 @@ class ServiceProcess:
         self.data_dir = folder / "data"
         self.config = folder / "config.json"
         document = {"data_dir": str(self.data_dir), **config}
-        document["server"] = {"port": self.port, **document.get("server", {})}
+        document["server"] = {"port": self.port, "internal_url": self.url, **document.get("server", {})}
         self.config.write_text(json.dumps(document))
         self.log = folder / "service.log"
         self.http = httpx.Client(base_url=self.url, timeout=10, trust_env=False)

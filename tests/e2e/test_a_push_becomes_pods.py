@@ -1,0 +1,79 @@
+"""The main job in a cluster: projects are loaded and workflows run as Jobs of a real control plane, by the service's own account."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service.launchers.kubernetes.rights import rules
+from tests.e2e.stage import LONG_S, Stage, Team
+from tests.peers.kubernetes import Cluster, Kubelet
+from tests.peers.service_process import wait_for
+
+pytestmark = [pytest.mark.kubernetes, pytest.mark.runner, pytest.mark.slow]
+
+
+@pytest.fixture
+def pods(cluster: Cluster, kubelet: Kubelet, namespace: str) -> Iterator[Stage]:
+    account = {"namespace": namespace, "name": "gitops"}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "gitops"}
+    kubeconfig = cluster.service_account_kubeconfig(namespace, "gitops")
+    cluster.apply(
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": account, "rules": rules()},
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "RoleBinding",
+            "metadata": account,
+            "roleRef": role,
+            "subjects": [{"kind": "ServiceAccount", **account}],
+        },
+    )
+    folder = Path(tempfile.mkdtemp(prefix="gitops-pods-"))
+    folder.chmod(0o755)
+    launcher = {
+        "kind": "kubernetes",
+        "load_timeout": "60s",
+        "kubernetes": {"kubeconfig": str(kubeconfig), "namespace": namespace},
+    }
+    try:
+        with Stage(folder, launcher=launcher) as stage:
+            yield stage
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_push_is_loaded_and_run_in_pods_and_told(pods: Stage, cluster: Cluster, namespace: str) -> None:
+    team = pods.team()
+    double = "def run(context, factor: int):\n    print('doubling', factor)\n    context.log_result('product', 21 * factor)\n"
+    commit = team.push({**team.files(factor=2, cron="30 2 * * *"), "double.py": double})
+    sync = team.synced(commit)
+    assert sync["state"] == "succeeded", (sync["error"], pods.service.tail())
+    assert team.schedules() == {"nightly": "30 2 * * *"}
+    [run] = team.runs()
+    assert (run["state"], run["launcher"], run["commit"]) == ("succeeded", "kubernetes", commit), run
+    assert run["results"]["double-run"]["product"] == 42
+    assert run["image"] == "docker.io/mlrun/mlrun-kfp:1.9.2"
+    log = pods.service.http.get(f"/api/v1/runs/{run['id']}/log").json()
+    assert log == {"text": "doubling 2\n", "offset": 0, "next_offset": 11, "complete": True}
+    wait_for(lambda: team.told("run.succeeded"), LONG_S, "the message")
+    made = cluster.api.get(f"/apis/batch/v1/namespaces/{namespace}/jobs")["items"]
+    kinds = sorted(job["metadata"]["labels"]["mlrun-gitops.io/kind"] for job in made)
+    assert kinds == ["load", "run"]
+    assert {job["spec"].get("ttlSecondsAfterFinished") for job in made} == {3600}
+
+
+def test_a_broken_project_fails_with_the_words_of_its_pod(pods: Stage) -> None:
+    team: Team = pods.team()
+    files = {
+        **team.files(),
+        "workflow.py": "def pipeline():\n    raise ValueError('no data today')\n",
+    }
+    sync = team.synced(team.push(files))
+    assert sync["state"] == "failed"
+    assert "no data today" in sync["error"]["what"]
+    assert 'File "workflow.py", line 2' in sync["error"]["detail"]
+    assert team.runs() == []
