@@ -12,7 +12,7 @@ from handlers import Rejected, Undelivered
 from service import limits
 from service.domain.states import ENDED_RUNS, DeliveryState, PreviewState, RunState
 from service.errors import Conflict, DeliveryError, Malformed, NotFound
-from service.launchers import LogChunk
+from service.launchers import Life, LogChunk
 from service.notifier import a_test_message
 from service.reconciler.bind import ASKED
 from service.reconciler.end_run import end_run
@@ -180,9 +180,13 @@ class Actions:
         """The launcher's; a run that ended without ever having a job has an empty, complete log."""
         with self._rooms.store.read() as conn:
             known = runs.get(conn, run)
-        ended = known.state in ENDED_RUNS
-        chunk = self._rooms.launcher(known.launcher).logs(run, offset)
-        return LogChunk(chunk.text, chunk.next_offset, complete=chunk.complete or (ended and not chunk.text))
+        launcher = self._rooms.launcher(known.launcher)
+        chunk = launcher.logs(run, offset)
+        if chunk.complete or chunk.text or known.state not in ENDED_RUNS:
+            return chunk
+        # What a pod printed may still be on its way.
+        never = launcher.observe({run: known.position}, 0)[0].life is Life.UNKNOWN
+        return LogChunk(chunk.text, chunk.next_offset, complete=never)
 
     def _refs(self, conn: Connection, repository: str, ref: str | None) -> list[str | None]:
         """The refs that somebody asks about: the one named, else all that projects are bound to."""

