@@ -72,7 +72,9 @@ def test_a_push_is_loaded_and_run_in_pods_and_told(pods: Stage, cluster: Cluster
     assert run["image"] == "docker.io/mlrun/mlrun-kfp:1.9.2"
     wait_for(lambda: "doubling" in read_log(pods, run), LONG_S, lambda: f"its log: {read_log(pods, run)!r}")
     wait_for(lambda: team.told("run.succeeded"), LONG_S, "the message")
-    wait_for(lambda: kept(cluster, namespace) == {"load": 3600, "run": 3600}, LONG_S, lambda: str(kept(cluster, namespace)))
+    wait_for(
+        lambda: kept(cluster, namespace) == {"load": 3600, "run": 3600}, LONG_S, lambda: str(kept(cluster, namespace))
+    )
 
 
 def test_a_broken_project_fails_with_the_words_of_its_pod(pods: Stage) -> None:
