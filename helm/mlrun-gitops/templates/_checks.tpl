@@ -35,7 +35,7 @@
 {{- end -}}
 
 {{- /* Pods */ -}}
-{{- if and $v.podDisruptionBudget.enabled (not $several) -}}
+{{- if and $v.podDisruptionBudget.enabled (not $v.autoscaling.enabled) (eq (int $v.replicas) 1) -}}
 {{- $wrong = append $wrong "podDisruptionBudget.enabled is true with a single pod, whose node could never be drained: set it to false, or replicas to 2 or more" -}}
 {{- end -}}
 {{- if and $v.autoscaling.enabled (gt (int $v.autoscaling.minReplicas) (int $v.autoscaling.maxReplicas)) -}}

@@ -159,6 +159,10 @@ def test_it_is_refused_with_what_to_change_and_taken_when_that_was_done(name: st
     template(LEAST, values, mended, version=version, served=[ROUTES])
 
 
+def test_what_is_scaled_to_nothing_is_taken_so_that_its_database_can_be_restored() -> None:
+    template(LEAST, FEATURES["postgres, several pods"], {"replicas": 0})
+
+
 def test_all_that_is_wrong_is_said_at_once() -> None:
     said = refused({"replicas": 3, "runner": {"namespaces": []}, "image": {"repository": ""}})
     assert "replicas is 3" in said

@@ -48,9 +48,10 @@ def write_each(store: Store, rows: list[Delivery]) -> None:
 
 
 def test_every_script_of_the_guide_is_run_here() -> None:
-    assert {block.page.name for block in blocks("bash")} == {"getting-started.md", "operating.md"}
+    assert {block.page.name for block in blocks("bash")} == {"getting-started.md", "operating.md", "operators-guide.md"}
     assert len(scripts("getting-started.md")) == 1
     assert len(scripts("operating.md")) == 2
+    assert len(scripts("operators-guide.md")) == 4  # tried in test_the_operators_guide_keeps_a_store.py
 
 
 @pytest.fixture
