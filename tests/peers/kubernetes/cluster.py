@@ -23,8 +23,8 @@ from tests.peers.kubernetes.programs import Program, lasting_port
 
 _READY_S = 90.0
 _STEPS = ("apiserver", "controllers", "scheduler")
-# A node is unready after 8 s of silence instead of 40 s, and its pods are given up 5 s later instead of 5 min.
-_NODE_SILENT_S = 8
+# A node is unready after 10 s of silence instead of 40 s, and its pods are given up 5 s later instead of 5 min.
+_NODE_SILENT_S = 10
 _TOLERATED_S = 5
 _GATES = "--feature-gates=TTLAfterFinished=true"
 # As quick as the machine allows: by default a controller makes 20 requests a second, which is 4 Jobs a second.

@@ -125,7 +125,7 @@ class Kubelet:
     def stop(self) -> None:
         """The node falls silent: no status, no heartbeat, no logs. What runs on it runs on.
 
-        It is unready 8 s later. Its pods are given up after 5 s more, if there is another node that is ready: no cluster evicts
+        It is unready 10 s later. Its pods are given up after 5 s more, if there is another node that is ready: no cluster evicts
         from its last one.
         """
         self._tell("stop")

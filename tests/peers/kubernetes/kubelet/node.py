@@ -83,23 +83,22 @@ class Node:
 
     # --- telling
 
-    async def tell(self, path: str, document: Document) -> bool:
-        """A pod's status. False: try again; True as well where the pod is gone or somebody else's by now."""
+    async def tell(self, path: str, document: Document) -> int | None:
+        """A pod's status. The version it has then; 0 where the pod is gone or another one; None: try again."""
         await self.awake.wait()
         if self._over:
-            return True
+            return 0
         try:
-            await self.api.patch(f"{path}/status", document)
+            told = await self.api.patch(f"{path}/status", document)
+            return int(told["metadata"]["resourceVersion"])
         except ApiError as error:
             if error.status in (404, 409, 422):
-                return True
+                return 0
             say(f"status of {path}: {error}")
         except httpx.TransportError as error:
             say(f"status of {path}: {error!r}")
-        else:
-            return True
         await asyncio.sleep(_RETRY_S)
-        return False
+        return None
 
     async def event(self, pod: Pod, reason: str, message: str, kind: str = "Warning") -> None:
         """An event on a pod; one that the server does not take is lost, as the real ones are."""
@@ -141,7 +140,7 @@ class Node:
             await self.awake.wait()
             try:
                 if beats % _STATUS_BEATS == 0:
-                    await self.api.patch(f"/api/v1/nodes/{self.name}/status", {"status": self._status()})
+                    await self.api.patch(f"/api/v1/nodes/{self.name}/status", {"status": self._status()}, urgent=True)
                 await self._renew()
                 beats += 1
             except ApiError as error:
@@ -158,7 +157,7 @@ class Node:
         moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         spec = {"holderIdentity": self.name, "leaseDurationSeconds": 40, "renewTime": moment}
         try:
-            await self.api.patch(f"{_LEASES}/{self.name}", {"spec": spec})
+            await self.api.patch(f"{_LEASES}/{self.name}", {"spec": spec}, urgent=True)
         except ApiError as error:
             if error.status != 404:
                 raise
@@ -231,6 +230,8 @@ class Node:
             self._addresses += 1
             high, low = divmod(self._addresses, 250)
             self.pods[uid] = Pod(self, document, f"10.244.{high % 250}.{low + 1}")
+        elif uid in self.pods and self.pods[uid].was_changed(document):
+            self.background(self.pods[uid].report())
         if meta.get("deletionTimestamp") and uid not in self._ending:
             self._ending.add(uid)
             self.background(self._delete(document))

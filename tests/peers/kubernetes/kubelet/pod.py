@@ -56,6 +56,7 @@ class Pod:
         self._stop = asyncio.Event()
         self._transitions: dict[str, tuple[str, str]] = {}
         self._told: Document = {}
+        self._version = 0
         self._telling = asyncio.Lock()
         self._work = asyncio.create_task(self._live())
 
@@ -99,9 +100,20 @@ class Pod:
                     self._stamp(condition)
                 if told == self._told:
                     return
-                if await self.node.tell(self.path, {"metadata": {"uid": self.uid}, "status": told}):
-                    self._told = told
+                version = await self.node.tell(self.path, {"metadata": {"uid": self.uid}, "status": told})
+                if version is not None:
+                    self._told, self._version = told, version
                     return
+
+    def was_changed(self, document: Document) -> bool:
+        """Whether somebody else says something else of it by now, as controllers do of a silent node's: then it is told again."""
+        if int(document["metadata"]["resourceVersion"]) <= self._version or not self._told:
+            return False
+        there, ours = document["status"], self._told
+        same = there.get("phase") == ours["phase"] and _holding(ours).items() <= _holding(there).items()
+        if not same:
+            self._told = {}
+        return not same
 
     def _stamp(self, condition: Document) -> None:
         kind, holds = condition["type"], condition["status"]
@@ -279,6 +291,10 @@ class Pod:
             wait.cancel()
         if self._stop.is_set():
             raise Stopping
+
+
+def _holding(pod: Document) -> dict[str, str]:
+    return {one["type"]: one["status"] for one in pod.get("conditions") or []}
 
 
 def _reason(done: Exit) -> str:

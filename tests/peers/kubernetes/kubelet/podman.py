@@ -52,6 +52,7 @@ class PodmanEngine:
             process = subprocess.Popen(
                 ["podman", *words, launch.image_name, *(launch.args or ())],
                 env={**lent, **self._environment},
+                cwd=launch.folder,  # where conmon leaves its notes
                 stdin=subprocess.DEVNULL,
                 stdout=writing,
                 stderr=writing,

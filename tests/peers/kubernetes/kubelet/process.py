@@ -12,8 +12,8 @@ from tests.peers.kubernetes.kubelet.engine import Exit, Launch, StartFailed
 from tests.peers.kubernetes.kubelet.images import Image, find
 from tests.peers.kubernetes.kubelet.room import Room
 
-# As often as this the memory of containers that have a limit is looked at.
-_LOOK_S = 0.1
+# The memory of a container that has a limit is looked at so often; with very many of them, so many are in a second.
+_LOOK_S, _LOOKS = 0.1, 300
 
 
 class ProcessEngine:
@@ -22,6 +22,9 @@ class ProcessEngine:
     def __init__(self, images: dict[str, Image], hidden: tuple[Path, ...]) -> None:
         self.images = images
         self._hidden = hidden
+        self.limited = 0
+        # Forks block the loop: one at a time, so that heartbeats and others have their turn between two.
+        self._forking = asyncio.Semaphore(1)
 
     async def image(self, name: str) -> Image | None:
         return find(self.images, name)
@@ -43,30 +46,16 @@ class ProcessEngine:
             hidden=self._hidden,
             read_only=launch.read_only_root,
         )
-        reading, writing = os.pipe()
-        launch.log.follow_pipe(reading)
-        try:
-            with kernel.new_pids():
-                process = subprocess.Popen(
-                    words,
-                    env=launch.env,
-                    stdin=subprocess.DEVNULL,
-                    stdout=writing,
-                    stderr=writing,
-                    start_new_session=True,
-                    preexec_fn=room.enter,  # noqa: PLW1509 - the kubelet has one thread
-                )
-        except (OSError, subprocess.SubprocessError) as error:
-            raise StartFailed(_said(words[0], error)) from error
-        finally:
-            os.close(writing)
-        return ProcessContainer(process, launch)
+        async with self._forking:
+            process = _fork(words, room, launch)
+        return ProcessContainer(self, process, launch)
 
 
 class ProcessContainer:
     """One process 1 and what it started."""
 
-    def __init__(self, process: subprocess.Popen[bytes], launch: Launch) -> None:
+    def __init__(self, engine: ProcessEngine, process: subprocess.Popen[bytes], launch: Launch) -> None:
+        self._engine = engine
         self._process = process
         self._launch = launch
         self._out_of_memory = False
@@ -94,10 +83,34 @@ class ProcessContainer:
             self._look.cancel()
 
     async def _watch_memory(self, limit: int) -> None:
-        while not self._ended.done():
-            await asyncio.sleep(_LOOK_S)
-            if memory.used(self.pid) > limit:
-                self.run_out_of_memory()
+        self._engine.limited += 1
+        try:
+            while not self._ended.done():
+                await asyncio.sleep(max(_LOOK_S, self._engine.limited / _LOOKS))
+                if memory.used(self.pid) > limit:
+                    self.run_out_of_memory()
+        finally:
+            self._engine.limited -= 1
+
+
+def _fork(words: list[str], room: Room, launch: Launch) -> subprocess.Popen[bytes]:
+    reading, writing = os.pipe()
+    launch.log.follow_pipe(reading)
+    try:
+        with kernel.new_pids():
+            return subprocess.Popen(
+                words,
+                env=launch.env,
+                stdin=subprocess.DEVNULL,
+                stdout=writing,
+                stderr=writing,
+                start_new_session=True,
+                preexec_fn=room.enter,  # noqa: PLW1509 - the kubelet has one thread
+            )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise StartFailed(_said(words[0], error)) from error
+    finally:
+        os.close(writing)
 
 
 def _said(program: str, error: Exception) -> str:

@@ -24,7 +24,7 @@ RULES = (
         what="A node registers itself, renews a Lease and tells its status; the Node authorizer decides what it may read.",
         source="docs: concepts/architecture/nodes, Heartbeats; reference/access-authn-authz/node",
         here="node",
-        differs="The Lease is renewed every 2 s instead of every 10 s, since the control plane here waits 8 s instead of 40 s.",
+        differs="The Lease is renewed every 2 s instead of every 10 s, since the control plane here waits 10 s instead of 40 s.",
     ),
     Rule(
         what="The phase of a pod follows from the states of its containers and its restart policy, and never goes back.",
