@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from fnmatch import fnmatchcase
 
 from service.domain.images import Asked, RunnerImage
 from service.domain.planned import Inputs
-from service.domain.projects import Declaration, Resolved
+from service.domain.projects import Declaration, Resolved, RunnerRule, Workflow
 from service.errors import PlanError
+
+_SELECTOR = "workflow_runner_node_selector"
 
 
 def asked(declaration: Declaration, resolved: Resolved, workflow: str) -> Asked:
@@ -31,6 +35,38 @@ def choose(inputs: Inputs) -> dict[str, RunnerImage]:
         workflow: inputs.images.runner(asked(inputs.declaration, inputs.resolved, workflow), workflow)
         for workflow in inputs.resolved.workflows
     }
+
+
+def check_allowed(inputs: Inputs, chosen: Mapping[str, RunnerImage]) -> None:
+    """A workflow in project.yaml picks for its pod what `.gitops.yaml` may pick, and MLRun's own images. Raises PlanError."""
+    if inputs.policy is None or inputs.images is None:
+        return
+    for name, workflow in sorted(inputs.resolved.workflows.items()):
+        one = chosen[name]
+        if one.asked_by and not inputs.images.is_own(one.image):
+            _allow(f"workflow {name}: {one.asked_by}, {one.image},", one.image, "images", inputs.policy.images)
+        for key, value in node_selector_of(workflow).items():
+            wish = f"{key}={value}"
+            said = f"workflow {name}: {_SELECTOR} {wish}"
+            _allow(said, wish, "node_selectors", inputs.policy.node_selectors)
+
+
+def _allow(said: str, wish: str, key: str, patterns: tuple[str, ...]) -> None:
+    if not any(fnmatchcase(wish, pattern) for pattern in patterns):
+        choice = f"the operator allows {', '.join(patterns)}" if patterns else "the operator allows none"
+        raise PlanError(f"{said} is not allowed", mend=f"{choice} (policy.{key} in the settings)")
+
+
+def node_selector_of(workflow: Workflow) -> dict[str, str]:
+    """What the workflow itself asks of the node its runner is on, by MLRun's own key."""
+    given = workflow.spec.get(_SELECTOR)
+    return {str(key): str(value) for key, value in given.items()} if isinstance(given, dict) else {}
+
+
+def runner_of(declaration: Declaration, workflow: Workflow) -> RunnerRule:
+    """Where and how the workflow's job runs: as declared for the project, the workflow's own wish over it."""
+    runner = declaration.runner
+    return replace(runner, node_selector={**runner.node_selector, **node_selector_of(workflow)})
 
 
 def check_packages(declaration: Declaration, *, in_process: bool) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from service.domain import image_ref
 from service.domain.image_ref import ImageRef
-from service.domain.mlrun_versions import DEFAULT, MLRUN, SUFFIX, SUPPORTED, Row, number, row_of
+from service.domain.mlrun_versions import DEFAULT, MLRUN, MLRUN_KFP, SUFFIX, SUPPORTED, Row, number, row_of
 from service.domain.python_version import Said
 from service.errors import ImageError, PlanError
 
@@ -78,6 +78,10 @@ class Images:
             if text:
                 return RunnerImage(self._written(text, self.row.python, f"workflow {workflow}: {by}"), by)
         return RunnerImage(self._written(self.row.runner, self.row.python))
+
+    def is_own(self, image: str) -> bool:
+        """Whether it is one of MLRun's, from where the operator takes them."""
+        return image.startswith((f"{self.registry.rstrip('/')}/{MLRUN}:", f"{self.registry.rstrip('/')}/{MLRUN_KFP}:"))
 
     def function(self, image: str | None, python: str) -> str:
         """What a function's image is written as; without one, MLRun's own. Raises PlanError."""

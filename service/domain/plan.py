@@ -66,6 +66,7 @@ def make_plan(inputs: Inputs) -> Plan:
     in_force = _puts_in_force(inputs)
     unchanged = inputs.in_force is not None and revision_id(inputs.in_force) == revision
     images = image_choice.choose(inputs)
+    image_choice.check_allowed(inputs, images)
     changes = diff(inputs.in_force, inputs.resolved) if in_force and not unchanged else ()
     runs, not_run = _runs(inputs, images, scheduled={spec.workflow for spec in wanted.values()})
     return Plan(

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from service.domain.images import Images
+from service.domain.policy import Policy
 from service.domain.projects import CatchUp, Concurrency, Json, Resolved
 from service.domain.python_version import Said
 
@@ -83,7 +84,8 @@ class Inputs:
 
     `changed_paths` None means unknown: then everything changed. `in_force` is the resolved project of the
     revision in force, None at first. `messages` are the commit messages since the base, newest first. `images` is the
-    operator's MLRun, without which no images are chosen; `python` what the project says of its own.
+    operator's MLRun, without which no images are chosen; `python` what the project says of its own. `policy` is what workflows may
+    ask for where they run as pods; None: they have no say.
     """
 
     cause: Cause
@@ -98,6 +100,7 @@ class Inputs:
     default_branch: bool = True
     images: Images | None = None
     python: Said | None = None
+    policy: Policy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from service.domain import image_choice, triggers
 from service.domain.plan import Cause, Inputs, Plan, make_plan
 from service.domain.projects import Resolved
 from service.domain.triggers import is_tag
-from service.reconciler.discover import CommitFiles
+from service.reconciler.discover import CommitFiles, policy_of
 from service.reconciler.dispatcher import Held
 from service.reconciler.images import images_of, said_python
 from service.reconciler.load import load
@@ -76,6 +76,7 @@ def decide(
         changed_paths=changed,
         messages=tuple(commit.message for commit in commits),
         images=images,
+        policy=None if images.in_process else policy_of(rooms.settings),
         python=said_python(CommitFiles(rooms.source, sync.repository, sync.commit), sync.declaration),
     )
     with _timed(timings, "plan"):

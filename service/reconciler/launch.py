@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from service.domain import image_choice
 from service.domain.projects import Declaration
 from service.domain.states import RunState
 from service.errors import GitopsError, LaunchFailed, LeaseLost, Stopping, StoreUnavailable
@@ -108,7 +109,7 @@ def _job(rooms: Rooms, run: Run) -> Job:
         repository=run.repository,
         commit=run.commit,
         image=run.image,
-        runner=declaration.runner,
+        runner=image_choice.runner_of(declaration, workflow),
     )
 
 

@@ -230,6 +230,7 @@ def _gone(launcher: Launcher, job: str, patience_s: float) -> bool:
 def _plan(
     subject: Subject, settings: Settings, declaration: Declaration, resolved: Resolved, known: InForce | None
 ) -> Plan:
+    images = _images(settings, declaration)
     return make_plan(
         Inputs(
             cause=Cause.PUSH,
@@ -240,7 +241,8 @@ def _plan(
             in_force=known.resolved if known else None,
             schedules=known.schedules if known else (),
             changed_paths=None,
-            images=_images(settings, declaration),
+            images=images,
             python=said_python(subject.folder, declaration),
+            policy=None if images.in_process else policy_of(settings),
         )
     )
