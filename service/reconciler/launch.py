@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from service.domain import image_choice
 from service.domain.projects import Declaration
 from service.domain.states import RunState
-from service.errors import GitopsError, LaunchFailed, LeaseLost, Stopping, StoreUnavailable
+from service.errors import ClusterAway, GitopsError, LaunchFailed, LeaseLost, Stopping, StoreUnavailable
 from service.faults import point
 from service.launchers import Job, JobKind
 from service.reconciler.dispatcher import Held
@@ -37,7 +37,7 @@ def step(rooms: Rooms, held: Held) -> float | None:
         point("launch.before-ensure")
         rooms.launcher(run.launcher).ensure(job)
         point("launch.after-ensure")
-    except (LeaseLost, StoreUnavailable, Stopping):
+    except (LeaseLost, StoreUnavailable, ClusterAway, Stopping):
         raise  # says nothing about the run
     except GitopsError as error:
         if error.retry and held.claim.attempts + 1 < LAUNCH_ATTEMPTS:

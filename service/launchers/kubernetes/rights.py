@@ -26,8 +26,12 @@ RIGHTS: tuple[Right, ...] = (
         "batch", "jobs", ("patch",), "Once its end is recorded, a Job gets the time after which the cluster removes it."
     ),
     Right("batch", "jobs", ("delete",), "A cancelled run's Job is removed, and its pod with it."),
-    Right("", "pods", ("get",), "A pod is looked at before its run is said to be lost."),
-    Right("", "pods", ("list", "watch"), "Why one does not start, or how it ended, only the pod says."),
+    Right(
+        "",
+        "pods",
+        ("list", "watch"),
+        "Why one does not start, or how it ended, only the pod says; it is looked for before it is called gone.",
+    ),
     Right("", "pods", ("delete",), "A pod that its Job left behind, as on a node that is gone, is removed."),
     Right("", "pods/log", ("get",), "What a run prints is followed while it runs, and kept."),
     Right(

@@ -27,8 +27,8 @@ class Meddler:
     def __init__(self, cluster: Cluster) -> None:
         self.spoil: Callable[[str, str], Answer] = lambda _method, _path: None
         self.count: Counter[str] = Counter()
-        self.deaf = False  # what watches say is not passed on
-        self._watches: set[socket.socket] = set()
+        self.deaf = False  # what watches and logs say is not passed on
+        self._streams: set[socket.socket] = set()
         self._lock = threading.Lock()
         meddler = self
         client = httpx.Client(
@@ -50,8 +50,13 @@ class Meddler:
 
             do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = pass_on  # noqa: N815
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        class Server(http.server.ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, *_: Any) -> None:
+                """Whoever asked is gone."""
+
+        self._server = Server(("127.0.0.1", 0), Handler)
         self._client = client
 
     def __enter__(self) -> Self:
@@ -78,12 +83,12 @@ class Meddler:
         return path
 
     def cut(self) -> None:
-        """All watches, in the middle."""
+        """All watches and all logs that are followed, in the middle."""
         with self._lock:
-            watches = list(self._watches)
-        for watch in watches:
+            streams = list(self._streams)
+        for stream in streams:
             try:
-                watch.shutdown(socket.SHUT_RDWR)
+                stream.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
 
@@ -103,25 +108,27 @@ class Meddler:
             with client.stream(
                 asked.command, asked.path, content=body, headers=headers, timeout=None if goes_on else 60
             ) as response:
-                self._stream(asked, response, watch="watch=" in asked.path)
+                self._stream(asked, response, goes_on=goes_on)
         except (httpx.HTTPError, OSError):
             asked.close_connection = True
 
-    def _stream(self, asked: http.server.BaseHTTPRequestHandler, response: httpx.Response, *, watch: bool) -> None:
+    def _stream(self, asked: http.server.BaseHTTPRequestHandler, response: httpx.Response, *, goes_on: bool) -> None:
         headers = {key: value for key, value in response.headers.items() if key.lower() not in _HOP}
         self._begin(asked, response.status_code, {**headers, "Transfer-Encoding": "chunked"})
-        if watch:
+        if goes_on:
             with self._lock:
-                self._watches.add(asked.connection)
+                self._streams.add(asked.connection)
         try:
             for piece in response.iter_raw():
-                if piece and not (watch and self.deaf):
+                if piece and not (goes_on and self.deaf):
                     asked.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
                     asked.wfile.flush()
+            if goes_on and self.deaf:
+                asked.connection.recv(1)  # nor that it has ended
             asked.wfile.write(b"0\r\n\r\n")
         finally:
             with self._lock:
-                self._watches.discard(asked.connection)
+                self._streams.discard(asked.connection)
 
     @staticmethod
     def _begin(asked: http.server.BaseHTTPRequestHandler, status: int, headers: dict[str, str]) -> None:

@@ -50,6 +50,8 @@ def _ensure(stage, job, within_s=30.0):
             time.sleep(0.3)
 
 
+@pytest.mark.slow
+@pytest.mark.faults
 def test_it_is_away_for_half_a_minute(stage, cluster):
     first = stage.start("print('begun', flush=True); time.sleep(5); emit('step.started', step='one'); time.sleep(40)")
     told = stage.follow(first, until="claimed")
@@ -108,7 +110,7 @@ def test_it_stands_still(stage, cluster):
     assert stage.follow(job, told=told).end == (EndReason.EXITED, 0)
 
 
-def test_its_watches_are_cut_again_and_again(meddled):
+def test_its_watches_and_logs_are_cut_again_and_again(meddled):
     stopped = threading.Event()
 
     def cut():
@@ -118,11 +120,15 @@ def test_its_watches_are_cut_again_and_again(meddled):
     thread = threading.Thread(target=cut)
     thread.start()
     try:
-        job = meddled.start("time.sleep(3); emit('step.started', step='one')")
+        job = meddled.start(
+            "for i in range(300): print('line', i, flush=True); time.sleep(0.01)\nemit('step.started', step='one')"
+        )
         told = meddled.follow(job)
     finally:
         stopped.set()
         thread.join()
+    printed = [line for line in meddled.launcher.logs(job).text.splitlines() if line.startswith("line")]
+    assert printed == [f"line {i}" for i in range(300)]
     assert told.kinds == ["claimed", "step.started", "finished"]
     assert told.end == (EndReason.EXITED, 0)
 
