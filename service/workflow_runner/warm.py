@@ -1,7 +1,9 @@
 """The warm parent: MLRun and kfp imported once, a child forked for each job.
 
 A child does what a cold start does from its claim on; what differs between the two, the process around it, is put
-right in `_become`. The parent imports no user code and opens no connection. It forks only while it is single-threaded
+right in `_become`. Some children are forked already and wait to be told their job; it is the only one they ever get.
+
+The parent imports no user code and opens no connection. It forks only while it is single-threaded
 (a lock that another thread holds at the fork stays held in the child for ever), and says `cold` with the reason
 otherwise.
 
@@ -25,10 +27,14 @@ import socket
 import struct
 import sys
 import time
+from functools import partial
 from typing import Any, Optional
 
 VERSION = 1
 IDLE_S = 60.0
+# Children that wait for a job: a fork takes 5 ms, and a push has two jobs, to load the project and to run it.
+SPARES = 2
+REST_S = 0.5  # they are replaced when there was nothing to do for so long
 # A client that connects sends its line at once.
 REQUEST_S = 5.0
 REQUEST_BYTES = 1024 * 1024
@@ -84,16 +90,19 @@ class _Parent:
         os.set_blocking(self.woken, False)
         os.set_blocking(self.wake, False)
         self.about = _about()
+        self.spares: dict[int, socket.socket] = {}  # pid → where it waits to be told its job
+        self.wanting = True  # some more
         self.busy_at = time.monotonic()
 
     def loop(self) -> None:
         signal.set_wakeup_fd(self.woken, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        waiting: list[Any] = [self.listener, self.wake]
         while True:
-            wait = None if self.children else max(0.0, self.busy_at + self.idle_s - time.monotonic())
-            waiting: list[Any] = [self.listener, self.wake]
-            ready = select.select(waiting, [], [], wait)[0]
-            if not ready and not self.children:
+            ready = select.select(waiting, [], [], self.patience())[0]
+            if not ready and self.wanting:
+                self.refill()
+            elif not ready and not self.children:
                 return
             if self.wake in ready:
                 os.read(self.wake, 4096)
@@ -102,14 +111,30 @@ class _Parent:
                 self.busy_at = time.monotonic()
                 self.serve_one()
 
+    def patience(self) -> Optional[float]:
+        """How long nothing may happen before something is to be done about it."""
+        if self.wanting:
+            return REST_S
+        return None if self.children else max(0.0, self.busy_at + self.idle_s - time.monotonic())
+
+    def refill(self) -> None:
+        self.wanting = False
+        with contextlib.suppress(OSError):  # a child is forked when it is wanted then, and that one tells
+            while len(self.spares) < SPARES and self.fork():
+                pass
+
     def reap(self) -> None:
-        while self.children:
+        while self.children or self.spares:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
-            self.busy_at = time.monotonic()
-            code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-            _answer(self.children.pop(pid), {"exit": code})
+            if pid in self.children:
+                self.busy_at = time.monotonic()
+                code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+                _answer(self.children.pop(pid), {"exit": code})
+            elif pid in self.spares:  # somebody killed it while it waited
+                self.spares.pop(pid).close()
+                self.wanting = True
 
     def serve_one(self) -> None:
         connection, _ = self.listener.accept()
@@ -125,17 +150,39 @@ class _Parent:
 
     def start(self, connection: socket.socket, request: dict[str, Any]) -> None:
         _check(request)
-        names = thread_names()
-        if len(names) > 1:
+        pid = self.tell(request, connection)
+        if pid is None:
+            names = thread_names()
             _answer(connection, {"cold": "the warm parent has {} threads: {}".format(len(names), ", ".join(names))})
             return
+        self.children[pid] = connection
+        _send(connection, {"pid": pid})
+
+    def tell(self, request: dict[str, Any], connection: socket.socket) -> Optional[int]:
+        """The pid of the child that has the job; None when there is none and none may be forked."""
+        self.wanting = True
+        while self.spares or self.fork(connection):
+            pid, line = self.spares.popitem()
+            with line, contextlib.suppress(OSError):  # somebody killed it while it waited
+                line.sendall(json.dumps(request).encode())
+                return pid
+        return None
+
+    def fork(self, *open_here: socket.socket) -> bool:
+        """One more child that waits. False where a lock that another thread holds would stay held in it."""
+        if len(thread_names()) > 1:
+            return False
+        ours, theirs = socket.socketpair()
+        ours.settimeout(REQUEST_S)
         sys.stdout.flush()
         sys.stderr.flush()
         pid = os.fork()
         if pid == 0:
-            _child(request, [self.listener, connection, *self.children.values()], [self.lock, self.wake, self.woken])
-        self.children[pid] = connection
-        _send(connection, {"pid": pid})
+            sockets = [self.listener, ours, *self.spares.values(), *self.children.values(), *open_here]
+            _child(theirs, sockets, [self.lock, self.wake, self.woken])
+        theirs.close()
+        self.spares[pid] = ours
+        return True
 
     def ping(self) -> dict[str, Any]:
         return dict(self.about, ready=True, threads=len(thread_names()), jobs=len(self.children))
@@ -212,8 +259,8 @@ def _send(connection: socket.socket, reply: dict[str, Any]) -> None:
         connection.sendall(json.dumps(reply).encode() + b"\n")
 
 
-def _child(request: dict[str, Any], sockets: list[socket.socket], files: list[int]) -> None:
-    """Never returns."""
+def _child(line: socket.socket, sockets: list[socket.socket], files: list[int]) -> None:
+    """Wait for the one job and do it. Never returns."""
     code = 2
     try:
         for one in sockets:
@@ -221,6 +268,11 @@ def _child(request: dict[str, Any], sockets: list[socket.socket], files: list[in
         signal.set_wakeup_fd(-1)
         for file in files:
             os.close(file)
+        with line:
+            told = b"".join(iter(partial(line.recv, 65536), b""))
+        if not told:
+            os._exit(0)  # the parent has ended
+        request = json.loads(told)
         _become(request)
         code = _job(request["job"])
     except BaseException:

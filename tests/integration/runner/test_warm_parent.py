@@ -69,6 +69,42 @@ def test_a_client_that_goes_away_harms_nobody(runner: Runner) -> None:
     assert runner.ask({"ping": True})[0]["ready"]
 
 
+def spares(parent: int) -> list[int]:
+    """The children that wait for a job, once there are as many as there should be."""
+    children = Path(f"/proc/{parent}/task/{parent}/children")
+    until(lambda: len(children.read_text().split()) == 2, "two children to wait for a job")
+    return [int(pid) for pid in children.read_text().split()]
+
+
+def load(runner: Runner) -> int:
+    """Load a project; the pid of the child that did."""
+    folder, source = runner.place(project())
+    runner.write(folder, source, {"kind": "load"})
+    first, last = runner.ask(runner.request(folder, source, ENVIRONMENT))
+    assert last == {"exit": 0}, (folder / "log").read_text()
+    pid = first["pid"]
+    assert isinstance(pid, int)
+    return pid
+
+
+def test_children_that_wait_get_the_jobs_and_are_replaced(runner: Runner) -> None:
+    parent = runner.ask({"ping": True})[0]["pid"]
+    ready = spares(parent)
+    used = load(runner)
+    assert used in ready
+    assert used not in spares(parent)
+
+
+def test_a_child_that_was_killed_while_it_waited_costs_no_job(runner: Runner) -> None:
+    parent = runner.ask({"ping": True})[0]["pid"]
+    ready = spares(parent)
+    for pid in ready:
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in ready), "them to be gone")
+    assert load(runner) not in ready
+    assert not set(spares(parent)) & set(ready)
+
+
 def test_a_bad_job_exits_with_2(runner: Runner) -> None:
     folder, source = runner.place(project())
     runner.write(folder, source, {"kind": "dance"})
@@ -159,6 +195,7 @@ def test_jobs_outlive_it_and_the_next_takes_over(runner_python: Path, program: P
         return project
     """
     with WarmParent(runner_python, program, socket_path) as parent:
+        waiting = spares(parent.ready["pid"])
         folder, source = runner.place(project(setup=setup))
         runner.write(folder, source, {"kind": "load"})
         with socket.socket(socket.AF_UNIX) as connection:
@@ -170,6 +207,7 @@ def test_jobs_outlive_it_and_the_next_takes_over(runner_python: Path, program: P
             assert parent.process is not None
             parent.process.kill()
             parent.process.wait()
+            until(lambda: sum(Path(f"/proc/{pid}").exists() for pid in waiting) == 1, "only the job to be left")
     with WarmParent(runner_python, program, socket_path) as second:
         assert runner.ask({"ping": True})[0]["pid"] == second.ready["pid"]
         (source / "go").touch()
