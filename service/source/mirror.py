@@ -16,7 +16,6 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -146,22 +145,17 @@ class Mirror:
         return True
 
     def _update(self, repository: Repository, address: Address, lock: int) -> dict[str, str] | None:
-        """Its refs after a fetch; None when it turned out to be broken.
-
-        They are read while git waits for the server, and again only if the fetch changed any: it says so then.
-        """
-        with ThreadPoolExecutor(1) as meanwhile:
-            before = meanwhile.submit(tips.read_refs, self.git)
-            try:
-                said = self._fetch_into(self.git, repository, address, lock).stderr
-            except GitError as failed:
-                if failed.timed_out is not None or (self.sound() and not looks_broken(failed)):
-                    raise unreachable(self.name, failed) from None
-                return None
+        """Its refs after a fetch; None when it turned out to be broken."""
+        try:
+            said = self._fetch_into(self.git, repository, address, lock).stderr
+        except GitError as failed:
+            if failed.timed_out is not None or (self.sound() and not looks_broken(failed)):
+                raise unreachable(self.name, failed) from None
+            return None
         if complains(said):
             return None
         try:
-            return before.result() if not said else tips.read_refs(self.git)
+            return tips.read_fetched(self.git, self.objects)
         except GitError:
             return None
 
@@ -189,7 +183,7 @@ class Mirror:
 
     def _fetch_into(self, git: Git, repository: Repository, address: Address, lock: int) -> Output:
         arguments = (
-            "fetch", "--prune", "--force", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
+            "fetch", "--prune", "--force", "--no-tags", "--write-fetch-head", "--no-auto-maintenance",
             "--no-recurse-submodules", "--no-progress", "--end-of-options", address.url, *_REFSPECS,
         )  # fmt: skip
         try:

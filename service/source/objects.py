@@ -67,6 +67,14 @@ class Objects:
         """Header and message, as git keeps them."""
         return self._contents.content(sha, b"commit", limits.GIT_OUTPUT_BYTES)
 
+    def commits(self, names: Sequence[str]) -> list[str | None]:
+        """The commit that each is or, being a tag, leads to; None for whatever else, and for what is broken."""
+        return [
+            commit
+            for at in range(0, len(names), _AT_ONCE)
+            for commit in self._headers.commits(names[at : at + _AT_ONCE])
+        ]
+
     def root(self, commit: str) -> str:
         """The id of the commit's whole tree."""
         return self.commit(commit)[5:45].decode()
@@ -173,6 +181,11 @@ class _Talk:
         with self._asked(blobs) as running:
             return [running.header(blob, b"blob") for blob in blobs]
 
+    def commits(self, names: Sequence[str]) -> list[str | None]:
+        with self._asked([f"{name}^{{commit}}" for name in names]) as running:
+            answers = [running.line() for _ in names]
+        return [answer[0].decode() if answer[1:2] == [b"commit"] else None for answer in answers]
+
     def close(self) -> None:
         with self._lock:
             self._end()
@@ -226,13 +239,18 @@ class _Running:
 
     def header(self, sha: str, kind: bytes) -> int:
         """The size of the object `sha`, which has to be there and of this kind."""
+        words = self.line()
+        if len(words) != 3 or words[1] != kind:
+            raise self.failure(f"error: missing object {sha}: {b' '.join(words).decode(errors='replace')}")
+        return int(words[2])
+
+    def line(self) -> list[bytes]:
+        """The words of an answer: name, kind and size, or what was asked and why there is none."""
         while (end := self._read.find(b"\n")) < 0:
             self._more()
         words = bytes(self._read[:end]).split(b" ")
         del self._read[: end + 1]
-        if len(words) != 3 or words[1] != kind:
-            raise self.failure(f"error: missing object {sha}: {b' '.join(words).decode(errors='replace')}")
-        return int(words[2])
+        return words
 
     def take(self, size: int) -> bytes:
         while len(self._read) < size:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from service.domain.refs import check_ref, short
+from service.domain.refs import HEADS, TAGS, check_ref, short
 from service.errors import RefMissing, RefRejected
 from service.source.git import Git
+from service.source.objects import Objects
 
 # Where the remote's HEAD is kept in a mirror. It is fetched by a pattern, so that a remote without one is no failure.
 REMOTE_HEAD = "refs/gitops/HEAD"
+# How a fetch writes down what a line is of. Names of refs hold no space.
+_FETCHED = {"branch": HEADS, "tag": TAGS}
 _FORMAT = "%(objectname)%00%(objecttype)%00%(*objectname)%00%(*objecttype)%00%(refname)"
 
 
@@ -46,6 +49,24 @@ def read_refs(git: Git) -> dict[str, str]:
             nested.append(ref)
     refs |= _peel(git, nested)
     return {ref: commit for ref, commit in refs.items() if ref == REMOTE_HEAD or _is_honest(ref)}
+
+
+def read_fetched(git: Git, objects: Objects) -> dict[str, str]:
+    """The same, just after a fetch: from what that wrote down of all it saw, which is sooner there than another git."""
+    written = (git.git_dir / "FETCH_HEAD").read_text(encoding="utf-8", errors="surrogateescape")
+    found: dict[str, str] = {}
+    for line in written.split("\n")[:-1]:
+        name, _, what = line.split("\t", 2)
+        kind, _, rest = what.partition(" '")
+        if kind in _FETCHED:
+            found[_FETCHED[kind] + rest.partition("' of ")[0]] = name
+        elif not kind.startswith("'"):  # the remote itself, which is to say its HEAD
+            found[REMOTE_HEAD] = name
+    commits = objects.commits(list(found.values()))
+    if None in commits:  # a tag of something else or a broken mirror, which git can tell
+        return read_refs(git)
+    peeled = zip(found, commits, strict=True)
+    return {ref: commit for ref, commit in peeled if commit and (ref == REMOTE_HEAD or _is_honest(ref))}
 
 
 def _is_honest(ref: str) -> bool:

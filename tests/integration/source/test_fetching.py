@@ -96,6 +96,23 @@ def test_tags_are_peeled_to_commits_however_deep(place: Place) -> None:
     assert tags == {"refs/tags/light": commit, "refs/tags/annotated": commit, "refs/tags/nested": commit}
 
 
+@pytest.mark.parametrize("odd", [None, "HEAD^{tree}"])
+def test_a_later_fetch_tells_the_same_as_the_first(place: Place, odd: str | None) -> None:
+    place.push({"a": "1"})
+    place.fetch()
+    commit = place.push({"a": "2"})
+    place.work.git("branch", "it's-of'")
+    place.work.git("tag", "--annotate", "--message=one", "annotated")
+    place.work.git("tag", "--annotate", "--message=two", "nested", "annotated")
+    if odd:
+        place.work.git("tag", "odd", odd)
+    place.work.git("push", "--quiet", "--all")
+    place.work.git("push", "--quiet", "--tags")
+    names = ("refs/heads/main", "refs/heads/it's-of'", "refs/tags/annotated", "refs/tags/nested")
+    assert place.fetch().refs == dict.fromkeys(names, commit)
+    assert place.fetch().refs == dict.fromkeys(names, commit)
+
+
 def test_a_moved_tag_is_followed(place: Place) -> None:
     place.push({"a": "1"})
     place.work.git("tag", "v1")
