@@ -33,7 +33,7 @@ def main(folder: str) -> int:
     except BadSecretError as exc:
         say_why(str(exc))
         return BAD_JOB
-    companion = Companion(Service(secret), secret.job)
+    companion = Companion(Service(secret))
     companion.hear()
     try:
         return companion.run()
@@ -54,9 +54,8 @@ def main(folder: str) -> int:
 
 
 class Companion:
-    def __init__(self, service: Service, job: str) -> None:
+    def __init__(self, service: Service) -> None:
         self._service = service
-        self._job = job
         self._claimer = claimer()
         self._patience = Patience(lambda: self._until)
         self._until = time.monotonic() + PATIENCE_S

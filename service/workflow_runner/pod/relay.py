@@ -17,6 +17,8 @@ from .words import say
 
 EVENTS, RESULT = "events.jsonl", "result.json"
 POLL_S = 0.2
+# What comes within this goes together: a run that tells much is one request a second.
+PAUSE_S = 1.0
 FOREVER = float("inf")
 MISTAKE_S = 5.0
 
@@ -101,13 +103,13 @@ class Relay:
             if lines or time.monotonic() - looked >= self._look_s:
                 self._tell(lines)
                 looked = time.monotonic()
+                self._ended.wait(PAUSE_S)
             else:
                 self._ended.wait(POLL_S)
 
     def _tell(self, lines: List[bytes]) -> None:
         if self._result is not None and finishes(lines):
-            self._send_result(self._result)
-            self._result = None
+            self._send_result(self._result)  # again with the line that needs it, should the service have lost both
         try:
             self._count = self._patience.ask(lambda: self._service.events(self._claimer, self._count, lines))
         except TakenError:

@@ -107,7 +107,10 @@ def test_an_image_whose_home_is_not_its_users_is_refused_with_what_was_found(
         assert words in job.detail
 
 
-def test_memory_that_was_not_there_is_named(engine: Engine, ground: Path, callee: Callee, program: Path) -> None:
+def test_memory_that_was_not_there_is_named(
+    engine: Engine, ground: Path, callee: Callee, program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ground)  # where conmon leaves a file that says so
     callee.add(script="emit('began')\nheld = []\nwhile True: held.append(bytearray(1 << 20))\n")
     program = Path(shutil.copy(program, ground))
     options = [*environment(**PLACES), "--memory", "128m", "--memory-swap", "128m"]
