@@ -28,13 +28,11 @@ def test_two_builds_give_the_same_layers(engine: Engine) -> None:
     found: list[list[str]] = []
     for name in ("localhost/mlrun-gitops-one:twice", "localhost/mlrun-gitops-other:twice"):
         try:
-            build_ours(engine, name, "--layers=true", "--no-cache")
+            build_ours(engine, name, "--no-cache")
             found.append(engine.inspect(name)["RootFS"]["Layers"])
         finally:
             engine.podman("rmi", "--force", name, check=False)
     assert found[0] == found[1]
-    # What changes with each commit is a layer of its own, above the packages.
-    assert len(found[0]) >= 5
 
 
 def _sbom(engine: Engine, image: str, to: Path) -> dict[str, Any]:

@@ -172,3 +172,9 @@ def test_what_a_killed_git_leaves_behind_is_collected(engine: Engine, image: str
         wait_for(
             lambda: served.container.execute("sh", "-c", count).stdout.strip() == "0", 10, "no process to be left dead"
         )
+
+
+def test_its_user_can_use_ssh(engine: Engine, image: str) -> None:
+    """OpenSSH refuses a uid that is in no passwd."""
+    said = engine.run(image, "-G", "git@git.example.com", options=[*LOCKED_DOWN, "--entrypoint", "ssh"])
+    assert "hostname git.example.com" in said.stdout

@@ -124,20 +124,30 @@ class Engine:
         tag: str,
         *,
         arguments: Mapping[str, str] | None = None,
-        mounts: Sequence[str] = (),
         options: Sequence[str] = (),
-    ) -> str:
-        """`context`/Dockerfile as `tag`; nothing is pulled. The image's id."""
-        self.buildah(
-            "build", *self.build_options(mounts), *options, *_arguments(arguments or {}), "-t", tag, str(context)
-        )
-        return self.inspect(tag)["Id"]
+    ) -> None:
+        """`context`/Dockerfile as `tag`; nothing is pulled. What had that name before goes."""
+        before = self.inspect(tag)["Id"] if self.has(tag) else None
+        words = [word for name, value in (arguments or {}).items() for word in ("--build-arg", f"{name}={value}")]
+        self.buildah("build", *self.build_options(), *options, *words, "-t", tag, str(context))
+        if before is not None and before != self.inspect(tag)["Id"]:
+            self.podman("rmi", before, check=False)  # where another image stands on it, it stays
 
-    def build_options(self, mounts: Sequence[str] = ()) -> list[str]:
-        """What `buildah build` needs on a machine as this: no namespaces of its own, and the way to package registries."""
-        registries = [f"{path}:{path}:ro" for path in _REGISTRIES if Path(path).exists()]
-        volumes = [word for mount in (*registries, *mounts) for word in ("-v", mount)]
-        return ["--isolation", "chroot", "--network", "host", "--pull-never", "--format", "docker", *volumes]
+    def build_options(self) -> list[str]:
+        """What `buildah build` needs on a machine as this: no namespaces of its own, the way to package registries, and
+        nothing kept of the steps between."""
+        volumes = [word for path in _REGISTRIES if Path(path).exists() for word in ("-v", f"{path}:{path}:ro")]
+        return [
+            "--isolation",
+            "chroot",
+            "--network",
+            "host",
+            "--pull-never",
+            "--layers=false",
+            "--format",
+            "docker",
+            *volumes,
+        ]
 
     def inspect(self, image: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.podman("image", "inspect", image).stdout)[0]
@@ -256,7 +266,3 @@ class Container:
     def pid(self) -> int:
         """Of its first process, as this machine counts."""
         return int(self.inspect()["State"]["Pid"])
-
-
-def _arguments(arguments: Mapping[str, str]) -> list[str]:
-    return [word for name, value in arguments.items() for word in ("--build-arg", f"{name}={value}")]

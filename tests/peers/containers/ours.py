@@ -47,7 +47,7 @@ def ensure_ours(engine: Engine) -> str:
 def build_ours(engine: Engine, tag: str, *options: str) -> None:
     """By the script that people use."""
     done = subprocess.run(
-        [str(_CHECKOUT / "image/build"), *engine.build_options(), "--layers=false", *options],
+        [str(_CHECKOUT / "image/build"), *engine.build_options(), *options],
         env={**engine.environment, "BUILDER": "buildah", "IMAGE": tag, "BASE": ensure_python(engine)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
