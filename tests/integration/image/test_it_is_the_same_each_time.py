@@ -65,3 +65,15 @@ def test_the_bill_of_materials_lists_exactly_what_is_installed(engine: Engine, i
 
 def test_the_bill_of_materials_is_the_same_each_time(engine: Engine, image: str, tmp_path: Path) -> None:
     assert _sbom(engine, image, tmp_path / "one.json") == _sbom(engine, image, tmp_path / "other.json")
+
+
+def test_a_python_that_is_no_package_of_debians_is_listed_too(engine: Engine, image: str, tmp_path: Path) -> None:
+    """As in `python:3.11-slim-bookworm`, whose environment says which it is."""
+    name = "localhost/mlrun-gitops-python:sbom"
+    (tmp_path / "Dockerfile").write_text("ARG BASE\nFROM ${BASE}\nENV PYTHON_VERSION=3.11.9\n")
+    try:
+        engine.build(tmp_path, name, arguments={"BASE": image})
+        bill = _sbom(engine, name, tmp_path / "sbom.json")
+    finally:
+        engine.podman("rmi", "--force", name, check=False)
+    assert "pkg:generic/python@3.11.9" in [part["purl"] for part in bill["components"]]

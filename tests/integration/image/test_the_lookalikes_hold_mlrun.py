@@ -14,12 +14,16 @@ _ASK = (
     "print(mlrun.__version__, kfp.__version__, *sys.version_info[:2], os.getuid(), os.environ.get('HOME'), "
     "shutil.which('python'), os.getcwd(), sep='|')"
 )
+# MLRun is imported in four seconds on a machine that has nothing else to do.
+_IMPORT_S = 300
 _LOCKED_DOWN = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
 
 
 def _ask(engine: Engine, variant: str, *options: str) -> dict[str, str]:
     """What `python`, found as a pod's command finds it, says of itself."""
-    printed = engine.run(ensure_mlrun_kfp(engine, variant), "python", "-c", _ASK, options=options).stdout
+    printed = engine.run(
+        ensure_mlrun_kfp(engine, variant), "python", "-c", _ASK, options=options, timeout_s=_IMPORT_S
+    ).stdout
     names = ("mlrun", "kfp", "major", "minor", "uid", "home", "python", "folder")
     return dict(zip(names, printed.strip().split("|"), strict=True))
 

@@ -188,8 +188,8 @@ class Engine:
 class Container:
     """One container, from `with` until the end of it.
 
-    Whether it runs is seen by its conmon, the process that podman leaves beside each: podman of Debian 12 that looks at a
-    container in the moment in which it ends may wait for itself, for ever (so `podman wait` and an attached `run` may).
+    Whether it runs is seen by its conmon, the process that podman leaves beside each: to look costs nothing, and podman is
+    asked only once there is an answer.
     """
 
     engine: Engine
