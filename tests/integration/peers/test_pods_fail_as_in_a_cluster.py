@@ -119,6 +119,14 @@ def test_a_node_that_falls_silent_loses_its_pods(cluster: Cluster, kubelet: Kube
     kubelet.wait_ready()
 
 
+def test_a_lost_node_is_named_as_controllers_do(cluster: Cluster, kubelet: Kubelet, namespace: str) -> None:
+    pod = _sleeping(cluster, namespace)
+
+    kubelet.lose(namespace, pod["metadata"]["name"])
+
+    assert pod_of(cluster, namespace, phase="Running")["status"]["reason"] == "NodeLost"
+
+
 def test_nothing_is_lost_while_the_api_server_is_away(cluster: Cluster, kubelet: Kubelet, namespace: str) -> None:
     cluster.apply(job(namespace, "sleep 2; echo done"))
     pod = pod_of(cluster, namespace, phase="Running")

@@ -277,6 +277,38 @@ def test_a_deployments_pod_is_ready_by_its_probe_and_restarts(
     assert again["status"]["containerStatuses"][0]["lastState"]["terminated"]["exitCode"] == 137
 
 
+def test_a_service_is_reached_by_its_name(cluster: Cluster, kubelet: Kubelet, namespace: str) -> None:
+    service = {"metadata": {"name": "web"}, "spec": {"ports": [{"port": 80, "protocol": "TCP"}]}}
+    cluster.api.post(f"/api/v1/namespaces/{namespace}/services", service)
+    names = [name.format(namespace) for name in ("web", "web.{}", "web.{}.svc", "web.{}.svc.cluster.local")]
+    script = f"for name in {' '.join(names)} $(hostname); do until getent hosts $name; do sleep 0.1; done; done"
+
+    cluster.apply(job(namespace, script))
+
+    assert ended(cluster, namespace)["type"] == "Complete"
+    found = log_of(cluster, pod_of(cluster, namespace, phase="Succeeded")).splitlines()
+    assert [line.split()[0] for line in found] == ["127.0.0.1"] * 5
+
+
+@pytest.mark.runner
+def test_mlruns_image_is_the_runner_environment_for_any_user(
+    cluster: Cluster, kubelet: Kubelet, namespace: str
+) -> None:
+    cluster.apply(
+        job(
+            namespace,
+            "",
+            image="docker.io/mlrun/mlrun-kfp:1.9.2",
+            command=["python", "-c", "import kfp, mlrun; print(mlrun.__version__, kfp.__version__)"],
+            env=[{"name": "HOME", "value": "/tmp"}],
+            securityContext={"runAsUser": 1000, "runAsNonRoot": True},
+        )
+    )
+
+    assert ended(cluster, namespace)["type"] == "Complete"
+    assert "1.9.2 1.8.22" in log_of(cluster, pod_of(cluster, namespace, phase="Succeeded"))
+
+
 def test_hundreds_of_sleeping_pods_are_cheap(cluster: Cluster, kubelet: Kubelet, namespace: str) -> None:
     count = 60
     for number in range(count):

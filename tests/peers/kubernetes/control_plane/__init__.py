@@ -19,7 +19,7 @@ FOLDER = Path("/var/cache/mlrun-gitops") / f"kubernetes-{VERSION}"
 _NAMES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 _SCRIPT = Path(__file__).parent / "build.sh"
 # Debian's packages by the programs that are needed of them: to run, and once to build.
-_RUNNING = {"etcd": "etcd-server", "setpriv": "util-linux"}
+_RUNNING = {"etcd": "etcd-server", "setpriv": "util-linux", "unshare": "util-linux"}
 _BUILDING = {"go": "golang-go", "dpkg-source": "dpkg-dev"}
 
 
@@ -43,11 +43,11 @@ def present() -> Binaries | None:
 
 def lacking() -> str | None:
     """How to get what is missing here; None when a cluster can be started and pods can run."""
-    if os.geteuid() != 0 or subprocess.run(["unshare", "--mount", "--pid", "true"], check=False).returncode:
-        return "pods of the stand-in node need a user who may mount; run the tests as root"
     built = all((FOLDER / name).is_file() for name in _NAMES)
     if absent := _absent(_RUNNING if built else _RUNNING | _BUILDING):
         return f"programs are missing; apt-get install --no-install-recommends {' '.join(absent)}, then make peers"
+    if os.geteuid() != 0 or subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True).returncode:
+        return "pods of the stand-in node need a user who may mount; run the tests as root"
     return None if built else f"no {', '.join(_NAMES)} in {FOLDER}; make peers builds them (5 minutes, once)"
 
 

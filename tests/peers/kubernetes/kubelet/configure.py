@@ -42,6 +42,7 @@ async def configure(
     last_words.touch()
     last_words.chmod(0o666)
     security = {**(pod.spec.get("securityContext") or {}), **(spec.get("securityContext") or {})}
+    hosts = pod.node.services.file(folder / "hosts", pod.document)
     words = {name: _words(spec.get(name), env) for name in ("command", "args")}
     memory = (spec.get("resources") or {}).get("limits", {}).get("memory")
     binds = [_bind(mount, volumes, env) for mount in spec.get("volumeMounts") or []]
@@ -57,7 +58,11 @@ async def configure(
         env=env,
         workdir=spec.get("workingDir"),
         user=user,
-        binds=(*binds, Bind(last_words, spec.get("terminationMessagePath", "/dev/termination-log"))),
+        binds=(
+            *binds,
+            Bind(hosts, "/etc/hosts"),
+            Bind(last_words, spec.get("terminationMessagePath", "/dev/termination-log")),
+        ),
         folder=folder,
         hostname=pod.name,
         read_only_root=bool(security.get("readOnlyRootFilesystem")),

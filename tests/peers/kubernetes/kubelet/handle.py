@@ -173,6 +173,13 @@ class Kubelet:
         """For lack of memory on the node. Returns when it is told. `bare`: as up to 1.21, no container is in the status any more."""
         self._tell("evict", namespace=namespace, name=pod, message=message, bare=bare)
 
+    def lose(self, namespace: str, pod: str) -> None:
+        """The node falls silent for good, and the pod's status says what controllers say of it: NodeLost."""
+        self.stop()
+        said = f"Node {self.name} which was running pod {pod} is unresponsive"
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/status"
+        self.cluster.api.patch(path, {"status": {"reason": "NodeLost", "message": said}})
+
     def run_out_of_memory(self, namespace: str, pod: str, container: str | None = None) -> None:
         """The kernel kills the largest process of the container, which need not be its process 1."""
         self._tell("oom", namespace=namespace, name=pod, container=container)

@@ -19,6 +19,7 @@ from tests.peers.kubernetes.kubelet import status
 from tests.peers.kubernetes.kubelet.engine import Engine
 from tests.peers.kubernetes.kubelet.node_api import NodeApi
 from tests.peers.kubernetes.kubelet.pod import Pod
+from tests.peers.kubernetes.kubelet.services import Services
 
 _BEAT_S = 2.0
 _STATUS_BEATS = 5  # every fifth beat also tells the node's status
@@ -44,6 +45,7 @@ class Node:
         self.awake, self.starting = asyncio.Event(), asyncio.Event()
         self.awake.set()
         self.starting.set()
+        self.services = Services(api)
         self._port, self._capacity = port, capacity
         self._since = status.now()
         self._ending: set[str] = set()
@@ -73,6 +75,7 @@ class Node:
         """Until cancelled."""
         await self._register()
         self.background(self._beat())
+        self.background(self.services.follow())
         await self._follow()
 
     async def end(self) -> None:

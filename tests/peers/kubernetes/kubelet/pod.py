@@ -87,6 +87,7 @@ class Pod:
             one.signal(signal.SIGKILL)
         await asyncio.wait({self._work}, timeout=5)
         self._work.cancel()
+        self.node.services.forget(self.document)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     async def report(self) -> None:

@@ -135,7 +135,7 @@ class PodmanContainer:
 
 def _options(launch: Launch) -> list[str]:
     user = launch.user
-    words = ["--pull", "never", "--network", "host", "--log-driver", "none", "--no-healthcheck"]
+    words = ["--pull", "never", "--network", "host", "--log-driver", "none", "--no-healthcheck", "--no-hosts"]
     if user.uid is not None:
         words += ["--user", f"{user.uid}" if user.gid is None else f"{user.uid}:{user.gid}"]
     words += [f"--group-add={group}" for group in user.groups]

@@ -111,6 +111,12 @@ RULES = (
         differs="Of the services only KUBERNETES_SERVICE_HOST and _PORT, which are the API server's own.",
     ),
     Rule(
+        what="/etc/hosts of a pod is written by kubelet; the cluster's DNS knows a Service as name, name.namespace and with .svc[.cluster.local].",
+        source="src: pkg/kubelet/kubelet_pods.go, nodeHostsFileContent; docs: concepts/services-networking/dns-pod-service",
+        here="services",
+        differs="No DNS: /etc/hosts has all of that, and every name leads to this machine. No hostAliases.",
+    ),
+    Rule(
         what="Volumes of the kinds emptyDir, secret, configMap, downwardAPI, projected, hostPath and claims on hostPath volumes; modes, items, optional.",
         source="docs: concepts/storage/volumes, projected-volumes; src: pkg/volume/util/atomic_writer.go",
         here="volumes",
@@ -151,7 +157,8 @@ RULES = (
 # What tests must not expect of it.
 NOT_HERE = (
     "exec, attach, port-forward, ephemeral containers",
-    "a network of pods, Services and DNS: pods have the machine's network, and their addresses (10.244.0.0/16) lead nowhere",
+    "a network: pods have the machine's, and their addresses (10.244.0.0/16) lead nowhere",
+    "a proxy for Services: one works where its port is also the one that its pods listen at",
     "limits of CPU, of storage, of processes; QoS, priorities among pods of a node",
     "in process mode, an image's files: the machine's files lie in their place, below a layer that is the container's own",
     "sidecars (init containers that restart), lifecycle hooks, resizing, scheduling gates: the control plane does not know them either",

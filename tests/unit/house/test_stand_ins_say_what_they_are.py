@@ -1,0 +1,18 @@
+"""The table of the stand-in for kubelet names modules that are there and sources that can be looked up."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.peers.kubernetes.kubelet.rules import RULES, Rule
+from tests.unit.house.tree import HOUSE
+
+_FOLDER = HOUSE / "tests/peers/kubernetes/kubelet"
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.what[:40])
+def test_a_rule_has_a_source_and_a_place(rule: Rule) -> None:
+    assert all(re.match(r"(docs|src|man): \S", source) for source in rule.source.split("; ") if ":" in source)
+    assert [name for name in rule.here.split(", ") if not (_FOLDER / f"{name}.py").is_file()] == []
