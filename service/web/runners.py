@@ -5,12 +5,13 @@ Nothing here waits: a pod that has nothing to tell comes again after a while, so
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, Protocol, TypeVar
 
 import msgspec
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, request
 
 from service import limits
 from service.errors import Gone, Malformed, SourceError
@@ -71,7 +72,7 @@ def blueprint(callbacks: Callbacks, archives: Archives) -> Blueprint:
 
     @runners.get("/job")
     def document(job: str) -> Response:
-        return jsonify(callbacks.document(job))
+        return _json(callbacks.document(job))
 
     @runners.get("/source")
     def source(job: str) -> Response:
@@ -85,13 +86,13 @@ def blueprint(callbacks: Callbacks, archives: Archives) -> Blueprint:
     @runners.post("/claim")
     def claim(job: str) -> Response:
         asked = _read(Claim, limits.POD_WORDS_BYTES)
-        return jsonify(lines=callbacks.claim(job, asked.claimer, asked.found))
+        return _json({"lines": callbacks.claim(job, asked.claimer, asked.found)})
 
     @runners.post("/events")
     def events(job: str) -> Response:
         told = _read(Events, _LINES_BYTES)
         said = [line.encode(errors="replace") for line in told.lines]
-        return jsonify(lines=callbacks.events(job, told.claimer, told.since, said))
+        return _json({"lines": callbacks.events(job, told.claimer, told.since, said)})
 
     @runners.put("/result")
     def result(job: str) -> Response:
@@ -105,6 +106,11 @@ def blueprint(callbacks: Callbacks, archives: Archives) -> Blueprint:
         return Response(status=HTTPStatus.NO_CONTENT)
 
     return runners
+
+
+def _json(answer: dict[str, Any]) -> Response:
+    """In the order that it has: that of a project's functions means something."""
+    return Response(json.dumps(answer), content_type="application/json")
 
 
 def _token() -> str:

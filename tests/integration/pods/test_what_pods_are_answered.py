@@ -45,6 +45,13 @@ def test_strangers_are_all_answered_alike(callee: Callee, http: httpx.Client) ->
     assert len({answer.content for answer in answers}) == 1
 
 
+def test_the_document_comes_in_its_own_order(callee: Callee, http: httpx.Client) -> None:
+    callee.add("ordered", payload={"z": {"b": 1, "a": 2}, "a": 1})
+    answer = http.get("/ordered/job", headers={"Authorization": f"Bearer {tokens.token_of(callee.store, 'ordered')}"})
+    assert list(answer.json()["job"])[-2:] == ["z", "a"]
+    assert list(answer.json()["job"]["z"]) == ["b", "a"]
+
+
 def test_a_job_is_claimed_by_one_however_often_it_asks(callee: Callee, http: httpx.Client) -> None:
     assert [claim(http, who).status_code for who in (ME, OTHER, ME)] == [200, 409, 200]
     assert claim(http).json() == {"lines": 1}
