@@ -38,19 +38,25 @@ class Placing:
         self._program = program
         self.digest = hashlib.sha256(self._program).hexdigest()
         self._program_at = float("-inf")
+        self.orphans: dict[str, Json] = {}  # Jobs whose Secrets are not theirs yet
         self._lock = threading.Lock()
 
     def place(self, job: Job) -> None:
-        """ConfigMap, Secret, Job, and the Secret given to the Job. Raises LauncherError."""
+        """ConfigMap, Secret, Job. That the Secret is the Job's can be said when the pod is on its way: `own`. Raises LauncherError."""
         api = self._api()
         try:
             self._ensure_program(api)
             self._ensure_secret(api, job)
             made = self._ensure_job(api, job)
             self._view.put(JOBS, made)
-            api.patch("secrets", names.job_name(job.id), manifests.owned_by(made))
+            self.orphans[job.id] = made
         except ClusterRefused as error:
             raise _refused(api, error) from error
+
+    def own(self, job_id: str) -> None:
+        """The Secret is given to its Job, with which it goes. Raises LauncherError."""
+        self._api().patch("secrets", names.job_name(job_id), manifests.owned_by(self.orphans[job_id]))
+        del self.orphans[job_id]
 
     def clear(self, job_id: str) -> None:
         """What an attempt left that ended before it began: gone when this returns, pods and all. Raises LauncherError."""

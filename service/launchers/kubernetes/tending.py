@@ -126,6 +126,8 @@ class Tending(threading.Thread):
         if changed is None:
             self._sweep()
             self._forget()
+        for job in list(self._placing.orphans):
+            self._ask(job, lambda job=job: self._placing.own(job))  # type: ignore[misc]
         self._let_go()
         with self._told:
             self._told.notify_all()

@@ -145,6 +145,11 @@ class Stage:
         (pod,) = self.wait(lambda: self.pods(job))
         return str(pod["metadata"]["name"])
 
+    def owner_of_secret(self, job: str) -> str:
+        """The uid of the Job that it belongs to."""
+        (secret,) = [one for one in self.listed("secrets") if one["metadata"]["name"] == f"gitops-{job}"]
+        return str((secret["metadata"].get("ownerReferences") or [{"uid": ""}])[0]["uid"])
+
     def delete(self, path: str, group: str = "/api/v1", **body: Any) -> None:
         self.cluster.api.delete(f"{group}/namespaces/{self.namespace}/{path}", **body)
 

@@ -51,7 +51,7 @@ def test_the_secret_belongs_to_the_job_and_goes_when_it_is_cleaned(stage):
     job = stage.start("")
     (made,) = stage.jobs()
     (secret,) = [one for one in stage.listed("secrets") if one["metadata"]["name"] == f"gitops-{job}"]
-    assert [owner["uid"] for owner in secret["metadata"]["ownerReferences"]] == [made["metadata"]["uid"]]
+    stage.wait(lambda: stage.owner_of_secret(job) == made["metadata"]["uid"])
     assert set(secret["data"]) == {"id", "url", "token"}
     told = stage.follow(job)
     assert "ttlSecondsAfterFinished" not in stage.jobs()[0]["spec"]
