@@ -79,7 +79,7 @@
 {{- end -}}
 
 {{- /* Settings that are the chart's, and secrets */ -}}
-{{- range $key, $mend := dict "data_dir" "it lies on the volume of persistence" "store" "use store.kind and store.postgresql" "server.host" "it is 0.0.0.0" "server.port" "use service.port" "launcher.runner_python" "runners have their image's" "launcher.runs_dir" "pods have no such folder" "launcher.cache_dir" "pods have no such folder" "launcher.user" "use config.launcher.kubernetes" "launcher.warm" "pods start cold" "launcher.trusted" "pods have a user of their own" "launcher.kubernetes.kubeconfig" "the service has an account in the cluster" "launcher.kubernetes.context" "the service has an account in the cluster" -}}
+{{- range $key, $mend := dict "data_dir" "it lies on the volume of persistence" "store" "use store.kind and store.postgresql" "server.host" "it is 0.0.0.0" "server.port" "use containerPort, and service.port" "launcher.runner_python" "runners have their image's" "launcher.runs_dir" "pods have no such folder" "launcher.cache_dir" "pods have no such folder" "launcher.user" "use config.launcher.kubernetes" "launcher.warm" "pods start cold" "launcher.trusted" "pods have a user of their own" "launcher.kubernetes.kubeconfig" "the service has an account in the cluster" "launcher.kubernetes.context" "the service has an account in the cluster" -}}
 {{- $path := splitList "." $key -}}
 {{- $section := $v.config -}}
 {{- range initial $path }}{{ $section = dig . dict $section }}{{ end -}}

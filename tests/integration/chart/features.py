@@ -34,6 +34,7 @@ FEATURES: dict[str, Document] = {
     "scaled to nothing": {"replicas": 0},
     "waiting": {"maintenance": True},
     "node port": {"service": {"type": "NodePort", "nodePort": 30080, "port": 8000, "annotations": {"a": "b"}}},
+    "another port": {"containerPort": 18080},
     "load balancer": {"service": {"type": "LoadBalancer"}},
     "ingress": {"ingress": {"enabled": True, "host": _HOST}},
     "ingress with all": {

@@ -135,6 +135,15 @@ def test_every_port_of_a_service_says_its_protocol_and_leads_to_the_container(ma
         assert port["targetPort"] in [it["name"] for it in container["ports"]]
 
 
+def test_the_service_listens_where_its_pod_is_looked_for(made: list[Document]) -> None:
+    [container] = one(made, "Deployment")["spec"]["template"]["spec"]["containers"]
+    [port] = container["ports"]
+    assert settings(made)["server"]["port"] == port["containerPort"]
+    for policy in [it for it in made if it["kind"] == "NetworkPolicy" and "Egress" in it["spec"]["policyTypes"]]:
+        if policy["metadata"]["labels"]["app.kubernetes.io/component"] == "runners":
+            assert {"port": port["containerPort"], "protocol": "TCP"} in policy["spec"]["egress"][1]["ports"]
+
+
 def test_names_and_labels_are_short_enough(made: list[Document]) -> None:
     assert [it["metadata"]["name"] for it in made if not DNS.match(it["metadata"]["name"])] == []
     assert [it for document in made for it in document["metadata"]["labels"].values() if not LABEL.match(it)] == []
