@@ -42,7 +42,14 @@ class Real:
         self.bench = Bench.__new__(Bench)
         self.bench.launcher = self.launcher
 
-    def load(self, setup: str = "pass", *, files: dict[str, str] | None = None, **runner: Any) -> str:
+    def load(
+        self,
+        setup: str = "pass",
+        *,
+        files: dict[str, str] | None = None,
+        environment: dict[str, str] | None = None,
+        **runner: Any,
+    ) -> str:
         code = f"def setup(project):\n{textwrap.indent(textwrap.dedent(setup), '    ')}\n    return project\n"
 
         def source(into: Path) -> None:
@@ -62,6 +69,7 @@ class Real:
             timeout_s=120,
             mlrun_version="1.9.2",
             runner=RunnerRule(**runner),
+            environment=environment or {},
         )
         self.jobs.append(job.id)
         self.launcher.ensure(job)
