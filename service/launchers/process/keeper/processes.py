@@ -53,9 +53,10 @@ def become_subreaper() -> None:
 def look(pid: int) -> Process | None:
     """The living process `pid`; None when there is none, or only its zombie."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-        user = Path(f"/proc/{pid}").stat().st_uid
-    except (OSError, ValueError):
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:  # noqa: PTH123 - every process is looked at, and a Path takes longer
+            stat = file.read()
+        user = os.stat(f"/proc/{pid}").st_uid  # noqa: PTH116 - as above
+    except OSError:
         return None
     # The name in parentheses may hold anything, a closing parenthesis included.
     fields = stat[stat.rindex(b")") + 2 :].split()
