@@ -22,7 +22,6 @@ from tests.peers.kubernetes.pki import Authority
 from tests.peers.kubernetes.programs import Program, lasting_port
 
 _READY_S = 90.0
-_STEPS = ("apiserver", "controllers", "scheduler")
 # A node is unready after 10 s of silence instead of 40 s, and its pods are given up 5 s later instead of 5 min.
 _NODE_SILENT_S = 10
 _TOLERATED_S = 5
@@ -133,11 +132,19 @@ class Cluster:
     def _start(self) -> None:
         self.programs["etcd"].start()
         self._wait("etcd", f"http://127.0.0.1:{self._etcd_port}/health")
-        for name in _STEPS:
-            self.programs[name].start()
+        self.programs["apiserver"].start()
         self._wait("apiserver", f"{self.server}/readyz")
+        # Only now: they end where they find no server for 10 s, which on a busy machine is soon over.
+        for name in ("controllers", "scheduler"):
+            self.programs[name].start()
         # Pods are refused before the controller manager has made the service account they run as.
-        self.api.wait_for("/api/v1/namespaces/default/serviceaccounts/default", lambda it: it.get("secrets"), _READY_S)
+        account = "/api/v1/namespaces/default/serviceaccounts/default"
+        try:
+            self.api.wait_for(account, lambda it: it.get("secrets"), _READY_S)
+        except AssertionError as error:
+            raise RuntimeError(
+                f"the controller manager did not start: {self.programs['controllers'].tail()}"
+            ) from error
 
     def _end(self) -> None:
         for name in reversed(self.programs):
