@@ -71,46 +71,44 @@ class Archives:
     def _find(self, commit: str) -> Archive | None:
         for path in self._folder.glob(f"{commit}-*.tar.gz"):
             with suppress(FileNotFoundError):
-                file = path.open("rb")
-                fcntl.flock(file, fcntl.LOCK_SH)
-                os.utime(file.fileno())
-                return Archive(file, os.fstat(file.fileno()).st_size, path.name.removesuffix(".tar.gz")[41:])
+                return _held(path, path.name.removesuffix(".tar.gz")[41:])
         return None
 
     def _make(self, commit: str, make: Callable[[IO[bytes]], object]) -> Archive:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._tidy()
-        handle, part = tempfile.mkstemp(prefix=f".{commit}.", dir=self._folder)
-        with os.fdopen(handle, "w+b") as file:
-            try:
+        handle, name = tempfile.mkstemp(prefix=f".{commit}.", dir=self._folder)
+        part = Path(name)
+        try:
+            with os.fdopen(handle, "w+b") as file:
                 make(file)
                 file.flush()
                 os.fsync(handle)
                 file.seek(0)
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
-                Path(part).rename(self._folder / f"{commit}-{digest}.tar.gz")
-            except BaseException:
-                Path(part).unlink(missing_ok=True)
-                raise
-        made = self._find(commit)
-        if made is None:
-            raise CheckoutFailed(
-                f"The archive of commit {commit[:12]} was deleted at once", mend="Leave data_dir alone"
-            )
+            made = _held(part, digest)  # before anybody sees it who makes room
+            part.rename(self._folder / f"{commit}-{digest}.tar.gz")
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
         self._make_room()
         return made
 
     def _make_room(self) -> None:
         """Delete those that were not asked for the longest, but none that is being sent."""
-        found = sorted(((path.stat(), path) for path in self._folder.glob("*.tar.gz")), key=lambda one: one[0].st_mtime)
-        size = sum(status.st_size for status, _ in found)
-        for status, path in found:
+        found: list[tuple[float, int, Path]] = []
+        for path in self._folder.glob("*.tar.gz"):
+            with suppress(FileNotFoundError):  # somebody else makes room, too
+                status = path.stat()
+                found.append((status.st_mtime, status.st_size, path))
+        size = sum(one for _, one, _ in found)
+        for _, one, path in sorted(found):
             if size <= self._quota:
                 return
             with suppress(OSError), path.open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink()
-                size -= status.st_size
+                size -= one
 
     def _tidy(self) -> None:
         """What a process left that ended while it made one."""
@@ -134,6 +132,14 @@ class Archives:
             with self._lock:
                 if not lock.locked():
                     self._making.pop(commit, None)
+
+
+def _held(path: Path, digest: str) -> Archive:
+    """Open, asked for just now, and not deleted until it is closed."""
+    file = path.open("rb")
+    fcntl.flock(file, fcntl.LOCK_SH)
+    os.utime(file.fileno())
+    return Archive(file, os.fstat(file.fileno()).st_size, digest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,26 @@ def test_many_who_ask_at_once_have_it_made_once(tmp_path: Path) -> None:
     assert (made, found) == ([1], [b"content"] * 8)
 
 
+def test_many_who_make_room_at_once_are_in_nobodys_way(tmp_path: Path) -> None:
+    archives, failed = Archives(tmp_path, quota=300), list[Exception]()
+
+    def churn(first: int) -> None:
+        for n in range(first, first + 50):
+            try:
+                archives.open(commit(n), writes(b"x" * 100)).file.close()
+            except (OSError, CheckoutFailed) as error:
+                failed.append(error)
+
+    threads = [threading.Thread(target=churn, args=(first,)) for first in (100, 200, 300, 400)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    put(archives, 1)
+    assert failed == []
+    assert len(kept(tmp_path)) <= 3
+
+
 def test_who_waits_too_long_is_asked_to_come_again(tmp_path: Path) -> None:
     archives, release, making = Archives(tmp_path, wait_s=0.05), threading.Event(), threading.Event()
 
