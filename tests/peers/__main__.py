@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 
-from service.errors import RunnerEnvironmentError
+from service.errors import GitopsError
 from tests.peers import mlrun_api
 from tests.peers.containers import obtain as images
 from tests.peers.kubernetes import control_plane, tools
@@ -24,7 +24,7 @@ def _make() -> None:
     for obtain in (tools.obtain, mlrun_api.obtain, images.obtain):
         try:
             obtain(say)
-        except RunnerEnvironmentError as error:
+        except GitopsError as error:
             say(f"{error} {error.detail}")
     making.join()
 

@@ -16,7 +16,7 @@ import zipfile
 from pathlib import Path
 from typing import Literal
 
-from service.errors import RunnerEnvironmentError
+from service.errors import GitopsError
 from service.launchers.process.packages import Progress, of_service
 from service.launchers.process.places import cache_dir
 from service.settings import load_settings
@@ -40,7 +40,7 @@ def lacking() -> str | None:
     """How to get them; None when they are here."""
     try:
         folder = _folder()
-    except RunnerEnvironmentError as error:
+    except GitopsError as error:
         return str(error)
     return None if folder.is_dir() else f"no kubectl and helm in {folder}; make peers"
 

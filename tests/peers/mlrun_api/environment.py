@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from pathlib import Path
 
-from service.errors import RunnerEnvironmentError
+from service.errors import GitopsError
 from service.launchers.process.environment import RunnerEnvironment, build_once, key_of, root_of
 from service.launchers.process.interpreter import Interpreter, find_python, for_runner
 from service.launchers.process.packages import Progress, of_service
@@ -20,7 +20,7 @@ def lacking() -> str | None:
     """How to get it; None when it is installed."""
     try:
         environment, _ = _planned(fetch=False)
-    except RunnerEnvironmentError as error:
+    except GitopsError as error:
         return str(error)
     ready = (environment.root / ".ready").exists() and environment.python.exists()
     return None if ready else f"no environment of the MLRun API server {VERSION}; make peers"
