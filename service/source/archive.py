@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import gzip
 import hashlib
+import io
 import os
 import re
 import shutil
@@ -33,6 +34,7 @@ from service.source.objects import Objects
 _LEVEL = 6
 # A file up to this is read in one piece.
 _PIECE_BYTES = 16 * limits.MIB
+_AT_ONCE = 64
 # zip files, which packages are built into, know no time before 1980; tar none after 2242.
 _TIMES = (315_532_800, 8**11 - 1)
 _COMMITTER = re.compile(rb"^committer .*?(\d+) [-+]\d+$", re.MULTILINE)
@@ -155,6 +157,10 @@ class _Entry:
         kinds = {stat.S_IFREG: tarfile.REGTYPE, stat.S_IFLNK: tarfile.SYMTYPE}
         return kinds.get(stat.S_IFMT(self.mode), tarfile.DIRTYPE)
 
+    @property
+    def is_file(self) -> bool:
+        return self.kind == tarfile.REGTYPE
+
 
 def write(git: Git, objects: Objects, commit: str, into: IO[bytes]) -> None:
     """The archive of `commit`, which was looked through, from the start of the file `into`. Raises CheckoutFailed, not to be
@@ -173,18 +179,14 @@ def write(git: Git, objects: Objects, commit: str, into: IO[bytes]) -> None:
             fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT, encoding="utf-8", errors="surrogateescape"
         ) as packed,
     ):
-        for entry in entries:
+        for entry, content in _with_contents(git, objects, entries):
             member = tarfile.TarInfo(entry.path)
             member.mtime = moment
             member.type = entry.kind
             member.mode = 0o755 if member.isdir() or entry.mode & stat.S_IXUSR else 0o644
-            if member.isreg():
-                member.size = entry.size
-                with _content(git, objects, entry) as content:
-                    packed.addfile(member, content)
-            else:
-                member.linkname = links.get(entry.path, "")
-                packed.addfile(member)
+            member.size = entry.size if content else 0
+            member.linkname = links.get(entry.path, "")
+            packed.addfile(member, content)
 
 
 def _entries(git: Git, commit: str) -> list[_Entry]:
@@ -200,7 +202,7 @@ def _entries(git: Git, commit: str) -> list[_Entry]:
 
 def _target(objects: Objects, entry: _Entry) -> str:
     """To git a link ends at a NUL, too."""
-    return os.fsdecode(objects.content(entry.id, _PIECE_BYTES).partition(b"\0")[0])
+    return os.fsdecode(objects.contents([entry.id], _PIECE_BYTES)[0].partition(b"\0")[0])
 
 
 def _leads_out(links: Mapping[str, str], path: str) -> bool:
@@ -224,19 +226,40 @@ def _leads_out(links: Mapping[str, str], path: str) -> bool:
     return False
 
 
+def _with_contents(git: Git, objects: Objects, entries: list[_Entry]) -> Iterator[tuple[_Entry, IO[bytes] | None]]:
+    """Each entry, a file with its content: small ones are asked for together, a large one lies on the disk meanwhile."""
+    for some in _together(entries):
+        small = [entry.id for entry in some if entry.is_file and entry.size <= _PIECE_BYTES]
+        contents = iter(objects.contents(small, _PIECE_BYTES))
+        for entry in some:
+            if not entry.is_file:
+                yield entry, None
+            elif entry.size <= _PIECE_BYTES:
+                yield entry, io.BytesIO(next(contents))
+            else:
+                with _large(git, entry) as content:
+                    yield entry, content
+
+
+def _together(entries: list[_Entry]) -> Iterator[list[_Entry]]:
+    """In their order, some at a time: not more of them than fit into memory well."""
+    some: list[_Entry] = []
+    size = 0
+    for entry in entries:
+        some.append(entry)
+        size += entry.size
+        if len(some) == _AT_ONCE or size > _PIECE_BYTES:
+            yield some
+            some, size = [], 0
+    yield some
+
+
 @contextmanager
-def _content(git: Git, objects: Objects, entry: _Entry) -> Iterator[IO[bytes]]:
-    """A file's bytes; a large one lies on the disk meanwhile."""
-    with tempfile.SpooledTemporaryFile(_PIECE_BYTES) as content:
-        if entry.size <= _PIECE_BYTES:
-            content.write(objects.content(entry.id, _PIECE_BYTES))
-        else:
-            with (
-                tempfile.TemporaryFile() as said,
-                git.talk("cat-file", "blob", entry.id, stderr=said.fileno()) as asked,
-            ):
-                assert asked.stdout is not None
-                shutil.copyfileobj(asked.stdout, content)
+def _large(git: Git, entry: _Entry) -> Iterator[IO[bytes]]:
+    with tempfile.TemporaryFile() as content, tempfile.TemporaryFile() as said:
+        with git.talk("cat-file", "blob", entry.id, stderr=said.fileno()) as asked:
+            assert asked.stdout is not None
+            shutil.copyfileobj(asked.stdout, content)
         if content.tell() != entry.size:
             raise GitError("cat-file", 0, f"error: missing object {entry.id}")
         content.seek(0)

@@ -107,9 +107,10 @@ class Objects:
         (size,) = self.sizes([sha])
         return None if size > cap else self._contents.content(sha, b"blob", cap)
 
-    def content(self, sha: str, cap: int) -> bytes:
-        """A file's content, of which is known how large it is; `too_much` beyond `cap`."""
-        return self._contents.content(sha, b"blob", cap)
+    def contents(self, blobs: Sequence[str], cap: int) -> list[bytes]:
+        """Of files of which is known that they are small together; `too_much` where one is larger than `cap`."""
+        parts = [blobs[at : at + _AT_ONCE] for at in range(0, len(blobs), _AT_ONCE)]
+        return [content for part in parts for content in self._contents.contents(part, b"blob", cap)]
 
     def sizes(self, blobs: Sequence[str]) -> list[int]:
         """Bytes of each."""
@@ -171,11 +172,11 @@ class _Talk:
         self._running: _Running | None = None
 
     def content(self, sha: str, kind: bytes, cap: int) -> bytes:
-        with self._asked([sha]) as running:
-            size = running.header(sha, kind)
-            if size > cap:
-                raise running.failure(f"{sha} has {size} bytes", too_much=True)
-            return running.take(size + 1)[:-1]
+        return self.contents([sha], kind, cap)[0]
+
+    def contents(self, names: Sequence[str], kind: bytes, cap: int) -> list[bytes]:
+        with self._asked(names) as running:
+            return [running.content(name, kind, cap) for name in names]
 
     def sizes(self, blobs: Sequence[str]) -> list[int]:
         with self._asked(blobs) as running:
@@ -251,6 +252,12 @@ class _Running:
         words = bytes(self._read[:end]).split(b" ")
         del self._read[: end + 1]
         return words
+
+    def content(self, sha: str, kind: bytes, cap: int) -> bytes:
+        size = self.header(sha, kind)
+        if size > cap:
+            raise self.failure(f"{sha} has {size} bytes", too_much=True)
+        return self.take(size + 1)[:-1]
 
     def take(self, size: int) -> bytes:
         while len(self._read) < size:
