@@ -22,6 +22,8 @@ from service.store.runs import Run
 
 # Without room a run is looked at again this much later; the end of another run calls it at once.
 _NO_ROOM_S = 5.0
+# A cluster that does not answer is asked again so often, for as long as that takes.
+_AWAY_S = 5.0
 LAUNCH_ATTEMPTS = 6
 
 
@@ -39,6 +41,9 @@ def step(rooms: Rooms, held: Held) -> float | None:
         point("launch.after-ensure")
     except (LeaseLost, StoreUnavailable, ClusterAway, Stopping):
         raise  # says nothing about the run
+    except ClusterAway as error:  # nor does this; a run that waits is better than one that failed for an upgrade's sake
+        _say(rooms, run, error.what)
+        return rooms.store.now() + max(_AWAY_S, error.retry_after_s)
     except GitopsError as error:
         if error.retry and held.claim.attempts + 1 < LAUNCH_ATTEMPTS:
             raise
@@ -111,6 +116,12 @@ def _job(rooms: Rooms, run: Run) -> Job:
         image=run.image,
         runner=image_choice.runner_of(declaration, workflow),
     )
+
+
+def _say(rooms: Rooms, run: Run, reason: str) -> None:
+    if run.reason != reason:
+        starting = RunState.STARTING
+        rooms.store.write(lambda conn: runs.transition(conn, run.id, starting, expected=[starting], reason=reason))
 
 
 def _fail(rooms: Rooms, run: Run, error: GitopsError) -> None:

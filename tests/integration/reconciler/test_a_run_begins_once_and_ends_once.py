@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 
+from service.errors import ClusterAway
 from service.launchers import EndReason, JobKind
+from service.reconciler.launch import LAUNCH_ATTEMPTS
 from service.store import work
 from tests.integration.reconciler.stage import Stage, gitops_yaml, project_yaml, wait_for
 from tests.peers.memory_launcher import refused
@@ -139,6 +141,24 @@ def test_a_run_that_cannot_be_started_fails_with_its_reason_and_can_never_start_
     del stage.launcher.refuse["ensure"]
     (seen,) = stage.launcher.observe({run: 0}, 0)
     assert seen.ended is EndReason.CANCELLED
+
+
+def test_a_run_waits_for_a_cluster_that_is_away_however_long_and_says_so(stage: Stage) -> None:
+    def again() -> None:
+        stage.store.write(lambda conn: work.want(conn, "launch", run, now=stage.store.now()))
+
+    stage.push({"project.yaml": project_yaml()})
+    stage.settle(but=())
+    stage.launcher.refuse["ensure"] = ClusterAway("nobody is there")
+    run = stage.ask("/projects/fraud/runs", {"workflow": "main"})["run"]
+    for times in range(2 * LAUNCH_ATTEMPTS):
+        wait_for(lambda: stage.launcher.refused["ensure"] > times, "it to be tried")  # noqa: B023
+        again()
+    wait_for(lambda: stage.runs()[-1].reason == "nobody is there", "the reason")
+    assert stage.runs()[-1].state == "starting"
+    del stage.launcher.refuse["ensure"]
+    again()
+    assert ended(stage) == ["succeeded", "succeeded"]
 
 
 def test_what_a_run_says_that_is_no_text_stops_neither_it_nor_others(stage: Stage) -> None:
