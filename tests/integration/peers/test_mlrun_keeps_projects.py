@@ -13,13 +13,10 @@ from tests.peers.mlrun_api import VERSION, MlrunApi
 pytestmark = pytest.mark.mlrun_api
 
 
-def test_a_project_is_stored_and_read_also_after_a_crash() -> None:
+def test_a_project_is_stored_and_read() -> None:
     with MlrunApi() as mlrun:
         assert _get(mlrun, "client-spec")["version"] == VERSION
         _store_project(mlrun, "fraud")
-
-        mlrun.stop()
-        mlrun.start()
 
         assert _get(mlrun, "projects/fraud")["spec"]["description"] == "finds it"
 
