@@ -25,6 +25,9 @@ _MADE_OF = (
 # Images of other states, as other checkouts on this machine may have them, are kept this long after their last use.
 _KEPT_S = 24 * 3600
 
+# A commit's own date would make each commit's layers others.
+_DATED = {"SOURCE_DATE_EPOCH": "1700000000"}
+
 
 def ensure_ours(engine: Engine) -> str:
     """The name of the image; building it takes a minute."""
@@ -34,7 +37,7 @@ def ensure_ours(engine: Engine) -> str:
     used = engine.root / "ours"
     with engine.alone("ours"):
         if not engine.has(tag):
-            build_ours(engine, tag)
+            build_ours(engine, tag, "--layers=true")  # packages are installed anew only when their lock has changed
         used.mkdir(exist_ok=True)
         (used / recipe).touch()
         for other in used.iterdir():
@@ -48,7 +51,7 @@ def build_ours(engine: Engine, tag: str, *options: str) -> None:
     """By the script that people use."""
     done = subprocess.run(
         [str(_CHECKOUT / "image/build"), *engine.build_options(), *options],
-        env={**engine.environment, "BUILDER": "buildah", "IMAGE": tag, "BASE": ensure_python(engine)},
+        env={**engine.environment, "BUILDER": "buildah", "IMAGE": tag, "BASE": ensure_python(engine), **_DATED},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
