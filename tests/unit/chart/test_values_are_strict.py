@@ -11,6 +11,7 @@ import yaml
 
 from docs.generate import chart_schema, chart_values
 from docs.generate.chart_values import CHART
+from service import __version__
 
 FILES = sorted(path.name for path in CHART.glob("values*.yaml"))
 # Objects of Kubernetes, which looks at them itself, and what a parent chart shares with all of its parts.
@@ -128,6 +129,11 @@ def test_a_wrong_value_is_refused(values: dict[str, Any]) -> None:
 )
 def test_a_right_value_is_taken(values: dict[str, Any]) -> None:
     check(values)
+
+
+def test_the_chart_is_of_this_version() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+    assert chart["appVersion"] == chart["version"] == __version__
 
 
 def test_a_default_that_does_not_tell_its_kind_is_noticed() -> None:
