@@ -62,7 +62,9 @@ def obtain() -> None:
             return
         work = Path(tempfile.mkdtemp(prefix=f"{FOLDER.name}.", dir=FOLDER.parent))
         try:
-            done = subprocess.run(["bash", str(_SCRIPT), str(work)], check=False, stdin=subprocess.DEVNULL)
+            # As text: bash reads a file as it goes, and this one may change under it.
+            words = ["bash", "-c", _SCRIPT.read_text(), _SCRIPT.name, str(work)]
+            done = subprocess.run(words, check=False, stdin=subprocess.DEVNULL)
             if done.returncode == 0:
                 shutil.rmtree(FOLDER, ignore_errors=True)
                 (work / "bin").rename(FOLDER)

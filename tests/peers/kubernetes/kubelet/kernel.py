@@ -13,6 +13,7 @@ READ_ONLY, NO_SUID, REMOUNT, BIND, RECURSIVE, PRIVATE = 1, 2, 32, 4096, 16384, 1
 _PARENT_DEATH, _CAPABILITY_BOUND_DROP, _NO_NEW_PRIVILEGES = 1, 24, 38
 _LAST_CAPABILITY = 40
 _KILL = 9
+_DETACH = 2
 # What a container engine leaves to root in a container (Docker's default list, by number in linux/capability.h).
 _DEFAULT_CAPABILITIES = frozenset({0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31})
 
@@ -26,6 +27,14 @@ def mount(source: str, target: str, kind: str | None = None, flags: int = 0, opt
 
 def unshare(flags: int) -> None:
     _check(_libc.unshare(flags), "unshare")
+
+
+def change_root(root: str) -> None:
+    """`root`, a mount, becomes /; all that was mounted before is let go."""
+    os.chdir(root)
+    _check(_libc.pivot_root(b".", b"."), f"pivot_root {root}")
+    _check(_libc.umount2(b".", _DETACH), "umount of the old root")
+    os.chdir("/")
 
 
 def set_hostname(name: str) -> None:

@@ -14,7 +14,7 @@ from tests.peers.kubernetes.kubelet import kernel
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _LINKS = {"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"}
 # Made anew for the container, or of no use to it.
-_OWN = ("/proc", "/dev", "/sys")
+_OWN = ("/proc", "/dev", "/sys", "/run", "/tmp", "/mnt")
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Room:
         if self.read_only:
             kernel.mount("none", str(root), flags=kernel.REMOUNT | kernel.BIND | kernel.READ_ONLY)
         kernel.set_hostname(self.hostname)
-        os.chroot(root)
+        kernel.change_root(str(root))
         os.chdir(self.workdir)
         os.umask(0o022)
         user = self.user
@@ -92,15 +92,12 @@ def _mounts() -> list[str]:
     """Where something else is mounted on this machine: an overlay over / does not show it."""
     points = []
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        point = line.split()[4].replace("\\040", " ")
-        if point != "/" and not point.startswith(_OWN) and Path(point).is_dir() and _shown(point):
+        words, _, kind = line.partition(" - ")
+        point = words.split()[4].replace("\\040", " ")
+        # Not the roots of other containers either.
+        if point != "/" and not point.startswith(_OWN) and Path(point).is_dir() and not kind.startswith("overlay "):
             points.append(point)
     return list(dict.fromkeys(points))
-
-
-def _shown(point: str) -> bool:
-    """Not in a tree that containers of other programs mount and unmount at any moment."""
-    return not any(point.startswith(prefix) for prefix in ("/run", "/var/lib/containers", "/var/tmp", "/tmp", "/mnt"))
 
 
 def _devices(folder: Path) -> None:
