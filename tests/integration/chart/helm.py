@@ -22,6 +22,8 @@ VERSIONS = tools.PAIRS
 # Kubernetes that kubernetes-validate has schemas of, as far as the chart is promised for them.
 KUBERNETES = tuple(f"1.{minor}" for minor in range(27, 38))
 RELEASE, NAMESPACE = "gitops", "ops"
+# Longer than any wait that helm is given.
+_LONG_S = 400
 ROUTES = "gateway.networking.k8s.io/v1/HTTPRoute"
 MONITORS = "monitoring.coreos.com/v1/ServiceMonitor"
 
@@ -45,7 +47,12 @@ def run(*words: str, version: tools.Pair = "37", chart: Path = CHART) -> str:
     with tempfile.TemporaryDirectory() as home:
         environment = {"PATH": os.environ["PATH"], "HOME": home}
         done = subprocess.run(
-            [str(tools.helm(version)), *words], capture_output=True, text=True, check=False, timeout=60, env=environment
+            [str(tools.helm(version)), *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_LONG_S,
+            env=environment,
         )
     if done.returncode:
         raise RefusedError(done.stderr)

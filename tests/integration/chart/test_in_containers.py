@@ -27,10 +27,17 @@ from tests.peers.kubernetes import Cluster, Kubelet
 from tests.peers.kubernetes.programs import lasting_port
 from tests.peers.postgres import Postgres
 
-pytestmark = [pytest.mark.helm, pytest.mark.kubernetes, pytest.mark.container, pytest.mark.slow]
+# The first of them has the image built.
+pytestmark = [
+    pytest.mark.helm,
+    pytest.mark.kubernetes,
+    pytest.mark.container,
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+]
 
 TOKEN, SECRET = "an API token of the tests", "the secret of a webhook"
-_READY = ("--wait", "--timeout", "120s")
+_READY = ("--wait", "--timeout", "300s")
 _REPOSITORY = {
     "name": "fraud",
     "url": "https://git.example.com/ml/fraud.git",
@@ -61,7 +68,7 @@ class Release:
 
     def test(self) -> str:
         where = ("--namespace", self.operator.namespace, "--kubeconfig", str(self.operator.cluster.kubeconfig))
-        return run("test", RELEASE, "--timeout", "60s", "--logs", *where, version=self.operator.version)
+        return run("test", RELEASE, "--timeout", "120s", "--logs", *where, version=self.operator.version)
 
     def push(self, name: str) -> str:
         """Tell the service of a push; the delivery's id."""
