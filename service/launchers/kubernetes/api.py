@@ -1,35 +1,24 @@
-"""The API server of the cluster: JSON in, JSON out, a timeout on every call, and our own errors. The one user of `kubernetes`.
+"""The API server of the cluster: JSON in, JSON out, a timeout on every call, and our own errors.
 
-Objects stay the dicts that Kubernetes speaks. The client's part is what is hard about it: kubeconfig with all its ways to
-sign in, and the service account's token, which changes every hour and is read again.
+Objects stay the dicts that Kubernetes speaks.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from service import limits
-from service.errors import ClusterAway, ClusterRefused
+from service.errors import ClusterRefused
+from service.launchers.kubernetes.connection import READ_S, Json, answer, away, connect, outside, timeout
 from service.launchers.kubernetes.names import CONTAINER
 from service.settings import Kubernetes
 
-Json = dict[str, Any]
-
-# To reach the server, and then to have its answer.
-_CONNECT_S = 5.0
-_READ_S = limits.OUTSIDE_WRITE_TIMEOUT_S - _CONNECT_S
 _PAGE = 500
-_SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-# Connections that are kept: a thread each, and most of them follow a log.
-_CONNECTIONS = 100
 _MERGE = "application/merge-patch+json"
-_TOO_MANY, _UNAUTHORIZED = 429, 401
 NOT_FOUND, CONFLICT, EXPIRED, FORBIDDEN = 404, 409, 410, 403
-_SERVER_ERROR = 500
 
 # Where each kind of object is.
 _PATHS = {
@@ -72,7 +61,7 @@ class Api:
 
     def __init__(self, settings: Kubernetes) -> None:
         """Raises ClusterRefused where settings or files name no cluster."""
-        self._client, found = _connect(settings)
+        self._client, found = connect(settings)
         self.namespace = settings.namespace or found
 
     def get(self, kind: str, name: str) -> Json | None:
@@ -149,8 +138,8 @@ class Api:
             "spec": {"resourceAttributes": {key: value for key, value in asked.items() if value}},
         }
         path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-        answer = self._call("POST", path, body=review)
-        return bool(answer.get("status", {}).get("allowed"))
+        found = self._call("POST", path, body=review)
+        return bool(found.get("status", {}).get("allowed"))
 
     def version(self) -> str:
         return str(self._call("GET", "/version").get("gitVersion", "unknown"))
@@ -164,24 +153,24 @@ class Api:
     def _call(
         self, method: str, path: str, *, query: Json | None = None, body: Json | None = None, content: str = ""
     ) -> Json:
-        response = self._send(method, path, query or {}, body, content, _READ_S)
+        response = self._send(method, path, query or {}, body, content, READ_S)
         try:
             data = response.read(decode_content=True)
-        except _outside() as error:
-            raise _away(error) from error
+        except outside() as error:
+            raise away(error) from error
         finally:
             response.release_conn()
-        return _answer(response, data, f"{method} {path}")
+        return answer(response, data, f"{method} {path}")
 
     @contextmanager
     def _stream(self, path: str, query: Json, patience_s: float) -> Iterator[Stream]:
         response = self._send("GET", path, query, None, "", patience_s)
         try:
             if response.status != 200:
-                _answer(response, response.read(decode_content=True), f"GET {path}")
+                answer(response, response.read(decode_content=True), f"GET {path}")
             yield Stream(response)
-        except _outside() as error:
-            raise _away(error) from error
+        except outside() as error:
+            raise away(error) from error
         finally:
             response.close()  # what was not read is not waited for
 
@@ -197,90 +186,9 @@ class Api:
                 url,
                 body=sent,
                 headers=headers,
-                timeout=_timeout(patience_s),
+                timeout=timeout(patience_s),
                 retries=False,
                 preload_content=False,
             )
-        except _outside() as error:
-            raise _away(error) from error
-
-
-def _connect(settings: Kubernetes) -> tuple[Any, str]:
-    """The client, and the namespace that its configuration names."""
-    from kubernetes import client
-    from kubernetes import config as untyped
-    from kubernetes.config.config_exception import ConfigException
-
-    config: Any = untyped
-    configuration = client.Configuration()
-    try:
-        if settings.kubeconfig is None:
-            config.load_incluster_config(configuration)
-            namespace = (_SERVICE_ACCOUNT / "namespace").read_text().strip()
-        else:
-            path = str(settings.kubeconfig)
-            config.load_kube_config(path, context=settings.context, client_configuration=configuration)
-            contexts, current = config.list_kube_config_contexts(path)
-            named = next((one for one in contexts if one["name"] == settings.context), current)
-            namespace = named["context"].get("namespace", "default")
-    except (ConfigException, OSError, KeyError, TypeError) as error:
-        mend = "set launcher.kubernetes.kubeconfig, or run the service in the cluster with a service account"
-        raise ClusterRefused(f"no cluster is configured: {error}", mend=mend) from error
-    configuration.retries = False
-    configuration.connection_pool_maxsize = _CONNECTIONS
-    return client.ApiClient(configuration), namespace
-
-
-def _timeout(read_s: float) -> Any:
-    from urllib3 import Timeout
-
-    return Timeout(connect=_CONNECT_S, read=read_s)
-
-
-def _outside() -> tuple[type[Exception], ...]:
-    """What says that the server was not reached, or did not end its answer."""
-    from kubernetes.client.exceptions import ApiException
-    from kubernetes.config.config_exception import ConfigException
-    from urllib3.exceptions import HTTPError
-
-    return (HTTPError, ApiException, ConfigException, OSError)
-
-
-def _away(error: BaseException) -> ClusterAway:
-    return ClusterAway(f"the cluster's API server does not answer: {type(error).__name__}", detail=str(error)[:2000])
-
-
-def _answer(response: Any, data: bytes, what: str) -> Json:
-    """The body of a good answer. Raises what a bad one says."""
-    try:
-        body = json.loads(data) if data else {}
-    except ValueError:
-        body = {}
-    if not isinstance(body, dict):
-        body = {}
-    if 200 <= response.status < 300:
-        return body
-    said = str(body.get("message") or data[:300].decode("utf-8", "replace") or response.reason)
-    if response.status == _UNAUTHORIZED:
-        mend = "look at the service account's token or the kubeconfig; it goes on by itself when it is let in again"
-        raise ClusterAway(f"the cluster's API server does not know us (401): {said}", mend=mend, answer=401)
-    if response.status == _TOO_MANY or response.status >= _SERVER_ERROR:
-        wait_s = _seconds(response.headers)
-        raise ClusterAway(
-            f"the cluster's API server could not do it ({response.status}): {said}",
-            answer=response.status,
-            retry_after_s=wait_s,
-        )
-    raise ClusterRefused(
-        f"the cluster refused {what} ({response.status}): {said}",
-        answer=response.status,
-        reason=str(body.get("reason", "")),
-    )
-
-
-def _seconds(headers: Mapping[str, str]) -> float:
-    """Retry-After, which Kubernetes gives in seconds; no longer than a minute, so that nobody puts us to sleep."""
-    try:
-        return max(0.0, min(60.0, float(headers.get("Retry-After", "0"))))
-    except ValueError:
-        return 0.0
+        except outside() as error:
+            raise away(error) from error

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from service import limits
-from service.errors import ClusterAway, ClusterRefused, LauncherError, StoreError
+from service.errors import ClusterAway, ClusterRefused, StoreError
 from service.launchers.kubernetes.api import Api, Stream
 from service.launchers.kubernetes.mark import Mark, Reader
 from service.store import Store, jobs
@@ -30,8 +30,8 @@ _SILENCE_S = 600.0
 _PAUSE_S = 1.0
 # When the pod has ended its log does too, and a stream that does not say so is left.
 _STREAM_END_S = 3.0
-# How long the end of a log is tried for when the node or the API server does not give it.
-_PATIENCE_S = 30.0
+# How long the end of a log is tried for when its node does not give it, and when nobody answers at all.
+_PATIENCE_S, _AWAY_S = 30.0, 600.0
 _FULL = f"\n[mlrun-gitops: the log is longer than {limits.RUN_LOG_BYTES // limits.MIB} MiB; the rest is dropped]\n"
 _TORN = "\n[mlrun-gitops: the rest of the log could not be read: {}]\n"
 
@@ -59,12 +59,14 @@ class _Tail:
 class Logs:
     """All logs of a launcher. Any thread may call."""
 
-    def __init__(self, api: Callable[[], Api], store: Store, followers: int = FOLLOWERS) -> None:
+    def __init__(self, api: Callable[[], Api], store: Store, on_done: Callable[[], None]) -> None:
+        """`on_done` hears that the whole of some log is in the store."""
+        self._on_done = on_done
         self._api = api
         self._store = store
-        self._followers = followers
+        self._followers = FOLLOWERS
         self._tails: dict[str, _Tail] = {}
-        self._lock = threading.Condition()
+        self._lock = threading.Condition(threading.RLock())
         self._stopping = threading.Event()
         self._fetchers = threading.BoundedSemaphore(_FETCHERS)
         self._writer: threading.Thread | None = None
@@ -72,14 +74,14 @@ class Logs:
     def follow(self, job: str, pod: str, uid: str) -> None:
         """The pod runs: its log is followed from where the store's ends, if there is room."""
         with self._lock:
-            if job in self._tails or self._stopping.is_set() or self._running() >= self._followers:
+            if self._tail(job, uid) or self._stopping.is_set() or self._running() >= self._followers:
                 return
             self._start(_Tail(job, pod, uid), self._follow)
 
     def fetch(self, job: str, pod: str, uid: str) -> None:
         """Somebody reads the log of a running pod that is not followed."""
         with self._lock:
-            tail = self._tails.get(job)
+            tail = self._tail(job, uid)
             fresh = tail is None or (tail.thread is None and time.monotonic() > tail.fetched_at + 2 * _PAUSE_S)
             if fresh and not self._stopping.is_set():
                 self._start(tail or _Tail(job, pod, uid), self._fetch)
@@ -87,7 +89,7 @@ class Logs:
     def finish(self, job: str, pod: str | None, uid: str) -> bool:
         """The pod has ended (None: and is gone): whether all that there is of its log is in the store. Asked until it is."""
         with self._lock:
-            tail = self._tails.get(job)
+            tail = self._tail(job, uid)
             if tail is None:
                 if pod is None or self._stopping.is_set():
                     return True
@@ -103,8 +105,13 @@ class Logs:
             return tail.done and not tail.data
 
     def forget(self, job: str) -> None:
+        """Nobody asks for it any more; what is not in the store yet can be read again."""
         with self._lock:
-            self._tails.pop(job, None)
+            if (tail := self._tails.pop(job, None)) is not None:
+                tail.done = True
+                if tail.stream is not None:
+                    tail.stream.stop()
+                self._lock.notify_all()
 
     def close(self) -> None:
         """What was read is written."""
@@ -117,6 +124,14 @@ class Logs:
                 stream.stop()
         if self._writer is not None:
             self._writer.join(timeout=5)
+
+    def _tail(self, job: str, uid: str) -> _Tail | None:
+        """Of this pod, or of any where that is not known; an earlier pod of the job has printed its last."""
+        tail = self._tails.get(job)
+        if tail is not None and uid not in ("", tail.uid):
+            self.forget(job)
+            return None
+        return tail
 
     def _running(self) -> int:
         return sum(tail.thread is not None for tail in self._tails.values())
@@ -138,6 +153,9 @@ class Logs:
         finally:
             with self._lock:
                 tail.thread = None
+                self._lock.notify_all()  # of what is done the rest is written at once
+            if tail.done and not tail.data:
+                self._on_done()
 
     def _follow(self, tail: _Tail) -> None:
         while not (self._stopping.is_set() or tail.done):
@@ -147,8 +165,10 @@ class Logs:
             try:
                 if not tail.full:
                     self._read(tail, follow=True)
-            except (LauncherError, StoreError):
-                pass  # the pod's own end is told by the watch
+            except ClusterRefused:
+                return  # nobody has it any more; what is to be made of that is told
+            except (ClusterAway, StoreError):
+                pass
             with self._lock:
                 self._lock.wait_for(lambda: tail.ending_at is not None or self._stopping.is_set(), _PAUSE_S)
 
@@ -164,7 +184,9 @@ class Logs:
                 except ClusterRefused:
                     tail.done = ending_at is not None  # it never began, or nobody has it any more
                 except (ClusterAway, StoreError) as error:
-                    if ending_at is not None and time.monotonic() > ending_at + _PATIENCE_S:
+                    answered = isinstance(error, ClusterAway) and error.answer
+                    patience_s = _PATIENCE_S if answered else _AWAY_S
+                    if ending_at is not None and time.monotonic() > ending_at + patience_s:
                         self._collect(tail, _TORN.format(error.what).encode(), tail.ahead)
                         tail.done = True
                 if tail.done or ending_at is None:
@@ -182,7 +204,7 @@ class Logs:
             try:
                 for piece in stream.pieces():
                     self._collect(tail, reader.feed(piece), reader.mark)
-                    if tail.torn or tail.full or self._stopping.is_set():
+                    if tail.torn or tail.full or tail.done or self._stopping.is_set():
                         return
             finally:
                 tail.stream = None
@@ -192,7 +214,7 @@ class Logs:
     def _begin(self, tail: _Tail) -> None:
         """From where the store's log ends, when all that was collected is there."""
         with self._lock:
-            self._lock.wait_for(lambda: not tail.data or self._stopping.is_set())
+            self._lock.wait_for(lambda: not tail.data or tail.done or self._stopping.is_set())
         with self._store.read() as connection:
             row = jobs.find(connection, tail.job)
         if row is not None:
@@ -214,7 +236,7 @@ class Logs:
             if len(tail.data) >= _PIECE:
                 self._lock.notify_all()
             # A pod that prints faster than the store writes waits for it.
-            self._lock.wait_for(lambda: len(tail.data) < 4 * _PIECE or self._stopping.is_set())
+            self._lock.wait_for(lambda: len(tail.data) < 4 * _PIECE or tail.done or self._stopping.is_set())
 
     def _write_on(self) -> None:
         while not self._stopping.is_set():
@@ -224,7 +246,10 @@ class Logs:
         self._write()
 
     def _much(self) -> bool:
-        return any(len(tail.data) >= _PIECE or (tail.done and tail.data) for tail in self._tails.values())
+        """Or the last of a log, for which somebody waits."""
+        return any(
+            len(tail.data) >= _PIECE or (tail.ending_at is not None and tail.data) for tail in self._tails.values()
+        )
 
     def _write(self) -> None:
         with self._lock:
@@ -246,3 +271,5 @@ class Logs:
                 tail.torn = tail.torn or now != size + len(data)
                 tail.size, tail.data = now, b"" if tail.torn else tail.data[len(data) :]
             self._lock.notify_all()
+        if any(tail.done for tail, *_ in parts):
+            self._on_done()

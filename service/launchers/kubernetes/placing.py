@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from service.errors import ClusterRefused, LaunchFailed
 from service.launchers import Job
 from service.launchers.kubernetes import manifests, names
-from service.launchers.kubernetes.api import CONFLICT, Api, Json
+from service.launchers.kubernetes.api import CONFLICT, Api
+from service.launchers.kubernetes.connection import Json
 from service.launchers.kubernetes.view import JOBS, View
 from service.settings import Kubernetes
 

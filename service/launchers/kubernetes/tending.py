@@ -9,14 +9,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
-from functools import partial
 
 import structlog
 
-from service.errors import ClusterAway, LauncherError, StoreError
+from service.errors import StoreError
 from service.launchers import EndReason
 from service.launchers.kubernetes import names, pods
 from service.launchers.kubernetes.api import Api
+from service.launchers.kubernetes.errands import Errands
 from service.launchers.kubernetes.logs import Logs
 from service.launchers.kubernetes.placing import Placing
 from service.launchers.kubernetes.verdict import Act, Verdict, judge
@@ -29,19 +29,13 @@ log = structlog.get_logger(__name__)
 
 LAUNCHER = "kubernetes"
 _ROUND_S = 1.0
+_TIME_TO_BEGIN_S = 2.0
 # Changes come in bursts: a pod has five states in a second.
 _BURST_S = 0.03
-# A request about one job is not repeated sooner.
-_AGAIN_S = 1.0
 # Somebody asks for a job so often as long as they follow it.
 _INTEREST_S = 60.0
 # A job that its pod ended (by callback) has its log's end by then, or never.
 _LOG_S = 45.0
-# A pod whose runner has said its last word, and which goes on for all that, is removed after this.
-_LINGER_S = 120.0
-# What is ended and was not cleaned, by a service that was killed in between, is let go after this.
-_FORGOTTEN_S = 120.0
-_SWEEP_S = 60.0
 
 
 class Tending(threading.Thread):
@@ -58,12 +52,9 @@ class Tending(threading.Thread):
         self._warnings = Warnings()
         self._followed: dict[str, float] = {}  # until when somebody's interest holds
         self._over: dict[str, float] = {}  # jobs whose end and whole log are in the store; when that was so
-        self._leaving: dict[str, float] = {}  # jobs whose objects are to go; since when
-        self._asked: dict[str, float] = {}
-        self._quiet_until = 0.0
         self._stopping = threading.Event()
         self._told = threading.Condition()
-        self._swept_at = time.monotonic()
+        self._errands = Errands(store, view, placing, self.is_over)
 
     # What others ask.
 
@@ -81,7 +72,7 @@ class Tending(threading.Thread):
 
     def let_go(self, job: str) -> None:
         """It is done with: once its pod has ended and all it printed was read, its objects are of no use any more."""
-        self._leaving.setdefault(job, time.monotonic())
+        self._errands.let_go(job)
         self.follow([job])
         self._view.wake()
 
@@ -123,12 +114,9 @@ class Tending(threading.Thread):
                 self._tend(row, waits)
         if waits:
             self._store.write(lambda connection: jobs.say(connection, waits))
+        self._errands.run(whole=changed is None)
         if changed is None:
-            self._sweep()
             self._forget()
-        for job in list(self._placing.orphans):
-            self._ask(job, lambda job=job: self._placing.own(job))  # type: ignore[misc]
-        self._let_go()
         with self._told:
             self._told.notify_all()
 
@@ -154,7 +142,7 @@ class Tending(threading.Thread):
         if not row.claimer and seen.whole:
             self._ask_why(row, seen)
         verdict = self._judged(row, seen)
-        if verdict.act is Act.LOOK and self._ask(row.id, lambda: self._placing.look(row.id)):
+        if verdict.act is Act.LOOK and self._errands.ask(row.id, lambda: self._placing.look(row.id)):
             verdict = self._judged(row, self._view.of(row.id), looked=True)
         return verdict
 
@@ -164,10 +152,10 @@ class Tending(threading.Thread):
 
     def _ask_why(self, row: PodJob, seen: Seen) -> None:
         """Events are asked for only of a job that has had its time to begin, and whose pod does not say why it has not."""
-        if self._store.now() < row.created_at + 2 * _AGAIN_S or time.monotonic() < self._quiet_until:
+        if self._store.now() < row.created_at + _TIME_TO_BEGIN_S:
             return
         if not seen.pods or pods.is_silent(seen.pods[-1]):
-            self._ask("", lambda: self._warnings.ask(self._api()))
+            self._errands.ask("", lambda: self._warnings.ask(self._api()))
 
     def _stop_job(self, row: PodJob, verdict: Verdict) -> None:
         reason = verdict.reason or EndReason.CANCELLED
@@ -179,7 +167,7 @@ class Tending(threading.Thread):
             else:
                 self._store.write(lambda connection: jobs.cancel(connection, row.id, reason))
             self._store.write(lambda connection: jobs.say(connection, {row.id: verdict.detail}))
-        self._ask(row.id, lambda: self._placing.remove(row.id))
+        self._errands.ask(row.id, lambda: self._placing.remove(row.id))
 
     def _end(self, row: PodJob, verdict: Verdict) -> None:
         if not self._finish_log(row, verdict.pod):
@@ -217,72 +205,15 @@ class Tending(threading.Thread):
             return self._logs.finish(row.id, None, "")
         return self._logs.finish(row.id, pod["metadata"]["name"], pod["metadata"]["uid"])
 
-    # What is done in the cluster.
-
-    def _ask(self, job: str, what: Callable[[], object]) -> bool:
-        """Whether it was done now. A cluster that does not answer is left alone for a while, by all jobs."""
-        now = time.monotonic()
-        if now < self._quiet_until or now < self._asked.get(job, 0.0) + _AGAIN_S:
-            return False
-        self._asked[job] = now
-        try:
-            what()
-        except LauncherError as error:
-            if isinstance(error, ClusterAway):
-                self._quiet_until = time.monotonic() + max(_AGAIN_S, error.retry_after_s)
-            log.warning("the cluster did not do what a job needs; it is tried again", job=job, error=str(error))
-            return False
-        return True
-
-    def _let_go(self) -> None:
-        if not self._leaving:
-            return
-        with self._store.read() as connection:
-            rows = jobs.those(connection, self._leaving)
-        for job, since in list(self._leaving.items()):
-            row = rows.get(job)
-            if row is not None and not self.is_over(row):
-                if row.ended is None and time.monotonic() > since + _LINGER_S:
-                    self._ask(job, partial(self._placing.remove, job))
-                continue
-            keep = _is_worth_keeping(self._view.of(job))
-            if self._ask(job, partial(self._placing.let_go, job, keep=keep)):
-                self._store.write(partial(jobs.clean, job_id=job))
-                del self._leaving[job]
-                self._view.forget(job)
-
-    def _sweep(self) -> None:
-        """Jobs whose end was recorded by a service that was killed before it let them go."""
-        if time.monotonic() < self._swept_at + _SWEEP_S:
-            return
-        self._swept_at = time.monotonic()
-        there = [
-            job["spec"]["template"]["spec"]["containers"][0]
-            for job in self._view.everything()
-            if "ttlSecondsAfterFinished" not in job["spec"]
-        ]
-        ids = [env["value"] for container in there for env in container.get("env", ()) if env["name"] == "GITOPS_JOB"]
-        with self._store.read() as connection:
-            known = jobs.those(connection, ids)
-        for row in known.values():
-            if row.ended_at is not None and self._store.now() > row.ended_at + _FORGOTTEN_S:
-                self.let_go(row.id)
-
     def _forget(self) -> None:
         """What nobody asks for any more."""
         now = time.monotonic()
         for job in [job for job, until in self._followed.items() if until < now]:
             del self._followed[job]
-        for known in (self._over, self._asked):
-            for job in [job for job, at in known.items() if at < now - 10 * _INTEREST_S]:
-                del known[job]
+            self._logs.forget(job)
+        self._over = {job: at for job, at in self._over.items() if at > now - 10 * _INTEREST_S}
 
 
 def _placed(row: PodJob) -> bool:
     """Whether there was a Job: from then on its row says how it stands."""
     return bool(row.detail or row.claimer)
-
-
-def _is_worth_keeping(seen: Seen) -> bool:
-    """A Job that ran to an end is kept to be looked at; one that still has a pod, or never had one, goes at once."""
-    return seen.job is not None and bool(seen.pods) and all(pods.ending(pod) is not None for pod in seen.pods)

@@ -75,7 +75,7 @@ def _with_pod(
 ) -> Verdict:
     """It is there and has not ended."""
     if (ending_s := seen.ending_s.get(pod["metadata"]["uid"])) is not None:
-        if lost := pods.lost(pod, ending_s):
+        if seen.whole and (lost := pods.lost(pod, ending_s)):
             return _ended(row, seen, pod, lost)
         return Verdict(act=Act.WAIT, detail=row.detail, pod=pod)
     if row.cancel is not None:
@@ -144,6 +144,9 @@ def _timeout_s(job: Json | None) -> float:
 
 
 def _too_late(pod: Json | None, seen: Seen, now: float, start_timeout_s: float) -> bool:
+    """While the cluster is not followed, nothing is late: pods do not begin without its API server either."""
+    if not seen.whole:
+        return False
     first = seen.job or pod
     created = (first or {}).get("metadata", {}).get("creationTimestamp")
     return created is not None and now > datetime.fromisoformat(created).timestamp() + start_timeout_s

@@ -68,6 +68,9 @@ class View:
                     self._remove(kind, thing)
             for thing in listed.values():
                 self._put(kind, thing)
+            if kind == PODS and self._trouble[kind] is not None:
+                # Nodes could not tell either how their pods ended.
+                self._ending = dict.fromkeys(self._ending, time.monotonic())
             self._trouble[kind] = None
             self._lock.notify_all()
 

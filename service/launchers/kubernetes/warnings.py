@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from service.launchers.kubernetes.api import Api, Json
+from service.launchers.kubernetes.api import Api
+from service.launchers.kubernetes.connection import Json
 
 _AGAIN_S = 5.0
 _KINDS = ("Job", "Pod")

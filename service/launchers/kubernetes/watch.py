@@ -14,7 +14,8 @@ from collections.abc import Callable
 import structlog
 
 from service.errors import ClusterAway, ClusterRefused, LauncherError
-from service.launchers.kubernetes.api import EXPIRED, Api, Json, Stream
+from service.launchers.kubernetes.api import EXPIRED, Api, Stream
+from service.launchers.kubernetes.connection import Json
 from service.launchers.kubernetes.view import View
 
 log = structlog.get_logger(__name__)

@@ -92,3 +92,16 @@ def test_since_when_a_pod_is_on_its_way_out():
     assert not view.of("one").ending_s
     view.put(PODS, thing("a", 3, deletionTimestamp="2026-01-01T00:00:00Z"))
     assert view.of("one").ending_s["a"] >= 0
+
+
+def test_after_a_time_without_the_cluster_pods_have_their_time_to_end_again(monkeypatch):
+    now = 100.0
+    monkeypatch.setattr("service.launchers.kubernetes.view.time.monotonic", lambda: now)
+    view = whole()
+    leaving = thing("a", 3, deletionTimestamp="2026-01-01T00:00:00Z")
+    view.put(PODS, leaving)
+    now = 200.0
+    assert view.of("one").ending_s == {"a": 100.0}
+    view.lost(PODS, "away")
+    view.replace(PODS, [leaving], "9")
+    assert view.of("one").ending_s == {"a": 0.0}

@@ -111,7 +111,6 @@ def test_the_clusters_own_deadline_is_a_timeout():
 
 def test_the_pod_that_claimed_counts_and_no_other():
     other = owned(terminated(0, "Completed"), uid="0000-2", name="gitops-x-other")
-    other["metadata"]["uid"] = "0000-2"
     seen = verdict(row(**CLAIMED), Seen(job=job(), pods=(RUNNING, other)))
     assert seen.act is Act.WAIT
     seen = verdict(row(**CLAIMED), Seen(job=job(), pods=(other,), gone=(RUNNING,)))
@@ -161,3 +160,9 @@ def test_why_a_runner_left_before_it_began_is_said_and_what_a_run_did_is_its_own
     seen = Seen(job=job(), pods=(owned(terminated(3, message="no such module")),))
     assert verdict(row(), seen).detail == "exit code 3: no such module"
     assert verdict(row(**CLAIMED), seen).detail == ""
+
+
+def test_while_the_cluster_is_not_followed_nothing_is_late_and_no_node_is_lost():
+    assert verdict(row(), Seen(job=job(), pods=(RUNNING,), whole=False), start_timeout_s=1).act is Act.WAIT
+    ending = Seen(job=job(), pods=(RUNNING,), ending_s={UID: 999.0}, whole=False)
+    assert verdict(row(**CLAIMED), ending).act is Act.WAIT

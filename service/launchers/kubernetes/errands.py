@@ -1,0 +1,110 @@
+"""What has to be done in the cluster, sooner or later: asked with patience, and again until it is done.
+
+A request about one job is not repeated at once, and a cluster that does not answer is left alone for a while by all jobs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+import structlog
+
+from service.errors import ClusterAway, LauncherError
+from service.launchers.kubernetes import pods
+from service.launchers.kubernetes.placing import Placing
+from service.launchers.kubernetes.view import Seen, View
+from service.store import Store, jobs
+from service.store.jobs import PodJob
+
+log = structlog.get_logger(__name__)
+
+AGAIN_S = 1.0
+# A pod whose runner has said its last word, and which goes on for all that, is removed after this.
+_LINGER_S = 120.0
+# What is ended and was not cleaned, by a service that was killed in between, is let go after this.
+_FORGOTTEN_S = 120.0
+_SWEEP_S = 60.0
+_REMEMBERED_S = 600.0
+
+
+class Errands:
+    """`is_over`: whether a job's end and all of its log are in the store. One thread asks."""
+
+    def __init__(self, store: Store, view: View, placing: Placing, is_over: Callable[[PodJob], bool]) -> None:
+        self._store = store
+        self._view = view
+        self._placing = placing
+        self._is_over = is_over
+        self._leaving: dict[str, float] = {}  # jobs whose objects are to go; since when
+        self._asked: dict[str, float] = {}
+        self._quiet_until = 0.0
+        self._swept_at = time.monotonic()
+
+    def ask(self, job: str, what: Callable[[], object]) -> bool:
+        """Whether it was done now."""
+        now = time.monotonic()
+        if now < self._quiet_until or now < self._asked.get(job, 0.0) + AGAIN_S:
+            return False
+        self._asked[job] = now
+        try:
+            what()
+        except LauncherError as error:
+            if isinstance(error, ClusterAway):
+                self._quiet_until = time.monotonic() + max(AGAIN_S, error.retry_after_s)
+            log.warning("the cluster did not do what a job needs; it is tried again", job=job, error=str(error))
+            return False
+        return True
+
+    def let_go(self, job: str) -> None:
+        """It is done with: once its pod has ended and all it printed was read, its objects are of no use any more."""
+        self._leaving.setdefault(job, time.monotonic())
+
+    def run(self, *, whole: bool) -> None:
+        """What is open; with `whole` also what was forgotten. Raises StoreUnavailable."""
+        if whole:
+            self._sweep()
+            before = time.monotonic() - _REMEMBERED_S
+            self._asked = {job: at for job, at in self._asked.items() if at > before}
+        for job in list(self._placing.orphans):
+            self.ask(f"secret of {job}", partial(self._placing.own, job))
+        if self._leaving:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        with self._store.read() as connection:
+            rows = jobs.those(connection, list(self._leaving))
+        for job, since in list(self._leaving.items()):
+            row = rows.get(job)
+            if row is not None and not self._is_over(row):
+                if row.ended is None and time.monotonic() > since + _LINGER_S:
+                    self.ask(job, partial(self._placing.remove, job))
+                continue
+            keep = _is_worth_keeping(self._view.of(job))
+            if self.ask(job, partial(self._placing.let_go, job, keep=keep)):
+                self._store.write(partial(jobs.clean, job_id=job))
+                del self._leaving[job]
+                self._view.forget(job)
+
+    def _sweep(self) -> None:
+        """Jobs whose end was recorded by a service that was killed before it let them go."""
+        if time.monotonic() < self._swept_at + _SWEEP_S:
+            return
+        self._swept_at = time.monotonic()
+        there = [
+            job["spec"]["template"]["spec"]["containers"][0]
+            for job in self._view.everything()
+            if "ttlSecondsAfterFinished" not in job["spec"]
+        ]
+        ids = [env["value"] for container in there for env in container.get("env", ()) if env["name"] == "GITOPS_JOB"]
+        with self._store.read() as connection:
+            known = jobs.those(connection, ids)
+        for row in known.values():
+            if row.ended_at is not None and self._store.now() > row.ended_at + _FORGOTTEN_S:
+                self.let_go(row.id)
+
+
+def _is_worth_keeping(seen: Seen) -> bool:
+    """A Job that ran to an end is kept to be looked at; one that still has a pod, or never had one, goes at once."""
+    return seen.job is not None and bool(seen.pods) and all(pods.ending(pod) is not None for pod in seen.pods)
