@@ -39,7 +39,7 @@ def step(rooms: Rooms, held: Held) -> float | None:
         point("launch.before-ensure")
         rooms.launcher(run.launcher).ensure(job)
         point("launch.after-ensure")
-    except (LeaseLost, StoreUnavailable, ClusterAway, Stopping):
+    except (LeaseLost, StoreUnavailable, Stopping):
         raise  # says nothing about the run
     except ClusterAway as error:  # nor does this; a run that waits is better than one that failed for an upgrade's sake
         _say(rooms, run, error.what)
