@@ -61,7 +61,7 @@ class Kubernetes(Section):
     )
     service_account: KubernetesName | None = Field(
         default=None,
-        description="The service account of the pods. Without it they are of the namespace's default one and get no token of it.",
+        description="The service account of the pods, which says itself whether they get its token. Without it they are of the namespace's default one and get none.",
     )
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = Field(
         default="IfNotPresent", description="When nodes pull images."

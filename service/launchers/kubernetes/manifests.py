@@ -102,7 +102,6 @@ def _pod(settings: Kubernetes, job: Job, program: str) -> Manifest:
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": _GRACE_S,
         "enableServiceLinks": False,
-        "automountServiceAccountToken": account is not None,
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": settings.run_as_user,
@@ -114,6 +113,8 @@ def _pod(settings: Kubernetes, job: Job, program: str) -> Manifest:
         "containers": [_container(settings, job)],
         "volumes": _volumes(settings, job, program),
     }
+    if account is None:  # whether its pods get its token, an account itself says
+        pod["automountServiceAccountToken"] = False
     wishes = {
         "serviceAccountName": account,
         "imagePullSecrets": [{"name": name} for name in settings.image_pull_secrets],
