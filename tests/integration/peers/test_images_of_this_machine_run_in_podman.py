@@ -25,15 +25,20 @@ def test_a_job_runs_as_whom_it_says_with_its_volumes(cluster: Cluster, kubelet: 
         "securityContext": {"runAsUser": 1234, "fsGroup": 777},
         "volumes": [{"name": "key", "secret": {"secretName": "key", "defaultMode": 0o440}}],
     }
-    script = 'id -u; id -G; cat /key/token; echo; echo "$WORD"; touch /here 2>/dev/null || echo read-only; exit 3'
+    script = 'pwd; id -u; id -G; cat /key/token; echo; echo "$WORD" "$TMPDIR" "$LANG"; touch /here 2>/dev/null || echo read-only; exit 3'
     cluster.apply(
         job(
             namespace,
             script,
             spec=pod,
             image=DEBIAN,
-            env=[{"name": "WORD", "value": "of mine"}],
+            # Also variables that podman itself has, or would listen to.
+            env=[
+                {"name": name, "value": value}
+                for name, value in {"WORD": "of mine", "TMPDIR": "/not/there", "LANG": "xx"}.items()
+            ],
             volumeMounts=[{"name": "key", "mountPath": "/key"}],
+            workingDir="/key",
             securityContext={"readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}},
         )
     )
@@ -41,7 +46,7 @@ def test_a_job_runs_as_whom_it_says_with_its_volumes(cluster: Cluster, kubelet: 
     ended(cluster, namespace)
     ran = pod_of(cluster, namespace, phase="Failed")
     assert terminated(ran)["exitCode"] == 3
-    assert log_of(cluster, ran) == "1234\n0 777\ns3cret\nof mine\nread-only\n"
+    assert log_of(cluster, ran) == "/key\n1234\n0 777\ns3cret\nof mine /not/there xx\nread-only\n"
 
 
 def test_a_container_over_its_memory_is_killed(cluster: Cluster, kubelet: Kubelet, namespace: str) -> None:

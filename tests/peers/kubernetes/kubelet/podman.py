@@ -21,7 +21,8 @@ _KILLED = 128 + signal.SIGKILL
 _LOOK_S = 0.1
 _NOT_STARTED = (125, 126, 127)
 # podman needs its own of these, so the container's are told in words.
-_SPOKEN = ("PATH", "HOME")
+_SPOKEN = ("PATH", "HOME", "TMPDIR")
+_SPOKEN_TOO = ("LD_", "XDG_", "CONTAINERS_")
 
 
 class PodmanEngine:
@@ -46,12 +47,12 @@ class PodmanEngine:
         reading, writing = os.pipe()
         launch.log.follow_pipe(reading)
         # A variable's value may be a secret, and command lines are everybody's: podman takes it from its own environment.
-        lent = {key: value for key, value in launch.env.items() if key not in _SPOKEN}
+        lent = {key: value for key, value in launch.env.items() if not _spoken(key)}
         words = ["run", "--name", name, "--label", f"{LABEL}={os.getpid()}", *_options(launch)]
         try:
             process = subprocess.Popen(
                 ["podman", *words, launch.image_name, *(launch.args or ())],
-                env={**lent, **self._environment},
+                env={**self._environment, **lent},
                 cwd=launch.folder,  # where conmon leaves its notes
                 stdin=subprocess.DEVNULL,
                 stdout=writing,
@@ -133,6 +134,10 @@ class PodmanContainer:
         return await self._engine.call("container", "inspect", "--format", template, self._name)
 
 
+def _spoken(variable: str) -> bool:
+    return variable in _SPOKEN or variable.startswith(_SPOKEN_TOO)
+
+
 def _options(launch: Launch) -> list[str]:
     user = launch.user
     words = ["--pull", "never", "--network", "host", "--log-driver", "none", "--no-healthcheck", "--no-hosts"]
@@ -143,7 +148,7 @@ def _options(launch: Launch) -> list[str]:
     for bind in launch.binds:
         words += ["--volume", f"{bind.source}:{bind.target}{':ro' if bind.read_only else ''}"]
     for name, value in launch.env.items():
-        words += ["--env", f"{name}={value}" if name in _SPOKEN else name]
+        words += ["--env", f"{name}={value}" if _spoken(name) else name]
     if launch.read_only_root:
         words += ["--read-only", "--read-only-tmpfs=false"]
     if user.no_new_privileges:
@@ -153,7 +158,7 @@ def _options(launch: Launch) -> list[str]:
     if launch.memory:
         words += ["--memory", str(launch.memory), "--memory-swap", str(launch.memory)]
     if launch.workdir:
-        words += ["--workdir", os.path.normpath(f"{launch.image.workdir}/{launch.workdir}")]
+        words += ["--workdir", str(Path(launch.image.workdir, launch.workdir))]
     if launch.command is not None:
         words += ["--entrypoint", json.dumps(launch.command)]
     return words
