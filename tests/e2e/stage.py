@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import yaml
 
 from tests.peers.forge import SECRET, deliver, push_payload, signed
 from tests.peers.git_http import GitRepository, GitServer, WorkingCopy
 from tests.peers.recorder import Recorder
+from tests.peers.service_api import ServiceApi
 from tests.peers.service_process import ServiceProcess, wait_for
 
 LONG_S = 120.0
@@ -17,6 +18,17 @@ OPEN_SYNC = {"queued", "syncing"}
 OPEN_RUN = {"queued", "starting", "running"}
 # Names of repositories that tests may have; the service knows all of them from its start.
 NAMES = tuple(f"team-{number}" for number in range(60))
+
+
+class Scene(Protocol):
+    """What a team is on: somewhere to work, a service that knows its repository, somebody who hears."""
+
+    @property
+    def folder(self) -> Path: ...
+    @property
+    def service(self) -> ServiceApi: ...
+    @property
+    def recorder(self) -> Recorder: ...
 
 
 class Stage:
@@ -59,7 +71,7 @@ class Stage:
 
 
 class Team:
-    def __init__(self, stage: Stage, name: str, repository: GitRepository) -> None:
+    def __init__(self, stage: Scene, name: str, repository: GitRepository) -> None:
         self.stage = stage
         self.name = name
         self.repository = repository

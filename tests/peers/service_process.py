@@ -12,26 +12,25 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-import httpx
+from tests.peers.service_api import ServiceApi
 
 _READY_S = 60.0
 _ROOT = Path(__file__).parents[2]
 
 
-class ServiceProcess:
+class ServiceProcess(ServiceApi):
     """`config` is what config.yaml holds, but for the port, which is chosen once and kept over restarts."""
 
     def __init__(self, folder: Path, config: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        super().__init__(f"http://127.0.0.1:{self.port}")
         self.data_dir = folder / "data"
         self.config = folder / "config.json"
         document = {"data_dir": str(self.data_dir), **config}
         document["server"] = {"port": self.port, "internal_url": self.url, **document.get("server", {})}
         self.config.write_text(json.dumps(document))
         self.log = folder / "service.log"
-        self.http = httpx.Client(base_url=self.url, timeout=10, trust_env=False)
         self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -50,12 +49,6 @@ class ServiceProcess:
     def wait_ready(self) -> Self:
         wait_for(self.ready, _READY_S, f"the service to be ready; its log ends:\n{self.tail()}")
         return self
-
-    def ready(self) -> bool:
-        try:
-            return self.http.get("/readyz").status_code == 200
-        except httpx.TransportError:
-            return False
 
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
@@ -89,33 +82,6 @@ class ServiceProcess:
 
     def tail(self, size: int = 4000) -> str:
         return self.log.read_text(errors="replace")[-size:] if self.log.exists() else ""
-
-    def get(self, path: str, **query: str | int) -> Any:
-        """An answer of the API, asked again while the service is down."""
-        deadline = time.monotonic() + _READY_S
-        while True:
-            try:
-                answer = self.http.get(f"/api/v1{path}", params=query)
-                if answer.status_code != 503:
-                    answer.raise_for_status()
-                    return answer.json()
-            except httpx.TransportError:
-                pass
-            if time.monotonic() > deadline:
-                raise AssertionError(f"{path} was not answered; the service's log ends:\n{self.tail()}")
-            self.keep_alive()
-            time.sleep(0.05)
-
-    def all(self, path: str, **query: str | int) -> list[Any]:
-        """Every item of a list."""
-        items: list[Any] = []
-        cursor: str | None = None
-        while True:
-            page = self.get(path, limit=500, **query, **({"cursor": cursor} if cursor else {}))
-            items += page["items"]
-            cursor = page["next"]
-            if not cursor:
-                return items
 
     def stop(self) -> None:
         """As a supervisor does; `start` begins anew."""
