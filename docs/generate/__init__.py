@@ -22,6 +22,7 @@ _PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/api.md": api.text,
     "docs/reference/rights.md": rights.text,
     "helm/mlrun-gitops/README.md": chart_values.text,
+    "helm/mlrun-gitops/files/rights.yaml": rights.chart_rules,
     "helm/mlrun-gitops/values.schema.json": chart_schema.text,
 }
 

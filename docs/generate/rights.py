@@ -1,9 +1,11 @@
-"""rights.md: what the service may do in a namespace of runners, with the reason for each verb."""
+"""What the service may do in a namespace of runners: rights.md, with the reason for each verb, and the rules of the chart's Role."""
 
 from __future__ import annotations
 
+import json
+
 from docs.generate.markdown import code, page, table
-from service.launchers.kubernetes.rights import RIGHTS, Right
+from service.launchers.kubernetes.rights import RIGHTS, Right, rules
 
 _INTRO = """\
 The chart grants these by a Role in each namespace of `runner.namespaces`, and nothing in any other namespace or in the cluster as a whole.
@@ -18,6 +20,13 @@ def text() -> str:
         _INTRO,
         table(("API group", "resource", "verbs", "why"), map(_row, RIGHTS)),
         "Pods of runners have an account of their own, which has no rights and whose token is not mounted.",
+    )
+
+
+def chart_rules() -> str:
+    """A rule a line."""
+    return "# Made by `make docs` from service/launchers/kubernetes/rights.py.\n" + "".join(
+        f"- {json.dumps(rule)}\n" for rule in rules()
     )
 
 
