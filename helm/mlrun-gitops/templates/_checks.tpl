@@ -74,7 +74,7 @@
 {{- if ne (dig "kind" "kubernetes" $launcher) "kubernetes" -}}
 {{- $wrong = append $wrong (printf "config.launcher.kind is %s, and in a cluster code of repositories runs in pods of its own only: leave it out" $launcher.kind) -}}
 {{- end -}}
-{{- if has "process" (dig "policy" "launchers" list $v.config | toStrings) -}}
+{{- if regexMatch "(^|[, ])process($|[, ])" (dig "policy" "launchers" list $v.config | toStrings | join ",") -}}
 {{- $wrong = append $wrong "config.policy.launchers has process, and in a cluster code of repositories runs in pods of its own only: leave it out" -}}
 {{- end -}}
 
@@ -104,6 +104,9 @@
 {{- end -}}
 {{- end -}}
 {{- range $v.extraEnv -}}
+{{- if regexMatch "^GITOPS_(CONFIG$|DATA_DIR|STORE|AUTH|SERVER__(HOST|PORT)$|LAUNCHER(__KIND)?$|POLICY(__LAUNCHERS)?$)" .name -}}
+{{- $wrong = append $wrong (printf "extraEnv has %s, which would win over what the chart says: use the chart's values, or config" .name) -}}
+{{- end -}}
 {{- if and (hasKey . "value") (regexMatch "^GITOPS_.*(TOKEN|SECRET|PASSWORD|KEY|STORE__URL|DSN)" .name) (not (hasSuffix "_FILE" .name)) -}}
 {{- $wrong = append $wrong (printf "extraEnv has %s with a value, which everybody sees who may look at pods: put it into a Secret, and name its file in config" .name) -}}
 {{- end -}}

@@ -112,6 +112,16 @@ WRONG: dict[str, tuple[Document, str, Document]] = {
         "config.policy.launchers has process",
         {"config": {"policy": {"launchers": []}}},
     ),
+    "the process launcher, in one text": (
+        {"config": {"policy": {"launchers": "mlrun, process"}}},
+        "config.policy.launchers has process",
+        {"config": {"policy": {"launchers": "mlrun"}}},
+    ),
+    "the process launcher by a variable": (
+        {"extraEnv": [{"name": "GITOPS_LAUNCHER__KIND", "value": "process"}]},
+        "extraEnv has GITOPS_LAUNCHER__KIND, which would win over what the chart says",
+        {"extraEnv": [{"name": "GITOPS_LAUNCHER__CONCURRENCY", "value": "5"}]},
+    ),
     "a file that is not mounted": (
         {"config": {"mlrun": {"runner_token_file": "/etc/mlrun-gitops/secrets/mlrun/token"}}},
         "config.mlrun.runner_token_file names a file below mlrun, which is not mounted",
