@@ -23,8 +23,9 @@ log = structlog.get_logger(__name__)
 AGAIN_S = 1.0
 # A pod whose runner has said its last word, and which goes on for all that, is removed after this.
 _LINGER_S = 120.0
-# What is ended and was not cleaned, by a service that was killed in between, is let go after this.
-_FORGOTTEN_S = 120.0
+# What is ended and was not cleaned, by a service that was killed in between, is let go after this: by then, whoever took over
+# has read its events.
+_FORGOTTEN_S = 900.0
 _SWEEP_S = 60.0
 _REMEMBERED_S = 600.0
 

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from service.launchers import EndReason, JobKind, Life
+from service.launchers.kubernetes import errands
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.runner]
 
@@ -108,3 +109,11 @@ def test_the_next_service_follows_what_the_last_one_started(stage):
     assert told.end == (EndReason.EXITED, 0)
     text = stage.launcher.logs(job).text
     assert (text.count("one"), text.count("two")) == (1, 1)
+
+
+def test_what_a_killed_service_did_not_let_go_its_successor_does(stage, monkeypatch):
+    monkeypatch.setattr(errands, "_FORGOTTEN_S", 0.0)
+    monkeypatch.setattr(errands, "_SWEEP_S", 0.0)
+    job = stage.start("")
+    stage.follow(job)
+    stage.wait(lambda: stage.jobs()[0]["spec"].get("ttlSecondsAfterFinished") == 600)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
 import pytest
+import time_machine
 
 from service.errors import ClusterAway, ClusterRefused, RunnerEnvironmentError
-from service.launchers.kubernetes import check
+from service.launchers.kubernetes import check, connection
+from service.launchers.kubernetes.api import Api
 from service.settings import Kubernetes
 
 pytestmark = pytest.mark.kubernetes
@@ -42,6 +47,33 @@ def test_nobody_answers(stage, cluster):
     with pytest.raises(ClusterAway, match="does not answer"):
         list(check(stage.settings.launcher.kubernetes))
     cluster.start_apiserver()
+
+
+def test_a_service_in_a_pod_is_its_service_account_whose_token_changes(stage, cluster, tmp_path, monkeypatch):
+    from kubernetes.config import incluster_config
+
+    token, authority = tmp_path / "token", tmp_path / "ca.crt"
+    right = cluster.service_account_token(stage.namespace, "gitops")
+    token.write_text(right)
+    authority.write_bytes(cluster.authority.certificate.read_bytes())
+    (tmp_path / "namespace").write_text(stage.namespace)
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(token))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(authority))
+    monkeypatch.setattr(connection, "_SERVICE_ACCOUNT", tmp_path)
+    server = urlsplit(cluster.server)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", server.hostname)
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(server.port))
+    api = Api(Kubernetes())
+    assert api.namespace == stage.namespace
+    assert api.list("jobs")[0] == []
+    token.write_text("revoked")
+    later = time_machine.travel(datetime.now(UTC) + timedelta(minutes=2))
+    with later, pytest.raises(ClusterAway, match="does not know us"):
+        api.list("jobs")
+    token.write_text(right)
+    with time_machine.travel(datetime.now(UTC) + timedelta(minutes=4)):
+        assert api.list("jobs")[0] == []
+    api.close()
 
 
 def test_no_cluster_is_named(tmp_path):
