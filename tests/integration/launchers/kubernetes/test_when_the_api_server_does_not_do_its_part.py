@@ -12,7 +12,7 @@ import pytest
 
 from service.errors import ClusterAway, LauncherError, LaunchFailed
 from service.launchers import EndReason, Life
-from service.launchers.kubernetes import watch
+from service.launchers.kubernetes import logs, watch
 from tests.integration.launchers.kubernetes.meddler import Meddler
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.runner]
@@ -175,6 +175,33 @@ def test_every_first_try_fails(meddled, code):
     assert told.kinds == ["claimed", "finished"]
     assert told.end == (EndReason.EXITED, 0)
     assert meddled.launcher.logs(job.id).text.count("once") == 1
+
+
+@pytest.mark.parametrize("kind", ["secrets", "jobs"])
+def test_a_name_is_taken_by_what_is_just_being_removed(meddled, kind):
+    """409, and then there is nothing of that name."""
+    meddled.meddler.spoil = lambda method, path: (
+        _status(409, "AlreadyExists") if method == "POST" and path.endswith(f"/{kind}") else None
+    )
+    job = meddled.job()
+    with pytest.raises(LaunchFailed, match="is being removed") as failure:
+        meddled.launcher.ensure(job)
+    assert failure.value.retry
+    meddled.meddler.spoil = lambda _, __: None
+    _ensure(meddled, job)
+    assert meddled.follow(job.id).end == (EndReason.EXITED, 0)
+
+
+def test_it_does_not_give_a_log(meddled, monkeypatch):
+    """Its node is gone, say: the job ends all the same, and its log says that it is torn."""
+    monkeypatch.setattr(logs, "_PATIENCE_S", 2.0)
+    meddled.meddler.spoil = lambda _, path: _status(500, message="dial tcp: i/o timeout") if "/log?" in path else None
+    job = meddled.start("print('nobody hears')")
+    assert meddled.follow(job, within_s=30).end == (EndReason.EXITED, 0)
+    chunk = meddled.launcher.logs(job)
+    assert "the rest of the log could not be read" in chunk.text
+    assert "i/o timeout" in chunk.text
+    assert chunk.complete
 
 
 def test_when_it_says_how_long_to_wait_that_is_waited(meddled):
