@@ -165,3 +165,34 @@ def test_a_key_is_made_once(store: Store) -> None:
     first, again, other = (key(store, name) for name in ("a", "a", "b"))
     assert len(first) == 32
     assert first == again != other
+
+
+def test_only_what_nobody_claimed_is_given_up_and_then_nobody_claims_it(store: Store) -> None:
+    for id_ in ("claimed", "unclaimed"):
+        add(store, id_)
+    claim(store, "claimed", "a")
+    given_up = {
+        id_: store.write(lambda conn, id_=id_: jobs.give_up(conn, id_, EndReason.NOT_STARTED))  # type: ignore[misc]
+        for id_ in ("claimed", "unclaimed", "unknown")
+    }
+    assert given_up == {"claimed": False, "unclaimed": True, "unknown": False}
+    assert not claim(store, "unclaimed", "b")
+    assert found(store, "claimed").cancel is None
+
+
+def test_how_many_events_jobs_have_and_which_ended_is_asked_of_many_at_once(store: Store) -> None:
+    for id_ in ("silent", "claimed", "ended"):
+        add(store, id_)
+    claim(store, "claimed", "a")
+    evict(store, "ended")
+    with store.read() as conn:
+        asked = {"silent": 0, "claimed": 0, "ended": 0, "unknown": 0}
+        assert jobs.heads(conn, asked) == {"silent": (0, False), "claimed": (1, False), "ended": (0, True)}
+
+
+def test_where_a_log_ends_in_the_pod_is_kept_with_its_bytes(store: Store) -> None:
+    add(store)
+    store.write(lambda conn: jobs.add_log(conn, "one", 0, b"abc", "pod 7 1"))
+    assert found(store, "one").log_mark == "pod 7 1"
+    store.write(lambda conn: jobs.add_log(conn, "one", 9, b"a gap", "pod 9 1"))
+    assert found(store, "one").log_mark == "pod 7 1"
