@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.peers.jobs import ended, job
+from tests.integration.peers.jobs import ended, job, path_of_job
 from tests.peers.kubernetes import Cluster, Kubelet, tools
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.helm]
@@ -19,7 +19,8 @@ pytestmark = [pytest.mark.kubernetes, pytest.mark.helm]
 def test_kubectl_follows_a_log(cluster: Cluster, kubelet: Kubelet, namespace: str, pair: tools.Pair) -> None:
     cluster.apply(job(namespace, "for i in 1 2 3; do echo line $i; sleep 0.2; done"))
 
-    # kubectl waits for the pod by itself.
+    # Before a pod is on a node its log is empty, and before its container runs it is refused; kubectl waits for neither.
+    cluster.api.wait_for(path_of_job(namespace), lambda _: _begun(cluster, namespace))
     said = _call(
         cluster,
         tools.kubectl(pair),
@@ -28,7 +29,6 @@ def test_kubectl_follows_a_log(cluster: Cluster, kubelet: Kubelet, namespace: st
         "--namespace",
         namespace,
         "job/one",
-        "--pod-running-timeout=30s",
     )
 
     assert said == "line 1\nline 2\nline 3\n"
@@ -50,6 +50,11 @@ def test_helm_installs_and_removes(cluster: Cluster, namespace: str, tmp_path: P
 
     _call(cluster, tools.helm(pair), "uninstall", "tiny", "--namespace", namespace)
     assert "tiny" not in {one["metadata"]["name"] for one in cluster.api.items(path)}
+
+
+def _begun(cluster: Cluster, namespace: str) -> bool:
+    (pod,) = cluster.api.items(f"/api/v1/namespaces/{namespace}/pods") or [{"status": {}}]
+    return pod["status"].get("phase") in ("Running", "Succeeded")
 
 
 def _call(cluster: Cluster, program: Path, *words: str) -> str:

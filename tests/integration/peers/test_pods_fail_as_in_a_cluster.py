@@ -102,16 +102,17 @@ def test_a_node_that_falls_silent_loses_its_pods(cluster: Cluster, kubelet: Kube
     with Kubelet(cluster, "node-1"):  # no cluster gives up the pods of its last node
         kubelet.stop()
 
-        cluster.api.wait_for("/api/v1/nodes/node-0", lambda it: _condition(it, "Ready") == "Unknown", 40)
-        cluster.api.wait_for(path, lambda it: _condition(it, "Ready") == "False", 40)
+        cluster.api.wait_for("/api/v1/nodes/node-0", lambda it: _condition(it, "Ready") == "Unknown", 60)
+        cluster.api.wait_for(path, lambda it: _condition(it, "Ready") == "False", 60)
         with pytest.raises(ApiError, match="connection refused"):
             log_of(cluster, pod)
-        given_up = cluster.api.wait_for(path, lambda it: it["metadata"].get("deletionTimestamp"), 40)
+        given_up = cluster.api.wait_for(path, lambda it: it["metadata"].get("deletionTimestamp"), 60)
         assert given_up["status"]["phase"] == "Running"
         # Whatever its backoffLimit, the Job has another pod made: one that is deleted does not count as failed.
         pods = cluster.api.wait_for(
             f"/api/v1/namespaces/{namespace}/pods",
             lambda it: {one["spec"].get("nodeName") for one in it["items"]} == {"node-0", "node-1"},
+            60,
         )
         assert {one["status"]["phase"] for one in pods["items"]} <= {"Running", "Pending"}
 

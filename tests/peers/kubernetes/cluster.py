@@ -215,6 +215,7 @@ class Cluster:
             *self._client("controllers", "system:kube-controller-manager"),
             *(f"--service-account-private-key-file={self.authority.token_key}",),
             *(f"--root-ca-file={self.authority.certificate}", "--use-service-account-credentials=true"),
+            "--node-eviction-rate=10",  # a node every 10 s otherwise
             *("--node-monitor-period=1s", f"--node-monitor-grace-period={_NODE_SILENT_S}s", _GATES, *_QPS),
         ]
 
