@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from service.domain.projects import Declaration, Resolved
-from service.errors import LoadFailed
+from service.errors import ClusterAway, LoadFailed
 from service.launchers import Job, JobKind
 from service.reconciler.dispatcher import Held
 from service.reconciler.images import load_image
@@ -43,6 +43,10 @@ def load(rooms: Rooms, held: Held, sync: Sync) -> Resolved:
             if resolved is not None:
                 _keep(kept, resolved)
         except LoadFailed:
+            launcher.clean(job.id)
+            raise
+        except ClusterAway:  # what it was told of may be there all the same, and the next attempt has another name
+            launcher.cancel(job.id)
             launcher.clean(job.id)
             raise
         launcher.clean(job.id)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from service.launchers import JobKind
+import pytest
+
+from service.errors import ClusterAway
+from service.launchers import EndReason, Job, JobKind
 from tests.integration.reconciler.stage import Stage, project_yaml, wait_for
 
 
@@ -34,6 +37,25 @@ def test_a_load_that_was_killed_is_begun_again_and_leaves_no_files(stage: Stage)
     stage.settle(but=())
     assert stage.states() == ["succeeded"]
     assert loads(stage) == 2
+    assert stage.launcher.left() == []
+
+
+def test_a_load_that_a_cluster_took_without_saying_so_is_ended_and_leaves_nothing(stage: Stage) -> None:
+    ensure = stage.launcher.ensure
+
+    def unheard(job: Job) -> None:
+        ensure(job)
+        raise ClusterAway("the answer was lost")
+
+    with stage.launcher.loads_wait(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage.launcher, "ensure", unheard)
+        stage.push({"project.yaml": project_yaml()})
+        (unheard_of,) = wait_for(lambda: stage.launcher.told, "the load to be taken")
+        wait_for(lambda: "was lost" in stage.failing("sync", "fraud"), "the sync to be put off")
+    stage.settle(but=())
+    assert stage.states() == ["succeeded"]
+    (seen,) = stage.launcher.observe({unheard_of.id: 0}, 0)
+    assert seen.ended is EndReason.CANCELLED
     assert stage.launcher.left() == []
 
 
