@@ -98,6 +98,8 @@ class KubernetesLauncher:
             now = time.monotonic()
             if seen:
                 self._news_at = now
+                if any(one.ended is EndReason.DELETED for one in seen):
+                    self._placing.look_again()
                 return seen
             if now >= deadline:
                 return observe(self._store, positions, self._tending.is_over, everything=True)

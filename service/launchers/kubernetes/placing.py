@@ -59,11 +59,15 @@ class Placing:
         self._api().patch("secrets", names.job_name(job_id), manifests.owned_by(self.orphans[job_id]))
         del self.orphans[job_id]
 
+    def look_again(self) -> None:
+        """Somebody removes things: the next start looks whether what all pods share is there."""
+        self._program_at = float("-inf")
+
     def clear(self, job_id: str) -> None:
         """What an attempt left that ended before it began: gone when this returns, pods and all. Raises LauncherError."""
         api = self._api()
         name, pods = names.job_name(job_id), f"{names.JOB}={names.job_label(job_id)}"
-        self._program_at = float("-inf")
+        self.look_again()
         deadline = time.monotonic() + _GONE_S
         while True:
             job = self._ours(api, job_id)
