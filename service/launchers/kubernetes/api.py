@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from service import limits
 from service.errors import ClusterRefused
-from service.launchers.kubernetes.connection import READ_S, Json, answer, away, connect, outside, timeout
+from service.launchers.kubernetes.connection import READ_S, UNAUTHORIZED, Json, answer, away, connect, outside, timeout
 from service.launchers.kubernetes.names import CONTAINER
 from service.settings import Kubernetes
 
@@ -61,6 +61,7 @@ class Api:
 
     def __init__(self, settings: Kubernetes) -> None:
         """Raises ClusterRefused where settings or files name no cluster."""
+        self._settings = settings
         self._client, found = connect(settings)
         self.namespace = settings.namespace or found
 
@@ -160,6 +161,7 @@ class Api:
             raise away(error) from error
         finally:
             response.release_conn()
+        self._look_at_status(response)
         return answer(response, data, f"{method} {path}")
 
     @contextmanager
@@ -167,12 +169,19 @@ class Api:
         response = self._send("GET", path, query, None, "", patience_s)
         try:
             if response.status != 200:
+                self._look_at_status(response)
                 answer(response, response.read(decode_content=True), f"GET {path}")
             yield Stream(response)
         except outside() as error:
             raise away(error) from error
         finally:
             response.close()  # what was not read is not waited for
+
+    def _look_at_status(self, response: Any) -> None:
+        """Who is not known any more may have been given another token meanwhile, where the first one was found."""
+        if response.status == UNAUTHORIZED:
+            with suppress(ClusterRefused):
+                self._client, _ = connect(self._settings)
 
     def _send(self, method: str, path: str, query: Json, body: Json | None, content: str, patience_s: float) -> Any:
         headers = {"Accept": "application/json", "Content-Type": content or "application/json"}

@@ -25,7 +25,7 @@ READ_S = limits.OUTSIDE_WRITE_TIMEOUT_S - _CONNECT_S
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 # Connections that are kept: a thread each, and most of them follow a log.
 _CONNECTIONS = 100
-_TOO_MANY, _UNAUTHORIZED = 429, 401
+UNAUTHORIZED, _TOO_MANY = 401, 429
 _SERVER_ERROR = 500
 
 
@@ -85,7 +85,7 @@ def answer(response: Any, data: bytes, what: str) -> Json:
     if 200 <= response.status < 300:
         return body
     said = str(body.get("message") or data[:300].decode("utf-8", "replace") or response.reason)
-    if response.status == _UNAUTHORIZED:
+    if response.status == UNAUTHORIZED:
         mend = "look at the service account's token or the kubeconfig; it goes on by itself when it is let in again"
         raise ClusterAway(f"the cluster's API server does not know us (401): {said}", mend=mend, answer=401)
     if response.status == _TOO_MANY or response.status >= _SERVER_ERROR:
