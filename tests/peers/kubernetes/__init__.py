@@ -17,12 +17,13 @@ account is made where there is none; its rights are yours to give), `.api` (`Api
 `Kubelet`: process mode knows the image `registry.test/shell:1` (the programs of this machine) and, with the fixture, MLRun's images of the
 runner environments that are installed (`mlrun/mlrun-kfp:1.9.2`, `docker.io/mlrun/mlrun:1.9.2-py39`, ...); `know({name: Image(...)})` adds some, and any
 other image can't be pulled. It misbehaves by `.stop()`/`.start()` (the node falls silent), `.hold()`/`.release()` (pods
-stay in ContainerCreating), `.evict(namespace, pod)`, `.run_out_of_memory(namespace, pod)`, `.kill(namespace, pod)`, `.make_unpullable(image)`; `.mend()`
+stay in ContainerCreating), `.evict(namespace, pod)`, `.lose(namespace, pod)`, `.run_out_of_memory(namespace, pod)`, `.kill(namespace, pod)`, `.make_unpullable(image)`; `.mend()`
 ends it all. `.pids(namespace, pod)` and `.running()` look.
 
 A container in process mode is a process of this machine with this machine's files below a layer of its own, its volumes mounted,
 its user, groups and capabilities as the pod says, process 1 of its namespace; the network is the machine's, so pods reach what tests serve on
-loopback, and two pods can't serve at the same port. `kubelet.rules` says what else is and is not as in a real node.
+loopback, and two pods can't serve at the same port. A Service's name leads to this machine, too. Images `localhost/...` are run by podman where it
+is here (`tests.peers.containers`); the shared node is told where its images are. `tools` has kubectl and helm. `kubelet.rules` says what else is and is not as in a real node.
 """
 
 from tests.peers.kubernetes.api import Api, ApiError
