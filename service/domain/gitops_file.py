@@ -228,8 +228,9 @@ def _env_name(at: Place, name: str) -> str:
 
 def _mount(at: Place) -> str:
     """Where in the runner's file system; not over what the runner itself needs."""
-    path = posixpath.normpath(at.text())
-    if not path.startswith("/") or path == "/" or path.split("/")[1] in _RUNNERS_OWN:
+    text = at.text()
+    path = posixpath.normpath("/" + text.lstrip("/"))  # two at the beginning would stay
+    if not text.startswith("/") or path == "/" or path.split("/")[1] in _RUNNERS_OWN:
         at.wrong(
             "is no place for a volume",
             mend="write an absolute path such as /data, not below /gitops, /proc, /sys or /dev",

@@ -122,6 +122,8 @@ def test_what_is_not_said_has_its_default() -> None:
         ("version: 1\nprojects: [{runner: {env: {A: 1}}}]", "runner.env.A: 1 is not a text", "quotes"),
         ("version: 1\nprojects: [{runner: {volumes: {a: data}}}]", "'data' is no place for a volume", "/data"),
         ("version: 1\nprojects: [{runner: {volumes: {a: /x/../gitops}}}]", "is no place for a volume", "/gitops"),
+        ("version: 1\nprojects: [{runner: {volumes: {a: //gitops/job}}}]", "is no place for a volume", "/gitops"),
+        ("version: 1\nprojects: [{runner: {volumes: {a: //}}}]", "is no place for a volume", "/gitops"),
         ("version: 1\nprojects: [{schedules: {n: {cron: '0 0 * * 8'}}}]", "schedules.n.cron: cron '0 0 * * 8'", "0-7"),
         ("version: 1\nprojects: [{schedules: {n: {cron: '* * * * * *'}}}]", "has 6 fields", "five fields"),
         ("version: 1\nprojects: [{schedules: {n: {cron: 5}}}]", "5 is not a text", "quotes"),
