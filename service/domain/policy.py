@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from service.domain.projects import Declaration, RunnerRule
-from service.errors import GitopsFileError
+from service.errors import GitopsFileError, PlanError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,14 @@ def check(declaration: Declaration, policy: Policy) -> None:
         raise GitopsFileError(
             f".gitops.yaml: project {declaration.path!r}: {what}", mend=f"{choice} ({key} in the settings)"
         )
+
+
+def check_runner(runner: RunnerRule, policy: Policy) -> None:
+    """The same for where and how one job is to run, when it does: the operator may have become stricter meanwhile. Raises PlanError."""
+    for key, patterns, said, wish in _wishes(runner, policy):
+        if not any(fnmatchcase(wish, pattern) for pattern in patterns):
+            choice = f"the operator allows {', '.join(patterns)}" if patterns else "the operator allows none"
+            raise PlanError(f"{said} is not allowed", mend=f"{choice} (policy.{key} in the settings)")
 
 
 def _refused(declaration: Declaration, policy: Policy) -> Iterator[tuple[str, Iterable[str], str]]:

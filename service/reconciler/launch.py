@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
 
-from service.domain import image_choice
-from service.domain.projects import Declaration
+from service.domain import image_choice, policy
+from service.domain.projects import Declaration, RunnerRule
 from service.domain.states import RunState
 from service.errors import ClusterAway, GitopsError, LaunchFailed, LeaseLost, Stopping, StoreUnavailable
 from service.faults import point
 from service.launchers import Job, JobKind
+from service.reconciler.discover import policy_of
 from service.reconciler.dispatcher import Held
 from service.reconciler.end_run import end_run
-from service.reconciler.images import runner_image
+from service.reconciler.images import images_of, runner_image
 from service.reconciler.load import project_document
 from service.reconciler.rooms import Rooms
 from service.store import revisions, runs, syncs, work
@@ -114,8 +116,18 @@ def _job(rooms: Rooms, run: Run) -> Job:
         repository=run.repository,
         commit=run.commit,
         image=run.image,
-        runner=image_choice.runner_of(declaration, workflow),
+        runner=_allowed(rooms, run, image_choice.runner_of(declaration, workflow)),
     )
+
+
+def _allowed(rooms: Rooms, run: Run, runner: RunnerRule) -> RunnerRule:
+    """What a plan was allowed, the operator may not allow any more; and nobody held it against the policy where runs were processes.
+    Raises PlanError."""
+    images = images_of(rooms.settings, run.launcher)
+    if not images.in_process:
+        image = None if run.image is None or images.is_own(run.image) else run.image
+        policy.check_runner(replace(runner, image=image), policy_of(rooms.settings))
+    return runner
 
 
 def _say(rooms: Rooms, run: Run, reason: str) -> None:

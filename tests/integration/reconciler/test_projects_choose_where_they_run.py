@@ -48,6 +48,20 @@ def test_pods_have_mlruns_image_where_nobody_names_another(stage: Stage) -> None
     assert {job.image for job in stage.pods.told} == {"docker.io/mlrun/mlrun-kfp:1.9.2"}
 
 
+def test_an_image_that_nobody_held_against_the_policy_runs_in_no_pod(stage: Stage) -> None:
+    """A plan for processes allows any, since none is pulled; then the operator has runs in pods."""
+    document = project_yaml().replace("path: w.py", "path: w.py\n    image: evil.example.com/runner:7")
+    stage.push({"project.yaml": document})
+    assert ended(stage) == ["succeeded"]
+    stage.restart(**BOTH, launcher={"kind": "kubernetes"})
+    asked = stage.ask("/projects/fraud/runs", {"workflow": "main"})["run"]
+    wait_for(lambda: stage.run(asked).ended_at, "the run to end")
+    assert (stage.run(asked).image, stage.run(asked).state) == ("evil.example.com/runner:7", "failed")
+    error = stage.run(asked).error
+    assert error is not None and "'evil.example.com/runner:7' is not allowed" in error["message"]
+    assert not stage.pods.told
+
+
 def test_a_launcher_that_the_operator_does_not_keep_is_refused(stage: Stage) -> None:
     stage.push(files(launcher="kubernetes"))
     stage.settle()
