@@ -155,16 +155,18 @@ def end(
     now: float,
     exit_code: int | None = None,
     detail: str = "",
+    unclaimed: bool = False,
 ) -> bool:
-    """False when it had ended: the first end counts."""
-    where = [table.c.id == job_id, table.c.ended.is_(None)]
+    """False when it had ended: the first end counts. An end of what nobody runs (`unclaimed`) is none once somebody does."""
+    where = [table.c.id == job_id, table.c.ended.is_(None), *([table.c.claimer.is_(None)] if unclaimed else [])]
     return bool(_rows.set(connection, where, ended=reason, exit_code=exit_code, detail=detail, ended_at=now))
 
 
-def begin_again(connection: Connection, job_id: str) -> bool:
-    """A job that ended before anybody claimed it may be started anew; its lines and its log go on."""
+def begin_again(connection: Connection, job_id: str, document: Json | None) -> bool:
+    """A job that ended before anybody claimed it may be started anew, to do what `document` says: what it was to do may have been
+    forgotten with its end. Its lines and its log go on."""
     where = [table.c.id == job_id, table.c.ended.is_not(None), table.c.claimer.is_(None), table.c.cancel.is_(None)]
-    return bool(_rows.set(connection, where, ended=None, exit_code=None, detail="", ended_at=None))
+    return bool(_rows.set(connection, where, document=document, ended=None, exit_code=None, detail="", ended_at=None))
 
 
 def add_log(connection: Connection, job_id: str, start: int, data: bytes, mark: str = "") -> int:

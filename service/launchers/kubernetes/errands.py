@@ -78,6 +78,9 @@ class Errands:
             rows = jobs.those(connection, list(self._leaving))
         for job, since in list(self._leaving.items()):
             row = rows.get(job)
+            if row is not None and _began_again(row):
+                del self._leaving[job]
+                continue
             if row is not None and not self._is_over(row):
                 if row.ended is None and time.monotonic() > since + _LINGER_S:
                     self.ask(job, partial(self._placing.remove, job))
@@ -104,6 +107,11 @@ class Errands:
         for row in known.values():
             if row.ended_at is not None and self._store.now() > row.ended_at + _FORGOTTEN_S:
                 self.let_go(row.id)
+
+
+def _began_again(row: PodJob) -> bool:
+    """What was let go of had ended, or was to."""
+    return row.ended is None and row.cancel is None and not row.claimer
 
 
 def _is_worth_keeping(seen: Seen) -> bool:

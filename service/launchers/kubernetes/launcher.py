@@ -80,7 +80,7 @@ class KubernetesLauncher:
             return
         if row.ended is not None:
             self._placing.clear(job.id)
-            if not self._store.write(lambda connection: jobs.begin_again(connection, job.id)):
+            if not self._store.write(lambda connection: jobs.begin_again(connection, job.id, document_of(job))):
                 return
         self._placing.place(job)
         if self._store.write(lambda connection: _placed(connection, job.id)):

@@ -56,15 +56,20 @@ class Placing:
 
     def own(self, job_id: str) -> None:
         """The Secret is given to its Job, with which it goes. Raises LauncherError."""
-        self._api().patch("secrets", names.job_name(job_id), manifests.owned_by(self.orphans[job_id]))
-        del self.orphans[job_id]
+        owner = self.orphans[job_id]
+        self._api().patch("secrets", names.job_name(job_id), manifests.owned_by(owner))
+        if self.orphans.get(job_id) is owner:  # not yet another one, of a later start
+            del self.orphans[job_id]
 
     def look_again(self) -> None:
         """Somebody removes things: the next start looks whether what all pods share is there."""
         self._program_at = float("-inf")
 
     def clear(self, job_id: str) -> None:
-        """What an attempt left that ended before it began: gone when this returns, pods and all. Raises LauncherError."""
+        """What an attempt left that ended before it began: gone when this returns, pods and all. Raises LauncherError.
+
+        The Secret, too: one of the Job that goes would be removed with it, and be missing to the next pod.
+        """
         api = self._api()
         name, pods = names.job_name(job_id), f"{names.JOB}={names.job_label(job_id)}"
         self.look_again()
@@ -73,6 +78,7 @@ class Placing:
             job = self._ours(api, job_id)
             left, _ = api.list("pods", labelSelector=f"{names.selector(self._settings.instance)},{pods}")
             if job is None and not left:
+                self._remove_secret(api, job_id)
                 self._view.forget(job_id)
                 return
             if job is not None:
@@ -103,9 +109,7 @@ class Placing:
                 api.patch("jobs", name, {"spec": {"ttlSecondsAfterFinished": seconds}})
             else:
                 api.delete("jobs", name)
-        secret = api.get("secrets", name)
-        if secret is not None and names.is_of(secret, self._settings.instance, job_id):
-            api.delete("secrets", name)
+        self._remove_secret(api, job_id)
 
     def look(self, job_id: str) -> None:
         """Put into the view what the cluster has of the job now. Raises LauncherError."""
@@ -115,6 +119,12 @@ class Placing:
         selector = f"{names.selector(self._settings.instance)},{names.JOB}={names.job_label(job_id)}"
         for pod in api.list("pods", labelSelector=selector)[0]:
             self._view.put("pods", pod)
+
+    def _remove_secret(self, api: Api, job_id: str) -> None:
+        name = names.job_name(job_id)
+        secret = api.get("secrets", name)
+        if secret is not None and names.is_of(secret, self._settings.instance, job_id):
+            api.delete("secrets", name)
 
     def _ours(self, api: Api, job_id: str) -> Json | None:
         job = api.get("jobs", names.job_name(job_id))

@@ -131,7 +131,9 @@ def _node_is_silent(pod: Json) -> bool:
 
 
 def missing(pod: Json, warnings: Mapping[str, str]) -> str:
-    """What of ours the pod cannot be made without and somebody removed."""
+    """What of ours the pod cannot be made without and somebody removed. Once it was made, an event that said so is an old one."""
+    if has_begun(pod):
+        return ""
     said = f"{_waiting(pod).get('message', '')} {warnings.get(pod['metadata']['uid'], '')}"
     found = _MISSING.search(said)
     return f"{found[1].capitalize()} {found[2]} was deleted" if found else ""

@@ -106,7 +106,7 @@ class Tending(threading.Thread):
         """All jobs, or those of these labels."""
         with self._store.read() as connection:
             rows = {row.id: row for row in jobs.not_ended(connection, LAUNCHER)}
-            ended = [job for job in self._followed if job not in rows and job not in self._over]
+            ended = [job for job in list(self._followed) if job not in rows and job not in self._over]
             rows |= jobs.those(connection, ended) if ended else {}
         waits: dict[str, str] = {}
         for row in rows.values():
@@ -117,6 +117,7 @@ class Tending(threading.Thread):
         self._errands.run(whole=changed is None)
         if changed is None:
             self._forget()
+            self._logs.forget_others({*rows, *self._followed})
         with self._told:
             self._told.notify_all()
 
@@ -174,11 +175,19 @@ class Tending(threading.Thread):
             return
         assert verdict.reason is not None
         reason, code, detail = verdict.reason, verdict.exit_code, verdict.detail
-        self._store.write(
+        ended = self._store.write(
             lambda connection: jobs.end(
-                connection, row.id, reason, now=self._store.now(), exit_code=code, detail=detail
+                connection,
+                row.id,
+                reason,
+                now=self._store.now(),
+                exit_code=code,
+                detail=detail,
+                unclaimed=not row.claimer,
             )
         )
+        if not ended:
+            return  # somebody else said so, or a pod has claimed it just now: it is judged again
         log.info("a job ended", job=row.id, reason=reason, exit_code=code, detail=detail)
         self._set_over(row.id)
 
@@ -208,7 +217,7 @@ class Tending(threading.Thread):
     def _forget(self) -> None:
         """What nobody asks for any more."""
         now = time.monotonic()
-        for job in [job for job, until in self._followed.items() if until < now]:
+        for job in [job for job, until in list(self._followed.items()) if until < now]:
             del self._followed[job]
             self._logs.forget(job)
         self._over = {job: at for job, at in self._over.items() if at > now - 10 * _INTEREST_S}

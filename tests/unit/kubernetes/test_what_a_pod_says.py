@@ -147,6 +147,7 @@ def test_what_its_removal_means(source, seen, reason):
             "Configmap gitops-runner-0a was deleted",
         ),
         (waiting("CreateContainerConfigError", 'secret "theirs" not found'), {}, ""),
+        (pod({"running": {}}, phase="Running"), {UID: 'configmap "gitops-runner-0a" not found'}, ""),  # at first
         (waiting("ContainerCreating"), {"another pod": 'secret "gitops-x" not found'}, ""),
     ],
 )

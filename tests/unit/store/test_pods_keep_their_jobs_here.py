@@ -111,15 +111,27 @@ def test_the_first_end_and_the_first_wish_to_end_count(store: Store) -> None:
     )
 
 
+def test_an_end_of_what_nobody_runs_is_none_of_what_somebody_does(store: Store) -> None:
+    for id_ in ("claimed", "unclaimed"):
+        add(store, id_)
+    claim(store, "claimed", "a")
+    ends = [
+        store.write(lambda conn, id_=id_: jobs.end(conn, id_, EndReason.DELETED, now=NOW, unclaimed=True))  # type: ignore[misc]
+        for id_ in ("claimed", "unclaimed")
+    ]
+    assert ends == [False, True]
+
+
 def test_only_what_nobody_claimed_begins_again(store: Store) -> None:
     for id_ in ("claimed", "unclaimed"):
         add(store, id_)
     claim(store, "claimed", "a")
     for id_ in ("claimed", "unclaimed"):
         evict(store, id_)
-    assert not store.write(lambda conn: jobs.begin_again(conn, "claimed"))
-    assert store.write(lambda conn: jobs.begin_again(conn, "unclaimed"))
-    assert found(store, "unclaimed").ended is None
+    store.write(lambda conn: jobs.clean(conn, "unclaimed"))
+    assert not store.write(lambda conn: jobs.begin_again(conn, "claimed", {"kind": "load"}))
+    assert store.write(lambda conn: jobs.begin_again(conn, "unclaimed", {"kind": "load"}))
+    assert (found(store, "unclaimed").ended, found(store, "unclaimed").document) == (None, {"kind": "load"})
     with store.read() as conn:
         assert [job.id for job in jobs.not_ended(conn, "kubernetes")] == ["unclaimed"]
         assert set(jobs.those(conn, ["claimed", "unclaimed", "unknown"])) == {"claimed", "unclaimed"}

@@ -1,0 +1,198 @@
+"""A job that ended before anybody claimed it is started anew: what was left of the attempt before, and what is done about that still,
+does not harm the next one. The cluster is a dict here, since these are moments that nobody can hold on to in a real one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.errors import ClusterAway
+from service.launchers import EndReason, JobKind
+from service.launchers.kubernetes import errands, names
+from service.launchers.kubernetes.logs import Logs
+from service.launchers.kubernetes.placing import Placing
+from service.launchers.kubernetes.tending import Tending
+from service.launchers.kubernetes.view import JOBS, PODS, View
+from service.settings import Kubernetes, Settings
+from service.store import Store, jobs, open_store
+from service.store.jobs import PodJob
+
+POD = "01234567-89ab-cdef-0123-456789abcdef"
+
+
+class Cluster:
+    """What of the API is used here. `looked` is called before pods are listed."""
+
+    namespace = "runners"
+
+    def __init__(self) -> None:
+        self.things: dict[tuple[str, str], dict[str, Any]] = {}
+        self.made = 0
+        self.away = False
+        self.looked: Callable[[], object] = lambda: None
+
+    def get(self, kind: str, name: str) -> dict[str, Any] | None:
+        if self.away:
+            raise ClusterAway("it does not answer")
+        return self.things.get((kind, name))
+
+    def create(self, kind: str, manifest: dict[str, Any]) -> dict[str, Any] | None:
+        key = kind, manifest["metadata"]["name"]
+        if key in self.things:
+            return None
+        self.made += 1
+        marks = {"uid": f"uid-{self.made}", "resourceVersion": str(self.made)}
+        self.things[key] = {**manifest, "metadata": {**manifest["metadata"], **marks}}
+        return self.things[key]
+
+    def patch(self, kind: str, name: str, change: dict[str, Any]) -> dict[str, Any] | None:
+        known = self.things.get((kind, name))
+        if known is not None:
+            known["metadata"].update(change.get("metadata", {}))
+        return known
+
+    def delete(self, kind: str, name: str, **_: Any) -> bool:
+        return self.things.pop((kind, name), None) is not None
+
+    def list(self, kind: str, **_: Any) -> tuple[list[dict[str, Any]], str]:
+        found = [thing for (known, _), thing in self.things.items() if known == kind]
+        self.looked()
+        return found, str(self.made)
+
+
+def pod(job: str) -> dict[str, Any]:
+    labels = names.labels("default", job, "run", "")
+    return {
+        "metadata": {"name": f"{job}-pod", "uid": POD, "labels": labels, "resourceVersion": "9"},
+        "spec": {"containers": [{"name": "runner"}]},
+        "status": {"phase": "Running"},
+    }
+
+
+def wait_for(what: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 20
+    while not what():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = open_store(Settings(data_dir=tmp_path / "data"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    return Cluster()
+
+
+@pytest.fixture
+def placing(cluster: Cluster) -> Placing:
+    return Placing(Kubernetes(), lambda: cluster, View(), lambda job: {"id": job}, b"program")  # type: ignore[arg-type,return-value]
+
+
+@pytest.fixture
+def tended(cluster: Cluster, placing: Placing, store: Store) -> Iterator[Tending]:
+    view = placing._view
+    for kind in (JOBS, PODS):
+        view.replace(kind, [], "1")
+    logs = Logs(lambda: cluster, store)  # type: ignore[arg-type,return-value]
+    made = Tending(lambda: cluster, store, view, placing, logs, 900.0)  # type: ignore[arg-type,return-value]
+    yield made
+    made.stop()
+    if made.is_alive():
+        made.join(timeout=10)
+    logs.close()
+
+
+def add(store: Store, id_: str) -> None:
+    row = PodJob(
+        id=id_,
+        launcher="kubernetes",
+        kind=JobKind.RUN,
+        repository="ml",
+        commit="a",
+        created_at=store.now(),
+        detail="made",
+    )
+    store.write(lambda conn: jobs.add(conn, row))
+
+
+def end(store: Store, id_: str) -> None:
+    store.write(lambda conn: jobs.end(conn, id_, EndReason.EVICTED, now=store.now() - 1000))
+
+
+def found(store: Store, id_: str) -> PodJob:
+    with store.read() as conn:
+        return jobs.get(conn, id_)
+
+
+def test_it_does_not_get_the_secret_that_goes_with_the_job_before(cluster: Cluster, placing: Placing, job: Any) -> None:
+    one = job()
+    placing.place(one)
+    placing.own(one.id)
+    before = cluster.get("secrets", names.job_name(one.id))
+    placing.clear(one.id)
+    placing.place(one)
+    after = cluster.get("secrets", names.job_name(one.id))
+    assert before is not None and after is not None
+    assert before["metadata"]["uid"] != after["metadata"]["uid"]
+    assert "ownerReferences" not in after["metadata"]
+
+
+def test_its_secret_is_given_to_its_own_job(cluster: Cluster, placing: Placing, job: Any) -> None:
+    """Also where it is placed while the one before is given its Secret."""
+    one = job()
+    placing.place(one)
+    patch, times = cluster.patch, []
+
+    def meanwhile(*given: Any) -> Any:
+        if not times:
+            times.append(1)
+            placing.clear(one.id)
+            placing.place(one)
+        return patch(*given)
+
+    cluster.patch = meanwhile  # type: ignore[method-assign]
+    placing.own(one.id)
+    placing.own(one.id)
+    made, secret = cluster.get("jobs", names.job_name(one.id)), cluster.get("secrets", names.job_name(one.id))
+    assert made is not None and secret is not None
+    assert [owner["uid"] for owner in secret["metadata"]["ownerReferences"]] == [made["metadata"]["uid"]]
+
+
+def test_it_is_not_let_go_with_the_one_before(
+    cluster: Cluster, placing: Placing, tended: Tending, store: Store, job: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(errands, "_LINGER_S", 0.0)
+    for id_ in ("again", "over"):
+        add(store, id_)
+        end(store, id_)
+        placing.place(job(id=id_))
+        tended.let_go(id_)
+    store.write(lambda conn: jobs.begin_again(conn, "again", {"job": {}}))
+    tended.start()
+    wait_for(lambda: cluster.get("jobs", names.job_name("over")) is None)
+    assert cluster.get("jobs", names.job_name("again")) is not None
+    assert found(store, "again").cancel is None
+
+
+def test_a_job_that_is_claimed_while_it_is_looked_for_is_not_called_deleted(
+    cluster: Cluster, tended: Tending, store: Store
+) -> None:
+    add(store, "one")
+
+    def claim() -> None:
+        store.write(lambda conn: jobs.claim(conn, "one", f"{POD}_{'x' * 24}", '{"event":"claimed"}', now=store.now()))
+        cluster.things["pods", "one-pod"] = pod("one")
+
+    cluster.looked = claim
+    tended.start()
+    wait_for(lambda: tended._view.of("one").pods)
+    assert found(store, "one").ended is None
