@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 import structlog
@@ -54,6 +54,8 @@ class _Tail:
     done: bool = False
     full: bool = False
     torn: bool = False  # somebody else wrote; begin at the store's mark again
+    refused: bool = False  # nobody has it any more
+    left: bool = False  # nobody wants it any more
 
 
 class Logs:
@@ -74,9 +76,13 @@ class Logs:
     def follow(self, job: str, pod: str, uid: str) -> None:
         """The pod runs: its log is followed from where the store's ends, if there is room."""
         with self._lock:
-            if self._tail(job, uid) or self._stopping.is_set() or self._running() >= self._followers:
+            tail = self._tail(job, uid)
+            busy = tail is not None and (
+                tail.thread is not None or tail.ending_at is not None or tail.done or tail.refused
+            )
+            if busy or self._stopping.is_set() or self._running() >= self._followers:
                 return
-            self._start(_Tail(job, pod, uid), self._follow)
+            self._start(tail or _Tail(job, pod, uid), self._follow)
 
     def fetch(self, job: str, pod: str, uid: str) -> None:
         """Somebody reads the log of a running pod that is not followed."""
@@ -105,13 +111,21 @@ class Logs:
             return tail.done and not tail.data
 
     def forget(self, job: str) -> None:
-        """Nobody asks for it any more; what is not in the store yet can be read again."""
+        """Nobody asks for it any more: whoever reads it still stops. What is not in the store yet can be read again."""
         with self._lock:
-            if (tail := self._tails.pop(job, None)) is not None:
-                tail.done = True
-                if tail.stream is not None:
-                    tail.stream.stop()
-                self._lock.notify_all()
+            if (tail := self._tails.pop(job, None)) is None:
+                return
+            tail.left = True
+            if tail.stream is not None:
+                tail.stream.stop()
+            self._lock.notify_all()
+
+    def forget_others(self, wanted: Collection[str]) -> None:
+        """Those that another service saw to their ends."""
+        with self._lock:
+            others = [job for job in self._tails if job not in wanted]
+        for job in others:
+            self.forget(job)
 
     def close(self) -> None:
         """What was read is written."""
@@ -132,6 +146,9 @@ class Logs:
             self.forget(job)
             return None
         return tail
+
+    def _unwanted(self, tail: _Tail) -> bool:
+        return tail.left or self._stopping.is_set()
 
     def _running(self) -> int:
         return sum(tail.thread is not None for tail in self._tails.values())
@@ -158,7 +175,7 @@ class Logs:
                 self._on_done()
 
     def _follow(self, tail: _Tail) -> None:
-        while not (self._stopping.is_set() or tail.done):
+        while not (self._unwanted(tail) or tail.done):
             if tail.ending_at is not None:
                 self._fetch(tail)
                 return
@@ -166,16 +183,17 @@ class Logs:
                 if not tail.full:
                     self._read(tail, follow=True)
             except ClusterRefused:
-                return  # nobody has it any more; what is to be made of that is told
+                tail.refused = True  # nobody has it any more; what is to be made of that is told
+                return
             except (ClusterAway, StoreError):
                 pass
             with self._lock:
-                self._lock.wait_for(lambda: tail.ending_at is not None or self._stopping.is_set(), _PAUSE_S)
+                self._lock.wait_for(lambda: tail.ending_at is not None or self._unwanted(tail), _PAUSE_S)
 
     def _fetch(self, tail: _Tail) -> None:
         """All that there is now; when the pod has ended, that is all there will be."""
         with self._fetchers:
-            while not self._stopping.is_set():
+            while not self._unwanted(tail):
                 ending_at = tail.ending_at
                 tail.fetched_at = time.monotonic()
                 try:
@@ -202,9 +220,9 @@ class Logs:
         with self._api().log(tail.pod, patience_s=_SILENCE_S if follow else 15.0, **query) as stream:
             tail.stream = stream
             try:
-                for piece in stream.pieces():
+                for piece in stream.pieces() if not self._unwanted(tail) else ():
                     self._collect(tail, reader.feed(piece), reader.mark)
-                    if tail.torn or tail.full or tail.done or self._stopping.is_set():
+                    if tail.torn or tail.full or self._unwanted(tail):
                         return
             finally:
                 tail.stream = None
@@ -214,7 +232,7 @@ class Logs:
     def _begin(self, tail: _Tail) -> None:
         """From where the store's log ends, when all that was collected is there."""
         with self._lock:
-            self._lock.wait_for(lambda: not tail.data or tail.done or self._stopping.is_set())
+            self._lock.wait_for(lambda: not tail.data or self._unwanted(tail))
         with self._store.read() as connection:
             row = jobs.find(connection, tail.job)
         if row is not None:
@@ -236,13 +254,17 @@ class Logs:
             if len(tail.data) >= _PIECE:
                 self._lock.notify_all()
             # A pod that prints faster than the store writes waits for it.
-            self._lock.wait_for(lambda: len(tail.data) < 4 * _PIECE or tail.done or self._stopping.is_set())
+            self._lock.wait_for(lambda: len(tail.data) < 4 * _PIECE or self._unwanted(tail))
 
     def _write_on(self) -> None:
         while not self._stopping.is_set():
             with self._lock:
                 self._lock.wait_for(lambda: self._stopping.is_set() or self._much(), _FLUSH_S)
-            self._write()
+            try:
+                self._write()
+            except Exception:  # without this thread no log would have an end, and no job either
+                log.exception("writing logs met a bug")
+                self._stopping.wait(_FLUSH_S)
         self._write()
 
     def _much(self) -> bool:

@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 _WATCH_S = 25
 _SILENCE_S = _WATCH_S + 10.0
 _RESYNC_S = 300.0
+_AT_ONCE_S = 1.0
 _BACKOFF_FIRST_S = 0.2
 _BACKOFF_MAX_S = 10.0
 
@@ -67,7 +68,9 @@ class Watch(threading.Thread):
             version = self._watch(version)
 
     def _watch(self, version: str) -> str:
+        """Until the server ends it: the version from which to go on. One that ends at once is as good as none."""
         query = {"resourceVersion": version, "allowWatchBookmarks": "true", "labelSelector": self._selector}
+        began, before = time.monotonic(), version
         with self._api().watch(self._kind, last_s=_WATCH_S, patience_s=_SILENCE_S, **query) as stream:
             self._stream = stream
             for event in stream.events():
@@ -75,6 +78,8 @@ class Watch(threading.Thread):
                 self._failures = 0
                 if self._stopping.is_set():
                     break
+        if version == before and time.monotonic() < began + _AT_ONCE_S:
+            raise ClusterAway("the watch was ended before it said anything")
         return version
 
     def _take(self, what: str, thing: Json, version: str) -> str:

@@ -1,0 +1,134 @@
+"""Whoever reads a log stops when nobody wants it any more, whatever the pod and the store do."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.errors import ClusterRefused, StoreUnavailable
+from service.launchers import JobKind
+from service.launchers.kubernetes.logs import Logs
+from service.settings import Settings
+from service.store import Store, jobs, open_store
+from service.store.jobs import PodJob
+
+
+class Endless:
+    """A pod that prints for ever."""
+
+    def __init__(self) -> None:
+        self.stopped = threading.Event()
+
+    def pieces(self) -> Iterator[bytes]:
+        while not self.stopped.is_set():
+            yield b"2026-01-01T12:00:00.000000001Z " + b"x" * 50_000 + b"\n"
+
+    def stop(self) -> None:
+        self.stopped.set()
+
+
+class Node:
+    """`gone`: nobody knows the pod any more."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.gone = False
+
+    @contextmanager
+    def log(self, pod: str, **_: Any) -> Iterator[Endless]:
+        self.asked += 1
+        if self.gone:
+            raise ClusterRefused(f"pods {pod} not found", answer=404)
+        yield Endless()
+
+
+def readers() -> int:
+    return sum(thread.name == "kubernetes-log" for thread in threading.enumerate())
+
+
+def wait_for(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not what():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = open_store(Settings(data_dir=tmp_path / "data"))
+    row = PodJob(id="one", launcher="kubernetes", kind=JobKind.RUN, repository="ml", commit="a", created_at=0.0)
+    opened.write(lambda conn: jobs.add(conn, row))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def node() -> Node:
+    return Node()
+
+
+@pytest.fixture
+def logs(store: Store, node: Node) -> Iterator[Logs]:
+    made = Logs(lambda: node, store, lambda: None)  # type: ignore[arg-type,return-value]
+    yield made
+    made.close()
+
+
+def test_of_a_pod_that_prints_on_where_the_store_writes_nothing(
+    logs: Logs, store: Store, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Any) -> Any:
+        raise StoreUnavailable("the disk is full")
+
+    monkeypatch.setattr(store, "write", refuse)
+    before = readers()
+    logs.follow("one", "pod", "uid")
+    wait_for(lambda: node.asked > 0)
+    logs.forget("one")
+    wait_for(lambda: readers() == before)
+
+
+def test_of_a_job_that_another_service_saw_to_its_end(logs: Logs, node: Node) -> None:
+    before = readers()
+    logs.follow("one", "pod", "uid")
+    wait_for(lambda: node.asked > 0)
+    logs.forget_others({"another"})
+    wait_for(lambda: readers() == before)
+
+
+def test_what_was_read_once_is_followed_all_the_same(logs: Logs, node: Node) -> None:
+    node.gone = True
+    before = readers()
+    logs.fetch("one", "pod", "uid")
+    wait_for(lambda: node.asked == 1 and readers() == before)
+    logs.follow("one", "pod", "uid")
+    wait_for(lambda: node.asked > 1)
+
+
+def test_a_bug_in_writing_keeps_no_later_log_from_being_written(
+    logs: Logs, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, met = store.write, threading.Event()
+
+    def once(change: Any) -> Any:
+        if not met.is_set():
+            met.set()
+            raise ZeroDivisionError
+        return write(change)
+
+    monkeypatch.setattr(store, "write", once)
+    logs.follow("one", "pod", "uid")
+
+    def written() -> bool:
+        with store.read() as conn:
+            row = jobs.find(conn, "one")
+        return row is not None and row.log_size > 0
+
+    wait_for(written)
+    assert met.is_set()
