@@ -146,20 +146,22 @@ def test_it_does_not_get_the_secret_that_goes_with_the_job_before(cluster: Clust
     assert "ownerReferences" not in after["metadata"]
 
 
-def test_its_secret_is_given_to_its_own_job(cluster: Cluster, placing: Placing, job: Any) -> None:
+def test_its_secret_is_given_to_its_own_job(
+    cluster: Cluster, placing: Placing, job: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also where it is placed while the one before is given its Secret."""
     one = job()
     placing.place(one)
-    patch, times = cluster.patch, []
+    patch, times = cluster.patch, list[int]()
 
-    def meanwhile(*given: Any) -> Any:
+    def meanwhile(kind: str, name: str, change: dict[str, Any]) -> dict[str, Any] | None:
         if not times:
             times.append(1)
             placing.clear(one.id)
             placing.place(one)
-        return patch(*given)
+        return patch(kind, name, change)
 
-    cluster.patch = meanwhile  # type: ignore[method-assign]
+    monkeypatch.setattr(cluster, "patch", meanwhile)
     placing.own(one.id)
     placing.own(one.id)
     made, secret = cluster.get("jobs", names.job_name(one.id)), cluster.get("secrets", names.job_name(one.id))
