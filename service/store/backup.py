@@ -21,6 +21,8 @@ from service.store.lock import DirectoryLock
 from service.store.migrations import newest
 
 _NAME = "store.db"
+# As long as a service that was told to end may take.
+_ENDING_S = 20.0
 
 
 def copy_store(settings: Settings, to: BinaryIO) -> int:
@@ -44,11 +46,11 @@ def copy_store(settings: Settings, to: BinaryIO) -> int:
 
 
 def restore_store(settings: Settings, source: BinaryIO) -> str:
-    """Put a copy in the store's place; its migration. No service may have the store. Raises StoreUnavailable, SettingsError."""
+    """Put a copy in the store's place; its migration. Waits for a service that is ending to let it go. Raises StoreUnavailable, SettingsError."""
     folder = _folder(settings)
     folder.mkdir(parents=True, mode=0o700, exist_ok=True)
     lock = DirectoryLock(folder)
-    lock.take(0)
+    lock.take(_ENDING_S)
     try:
         with _aside(folder) as copy:
             with copy.open("wb") as file:

@@ -55,3 +55,63 @@ resources:
     items:
       - {key: {{ .Values.store.postgresql.key | quote }}, path: url}
 {{- end -}}
+
+{{/* What the service has mounted, and from where. */}}
+{{- define "mlrun-gitops.mounts" -}}
+- {name: config, mountPath: /etc/mlrun-gitops/config, readOnly: true}
+{{- if .Values.auth.existingSecret }}
+- {name: auth, mountPath: /etc/mlrun-gitops/auth, readOnly: true}
+{{- end }}
+{{- if eq .Values.store.kind "postgresql" }}
+- {name: store, mountPath: /etc/mlrun-gitops/store, readOnly: true}
+{{- end }}
+{{- range $folder, $_ := .Values.secrets }}
+- {name: secret-{{ $folder }}, mountPath: /etc/mlrun-gitops/secrets/{{ $folder }}, readOnly: true}
+{{- end }}
+- {name: data, mountPath: /var/lib/mlrun-gitops}
+- {name: tmp, mountPath: /tmp}
+{{- with .Values.extraVolumeMounts }}
+{{- toYaml . | nindent 0 }}
+{{- end }}
+{{- end -}}
+
+{{- define "mlrun-gitops.volumes" -}}
+- name: config
+  configMap: {name: {{ include "mlrun-gitops.fullname" . }}}
+{{- if .Values.auth.existingSecret }}
+- name: auth
+  secret:
+    secretName: {{ .Values.auth.existingSecret }}
+    defaultMode: 0440
+    items:
+      {{- range .Values.auth.tokens }}
+      - {key: {{ . | quote }}, path: {{ . | quote }}}
+      {{- end }}
+{{- end }}
+{{- if eq .Values.store.kind "postgresql" }}
+{{- include "mlrun-gitops.storeVolume" . | nindent 0 }}
+{{- end }}
+{{- range $folder, $secret := .Values.secrets }}
+- name: secret-{{ $folder }}
+  secret:
+    secretName: {{ $secret.existingSecret }}
+    defaultMode: 0440
+    {{- with $secret.items }}
+    items:
+      {{- range . }}
+      - {key: {{ . | quote }}, path: {{ . | quote }}}
+      {{- end }}
+    {{- end }}
+{{- end }}
+- name: data
+  {{- if .Values.persistence.enabled }}
+  persistentVolumeClaim: {claimName: {{ include "mlrun-gitops.claim" . }}}
+  {{- else }}
+  emptyDir: {}
+  {{- end }}
+- name: tmp
+  emptyDir: {}
+{{- with .Values.extraVolumes }}
+{{- toYaml . | nindent 0 }}
+{{- end }}
+{{- end -}}

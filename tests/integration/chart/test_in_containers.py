@@ -171,6 +171,14 @@ def test_a_release_of_sqlite_serves_is_upgraded_and_rolled_back_and_loses_nothin
         operator.rollback(1)
         eventually(lambda: _answers(release), True)
         assert release.deliveries() == told
+        # As the operator's guide keeps a store, with podman in the place of kubectl.
+        in_pod(operator, "backup", "/var/lib/mlrun-gitops/copy.db")
+        late = release.push("three")
+        release.upgrade({"maintenance": True})
+        in_pod(operator, "restore", "/var/lib/mlrun-gitops/copy.db")
+        release.upgrade()
+        assert release.deliveries() == told
+        assert late not in told
         operator.uninstall()
         eventually(lambda: [it["metadata"]["name"] for it in pods(operator)], [])
         left = {
@@ -179,6 +187,13 @@ def test_a_release_of_sqlite_serves_is_upgraded_and_rolled_back_and_loses_nothin
             if key[0] != "persistentvolumes"
         }
         assert left == {("secrets", operator.namespace, name) for name in ("gitops-tokens", "gitops-forge")}
+
+
+def in_pod(operator: Operator, *words: str) -> None:
+    """Have `mlrun-gitops` do it in the container of the service."""
+    [uid] = [it["metadata"]["uid"] for it in pods(operator) if not it["metadata"].get("deletionTimestamp")]
+    [container] = engine().podman("ps", "--quiet", "--filter", f"name=k8s-{uid}").stdout.split()
+    engine().podman("exec", container, "mlrun-gitops", *words)
 
 
 def _answers(release: Release) -> bool:

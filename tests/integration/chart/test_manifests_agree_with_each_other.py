@@ -109,14 +109,17 @@ def test_volumes_of_the_release_are_made_by_it(made: list[Document]) -> None:
         if "persistentVolumeClaim" in volume
     }
     assert used - {"mine"} == claims
-    deployment = one(made, "Deployment")["spec"]["template"]["spec"]
+    deployment = one(made, "Deployment", component="service")["spec"]["template"]["spec"]
     config = next(volume for volume in deployment["volumes"] if volume["name"] == "config")
     assert config["configMap"]["name"] == one(made, "ConfigMap")["metadata"]["name"]
 
 
 def test_what_selects_pods_selects_those_of_the_service_only(made: list[Document]) -> None:
     labels = [metadata["labels"] for metadata, _ in pods(made)]
-    selectors = [one(made, "Service")["spec"]["selector"], one(made, "Deployment")["spec"]["selector"]["matchLabels"]]
+    selectors = [
+        one(made, "Service")["spec"]["selector"],
+        one(made, "Deployment", component="service")["spec"]["selector"]["matchLabels"],
+    ]
     selectors += [it["spec"]["selector"]["matchLabels"] for it in made if it["kind"] == "PodDisruptionBudget"]
     selectors += [
         it["spec"]["podSelector"]["matchLabels"]
@@ -129,14 +132,14 @@ def test_what_selects_pods_selects_those_of_the_service_only(made: list[Document
 
 
 def test_every_port_of_a_service_says_its_protocol_and_leads_to_the_container(made: list[Document]) -> None:
-    [container] = one(made, "Deployment")["spec"]["template"]["spec"]["containers"]
+    [container] = one(made, "Deployment", component="service")["spec"]["template"]["spec"]["containers"]
     for port in one(made, "Service")["spec"]["ports"]:
         assert port["protocol"] == "TCP"
         assert port["targetPort"] in [it["name"] for it in container["ports"]]
 
 
 def test_the_service_listens_where_its_pod_is_looked_for(made: list[Document]) -> None:
-    [container] = one(made, "Deployment")["spec"]["template"]["spec"]["containers"]
+    [container] = one(made, "Deployment", component="service")["spec"]["template"]["spec"]["containers"]
     [port] = container["ports"]
     assert settings(made)["server"]["port"] == port["containerPort"]
     for policy in [it for it in made if it["kind"] == "NetworkPolicy" and "Egress" in it["spec"]["policyTypes"]]:
@@ -185,7 +188,7 @@ def test_the_service_takes_the_settings(made: list[Document], tmp_path: Path) ->
 
 
 def load(documents: list[Document], folder: Path) -> Any:
-    pod = one(documents, "Deployment")["spec"]["template"]["spec"]
+    pod = one(documents, "Deployment", component="service")["spec"]["template"]["spec"]
     mounts = [mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]]
     text = one(documents, "ConfigMap")["data"]["config.yaml"]
     for named in re.findall(r"_file: (\S+)", text):
@@ -222,7 +225,7 @@ def test_what_the_operator_says_wins_over_what_the_chart_knows() -> None:
 
 def test_other_settings_make_other_pods_and_the_same_settings_do_not() -> None:
     def marks(*values: Document) -> str:
-        deployment = one(template(LEAST, *values), "Deployment")
+        deployment = one(template(LEAST, *values), "Deployment", component="service")
         return str(deployment["spec"]["template"]["metadata"]["annotations"]["checksum/config"])
 
     assert marks() == marks({"labels": {"team": "ml"}})
@@ -256,8 +259,8 @@ def test_rights_are_granted_in_namespaces_of_runners_and_nowhere_else(values: Do
 
 
 def test_one_pod_of_sqlite_goes_before_the_next_comes() -> None:
-    assert one(template(LEAST), "Deployment")["spec"]["strategy"] == {"type": "Recreate"}
-    rolled = one(template(LEAST, FEATURES["postgres"]), "Deployment")["spec"]["strategy"]
+    assert one(template(LEAST), "Deployment", component="service")["spec"]["strategy"] == {"type": "Recreate"}
+    rolled = one(template(LEAST, FEATURES["postgres"]), "Deployment", component="service")["spec"]["strategy"]
     assert rolled["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
 
 
@@ -275,21 +278,28 @@ def test_the_claim_stays_only_when_it_is_asked_to() -> None:
     assert "annotations" not in one(template(LEAST), "PersistentVolumeClaim")["metadata"]
 
 
-def test_a_pod_that_waits_serves_nothing_and_is_asked_nothing() -> None:
-    serving, waiting = (
-        one(template(LEAST, {"maintenance": wish}), "Deployment")["spec"]["template"]["spec"]["containers"][0]
-        for wish in (False, True)
-    )
-    assert serving["args"] == ["serve"]
-    assert {key for key in serving if key.endswith("Probe")} == {"startupProbe", "livenessProbe", "readinessProbe"}
-    assert waiting["command"] == ["tini", "--", "sleep", "infinity"]
-    assert not [key for key in waiting if key.endswith("Probe") or key == "args"]
-    assert waiting["volumeMounts"] == serving["volumeMounts"]
+@pytest.mark.parametrize("values", [{}, FEATURES["postgres, autoscaled"]], ids=["sqlite", "autoscaled"])
+def test_in_maintenance_one_pod_waits_beside_the_files_and_none_serves(values: Document) -> None:
+    made = template(LEAST, values, {"maintenance": True})
+    service, waiting = (one(made, "Deployment", component=part)["spec"] for part in ("service", "maintenance"))
+    assert (service["replicas"], waiting["replicas"]) == (0, 1)
+    assert not [it for it in made if it["kind"] == "HorizontalPodAutoscaler"]
+    pod = waiting["template"]["spec"]
+    assert pod["containers"][0]["command"] == ["tini", "--", "sleep", "infinity"]
+    assert pod["volumes"] == service["template"]["spec"]["volumes"]
+    assert pod["containers"][0]["volumeMounts"] == service["template"]["spec"]["containers"][0]["volumeMounts"]
+    assert not one(made, "Service")["spec"]["selector"].items() <= waiting["template"]["metadata"]["labels"].items()
+    assert not [
+        it for it in template(LEAST, values) if it["metadata"]["labels"]["app.kubernetes.io/component"] == "maintenance"
+    ]
 
 
 def test_a_scaler_decides_alone() -> None:
-    assert "replicas" not in one(template(LEAST, FEATURES["postgres, autoscaled"]), "Deployment")["spec"]
-    assert one(template(LEAST, {"replicas": 0}), "Deployment")["spec"]["replicas"] == 0
+    assert (
+        "replicas"
+        not in one(template(LEAST, FEATURES["postgres, autoscaled"]), "Deployment", component="service")["spec"]
+    )
+    assert one(template(LEAST, {"replicas": 0}), "Deployment", component="service")["spec"]["replicas"] == 0
 
 
 def test_a_parent_chart_can_have_it_as_a_part(tmp_path: Path) -> None:
