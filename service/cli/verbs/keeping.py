@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Annotated, BinaryIO
@@ -52,15 +53,22 @@ def restore(
 
 
 def _written(file: Path, write: Callable[[BinaryIO], int]) -> int:
-    """The whole file or none of it."""
+    """The whole file or none of it, which only its owner reads: what capabilities are signed with is in it."""
     aside = file.with_name(f".{file.name}.part")
     try:
-        with aside.open("wb") as to:
+        with open(aside, "wb", opener=_private) as to:
             size = write(to)
+            os.fsync(to.fileno())
         aside.replace(file)
     finally:
         aside.unlink(missing_ok=True)
     return size
+
+
+def _private(path: str, flags: int) -> int:
+    with suppress(FileNotFoundError):
+        Path(path).unlink()
+    return os.open(path, flags | os.O_EXCL, 0o600)
 
 
 @contextmanager

@@ -66,6 +66,7 @@ def test_a_copy_of_a_store_at_work_is_one_moment_of_it(tmp_path: Path) -> None:
 def test_a_store_that_was_lost_comes_back(tmp_path: Path) -> None:
     before = written(tmp_path, 5)
     assert alone("backup", "kept.db", at=tmp_path, environment=where(tmp_path)).code == 0
+    assert (tmp_path / "kept.db").stat().st_mode & 0o077 == 0, "it holds the keys that capabilities are signed with"
     later = written(tmp_path)
     (tmp_path / "data/store.db").write_bytes(b"a disk that was damaged")
     said = alone("restore", "kept.db", at=tmp_path, environment=where(tmp_path))
