@@ -134,6 +134,8 @@ POD_FLUSH_S = 3600.0
 POD_LINES = 50_000
 # One message of a pod: some lines, of which the longest fits in.
 POD_LINES_BYTES = 1 * MIB
+# Its lines; the runner sends 500 at most. Without a cap a message of empty ones would cost seconds to look at.
+POD_LINES_AT_ONCE = 1_000
 # Claims and what an image lacks are small objects.
 POD_WORDS_BYTES = 64 * KIB
 # An idle warm runner ends itself.

@@ -52,7 +52,7 @@ class Events(msgspec.Struct):
 
     claimer: Claimer
     since: Annotated[int, msgspec.Meta(ge=0)]
-    lines: list[str]
+    lines: Annotated[list[str], msgspec.Meta(max_length=limits.POD_LINES_AT_ONCE)]
 
 
 class Incompatible(msgspec.Struct):

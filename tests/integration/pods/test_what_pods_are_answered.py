@@ -109,6 +109,12 @@ def test_a_body_that_is_no_message_is_refused(http: httpx.Client) -> None:
     assert negative.status_code == 400
 
 
+def test_more_lines_than_a_runner_sends_are_refused_before_they_are_looked_at(http: httpx.Client) -> None:
+    claim(http)
+    assert tell(http, 1, *[""] * (limits.POD_LINES_AT_ONCE + 1)).status_code == 400
+    assert tell(http, 1, *[""] * limits.POD_LINES_AT_ONCE).json() == {"lines": 1 + limits.POD_LINES_AT_ONCE}
+
+
 def test_what_is_too_large_is_refused_while_it_is_read(callee: Callee, http: httpx.Client) -> None:
     def endless() -> Iterator[bytes]:
         for _ in range(1000):
