@@ -31,6 +31,8 @@ TEMPORARY = f"{FOLDER}/tmp"  # noqa: S108 - in the pod
 _HOME_SIZE = "1Gi"
 # After SIGTERM the runner has limits.CANCEL_GRACE_S to end, and its companion the rest to tell of it.
 _GRACE_S = int(limits.CANCEL_GRACE_S) + 25
+# Kubernetes counts in nanoseconds, and beyond 292 years from the beginning.
+_LONGEST_S = 2**31 - 1
 # Autoscalers leave a node alone on which a run is; a run is not repeated.
 _STAY = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false", "karpenter.sh/do-not-disrupt": "true"}
 
@@ -75,8 +77,9 @@ def job(settings: Kubernetes, namespace: str, job: Job, program: str) -> Manifes
     Raises LaunchFailed for a volume that the operator has not.
     """
     metadata = _metadata(settings, namespace, job)
-    metadata["annotations"] = {**settings.annotations, names.TIMEOUT: f"{job.timeout_s:g}"}
-    marks = {"labels": dict(metadata["labels"]), "annotations": {**_STAY, **settings.annotations}}
+    timeout = {names.TIMEOUT: f"{job.timeout_s:g}"}  # on the pod as well, which may outlive its Job
+    metadata["annotations"] = {**settings.annotations, **timeout}
+    marks = {"labels": dict(metadata["labels"]), "annotations": {**_STAY, **settings.annotations, **timeout}}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -85,7 +88,7 @@ def job(settings: Kubernetes, namespace: str, job: Job, program: str) -> Manifes
             "parallelism": 1,
             "completions": 1,
             "backoffLimit": 0,
-            "activeDeadlineSeconds": math.ceil(job.timeout_s + settings.start_timeout) + _GRACE_S,
+            "activeDeadlineSeconds": min(math.ceil(job.timeout_s + settings.start_timeout) + _GRACE_S, _LONGEST_S),
             "template": {"metadata": marks, "spec": _pod(settings, job, program)},
         },
     }

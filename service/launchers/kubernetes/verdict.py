@@ -81,7 +81,7 @@ def _with_pod(
     if row.cancel is not None:
         return Verdict(act=Act.STOP, reason=row.cancel, detail=row.detail, pod=pod)
     if row.claimed_at is not None:
-        if now > row.claimed_at + _timeout_s(seen.job):
+        if now > row.claimed_at + _timeout_s(seen.job or pod):
             return Verdict(act=Act.STOP, reason=EndReason.TIMED_OUT, detail=_TOO_LONG, pod=pod)
         return Verdict(act=Act.WAIT, pod=pod)
     if missing := pods.missing(pod, warnings):
@@ -134,9 +134,9 @@ def _asked_for(row: PodJob, reason: EndReason) -> str:
     return row.detail if reason is EndReason.NOT_STARTED else ""
 
 
-def _timeout_s(job: Json | None) -> float:
-    """Without a Job nobody knows; the cluster's own deadline went with it."""
-    given = ((job or {}).get("metadata", {}).get("annotations") or {}).get(names.TIMEOUT)
+def _timeout_s(thing: Json) -> float:
+    """Of a Job, and of a pod whose Job was removed without it: the cluster's own deadline went with that."""
+    given = (thing["metadata"].get("annotations") or {}).get(names.TIMEOUT)
     try:
         return float(given) if given is not None else float("inf")
     except ValueError:

@@ -159,6 +159,9 @@ def test_deadlines_leave_the_service_to_say_first_that_time_is_up(job):
     made = manifests.job(settings, "runners", job(timeout_s=50.5), "p")
     assert made["spec"]["activeDeadlineSeconds"] > 150.5
     assert made["metadata"]["annotations"][names.TIMEOUT] == "50.5"
+    assert made["spec"]["template"]["metadata"]["annotations"][names.TIMEOUT] == "50.5"
+    for_ever = manifests.job(settings, "runners", job(timeout_s=999_999_999 * 86400.0), "p")
+    assert for_ever["spec"]["activeDeadlineSeconds"] * 10**9 < 2**63, "in nanoseconds"
     assert made["spec"]["backoffLimit"] == 0
     assert "ttlSecondsAfterFinished" not in made["spec"], "only once the end is recorded"
 

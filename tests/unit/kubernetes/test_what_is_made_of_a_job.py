@@ -63,6 +63,12 @@ def test_a_job_without_a_pod_says_what_the_events_say():
     assert (seen.act, seen.detail) == (Act.WAIT, "it has no pod: exceeded quota: pods")
 
 
+def test_time_is_up_also_for_a_pod_whose_job_was_removed_without_it():
+    alone = owned(pod(RUNS, ready=True, phase="Running"), annotations={"mlrun-gitops.io/timeout": "5"})
+    seen = verdict(row(**CLAIMED), Seen(pods=(alone,)))
+    assert (seen.act, seen.reason) == (Act.STOP, EndReason.TIMED_OUT)
+
+
 @pytest.mark.parametrize("pods", [(), (owned(waiting("ErrImagePull")),), (RUNNING,)])
 def test_what_has_not_begun_in_time_is_stopped(pods):
     seen = verdict(row(), Seen(job=job(), pods=pods), start_timeout_s=59)
