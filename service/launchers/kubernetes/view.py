@@ -44,13 +44,17 @@ class View:
         self._things: dict[str, dict[str, Json]] = {JOBS: {}, PODS: {}}  # by kind, then uid
         self._of: dict[str, dict[str, set[str]]] = {JOBS: {}, PODS: {}}  # by kind, then job: uids
         self._gone: OrderedDict[str, Json] = OrderedDict()
+        self._dead: OrderedDict[str, None] = OrderedDict()  # uids of what was removed
+        self._version: dict[str, str] = {JOBS: "", PODS: ""}  # of the last list
         self._ending: dict[str, float] = {}
         self._trouble: dict[str, str | None] = {JOBS: "not looked at yet", PODS: "not looked at yet"}
         self._changed: set[str] = set()
 
     def put(self, kind: str, thing: Json) -> None:
+        """What was removed does not come back by the answer to a question that was asked before."""
         with self._lock:
-            self._put(kind, thing)
+            if _uid(thing) not in self._dead:
+                self._put(kind, thing)
             self._lock.notify_all()
 
     def remove(self, kind: str, thing: Json) -> None:
@@ -60,13 +64,19 @@ class View:
             self._lock.notify_all()
 
     def replace(self, kind: str, things: Iterable[Json], version: str) -> None:
-        """A whole list. What came to be after it was made is kept."""
+        """A whole list. What came to be after it was made is kept; where versions are lower than they were, the cluster was restored
+        from a backup, and what is known of another time is not."""
         listed = {_uid(thing): thing for thing in things}
         with self._lock:
+            restored = _is_lower(version, self._version[kind])
+            self._version[kind] = version
             for uid, thing in list(self._things[kind].items()):
-                if uid not in listed and not _newer(thing, version):
+                if uid not in listed and (restored or not _newer(thing, version)):
                     self._remove(kind, thing)
-            for thing in listed.values():
+            for uid, thing in listed.items():
+                self._dead.pop(uid, None)
+                if restored:
+                    self._things[kind].pop(uid, None)
                 self._put(kind, thing)
             if kind == PODS and self._trouble[kind] is not None:
                 # Nodes could not tell either how their pods ended.
@@ -143,10 +153,12 @@ class View:
             uids.discard(uid)
             if not uids:
                 del self._of[kind][key]
+        self._dead[uid] = None
         if kind == PODS:
             self._gone[uid] = thing
-            while len(self._gone) > _REMEMBERED:
-                self._gone.popitem(last=False)
+        for remembered in (self._gone, self._dead):
+            while len(remembered) > _REMEMBERED:
+                remembered.popitem(last=False)
         self._changed.add(key)
 
 
@@ -168,3 +180,10 @@ def _newer(thing: Json, version: str) -> bool:
         return int(thing["metadata"].get("resourceVersion", "")) > int(version)
     except ValueError:
         return True
+
+
+def _is_lower(version: str, before: str) -> bool:
+    try:
+        return int(version) < int(before)
+    except ValueError:
+        return False

@@ -53,6 +53,25 @@ def test_what_was_made_after_a_list_is_kept_when_the_list_comes():
     assert view.of("one").job is None
 
 
+def test_what_was_removed_does_not_come_back_by_an_answer_that_is_late():
+    view = whole()
+    for kind in (JOBS, PODS):
+        view.put(kind, thing(kind, 2))
+        view.remove(kind, thing(kind, 4))
+        view.put(kind, thing(kind, 3))
+    assert (view.of("one").job, view.of("one").pods) == (None, ())
+
+
+def test_of_a_cluster_that_was_restored_from_a_backup_only_the_list_is_true():
+    view = whole()
+    view.replace(PODS, [thing("kept", 90, phase="then"), thing("lost", 95)], "100")
+    view.replace(PODS, [thing("kept", 40, phase="now")], "50")
+    view.put(PODS, thing("kept", 51, phase="later"))
+    seen = view.of("one")
+    assert [(pod["metadata"]["uid"], pod["metadata"]["phase"]) for pod in seen.pods] == [("kept", "later")]
+    assert [pod["metadata"]["uid"] for pod in seen.gone] == ["lost"]
+
+
 def test_a_removed_pod_is_remembered_as_it_was_last_seen():
     view = whole()
     view.put(PODS, thing("a", 2))
