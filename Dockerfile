@@ -28,7 +28,8 @@ RUN chmod -R u=rwX,go=rX app && python -m compileall -q -j 1 --invalidation-mode
 # hadolint ignore=DL3006
 FROM ${BASE}
 # git over HTTPS and SSH, and an init that collects what a git that was killed leaves behind. Git's perl scripts
-# are not used here, and perl is twice as large as git; nothing is to be installed on top, so pip leaves too.
+# are not used here, and perl is twice as large as git; nothing is to be installed on top, so pip leaves too. The base brings
+# no bytecode of Python's own library, and a read-only root could keep none: each start would compile it again.
 # hadolint ignore=DL3008
 RUN apt-get update -qq \
  && apt-get install --yes --no-install-recommends -qq git openssh-client tini \
@@ -40,6 +41,8 @@ RUN apt-get update -qq \
  && install --directory /etc/mlrun-gitops \
  && printf '%s\n' '# What holds in a container. Mount your own over it, or set GITOPS_* variables.' \
       'data_dir: /var/lib/mlrun-gitops/data' 'server: {host: 0.0.0.0}' 'launcher: {kind: kubernetes}' >/etc/mlrun-gitops/config.yaml \
+ && PYTHONHASHSEED=0 python -m compileall -q -j 1 --invalidation-mode unchecked-hash -x '/(idlelib|lib2to3|pydoc_data|tkinter|turtledemo)/' \
+      "$(python -c 'import os; print(os.path.dirname(os.__file__))')" \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/cache/ldconfig/aux-cache /var/log/* /var/lib/dpkg/*-old /tmp/*
 COPY --from=builder /opt/mlrun-gitops/venv /opt/mlrun-gitops/venv
 COPY --from=builder /opt/mlrun-gitops/app /opt/mlrun-gitops/app

@@ -119,6 +119,17 @@ def test_all_bytecode_is_there_and_taken_without_a_look_at_its_source(engine: En
     assert rest == "[] []"
 
 
+def test_what_a_start_imports_is_compiled_also_of_pythons_own_library(engine: Engine, image: str) -> None:
+    program = (
+        "import os, sys, urllib.request, service.app, service.cli.verbs\n"
+        "cached = {m.__spec__.cached for m in list(sys.modules.values()) if getattr(m, '__spec__', None) and m.__spec__.cached}\n"
+        "print(len(cached), sorted(path for path in cached if not os.path.exists(path))[:5])"
+    )
+    count, lacking = _python(engine, image, program).strip().split(" ", 1)
+    assert int(count) > 500
+    assert lacking == "[]"
+
+
 def test_only_what_it_is_made_of_is_in_it(engine: Engine, image: str) -> None:
     found = set(_shell(engine, image, "cd /opt/mlrun-gitops && ls -A . app").split())
     assert found == {".:", "app", "venv", "app:", "service", "handlers"}
