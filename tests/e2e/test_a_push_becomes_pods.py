@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from service.launchers.kubernetes.rights import rules
 from tests.e2e.stage import LONG_S, Stage, Team
 from tests.peers.kubernetes import Cluster, Kubelet
+from tests.peers.kubernetes.account import NAME, make_account
 from tests.peers.service_process import wait_for
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.runner, pytest.mark.slow]
@@ -20,19 +20,8 @@ pytestmark = [pytest.mark.kubernetes, pytest.mark.runner, pytest.mark.slow]
 
 @pytest.fixture
 def pods(cluster: Cluster, kubelet: Kubelet, namespace: str) -> Iterator[Stage]:
-    account = {"namespace": namespace, "name": "gitops"}
-    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "gitops"}
-    kubeconfig = cluster.service_account_kubeconfig(namespace, "gitops")
-    cluster.apply(
-        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": account, "rules": rules()},
-        {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "RoleBinding",
-            "metadata": account,
-            "roleRef": role,
-            "subjects": [{"kind": "ServiceAccount", **account}],
-        },
-    )
+    make_account(cluster, namespace)
+    kubeconfig = cluster.service_account_kubeconfig(namespace, NAME)
     folder = Path(tempfile.mkdtemp(prefix="gitops-pods-"))
     folder.chmod(0o755)
     launcher = {

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from service.launchers.kubernetes.rights import rules
 from tests.integration.launchers.kubernetes.meddler import Meddler
 from tests.peers.kubernetes import Cluster, Kubelet
+from tests.peers.kubernetes.account import make_account
 
 
 @pytest.fixture
@@ -20,32 +20,9 @@ def meddler(cluster: Cluster, kubelet: Kubelet) -> Iterator[Meddler]:
 
 
 @pytest.fixture
-def allow(cluster: Cluster, namespace: str) -> Callable[[], str]:
-    """Makes the service's account in the namespace, with the rights that the chart gives; its token."""
-
-    def make() -> str:
-        rbac, named = "rbac.authorization.k8s.io", {"name": "gitops", "namespace": namespace}
-        role = {"apiGroup": rbac, "kind": "Role", "name": "gitops"}
-        token = cluster.service_account_token(namespace, "gitops")
-        cluster.apply(
-            {"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": named, "rules": rules()},
-            {
-                "apiVersion": f"{rbac}/v1",
-                "kind": "RoleBinding",
-                "metadata": named,
-                "roleRef": role,
-                "subjects": [{"kind": "ServiceAccount", **named}],
-            },
-        )
-        return token
-
-    return make
-
-
-@pytest.fixture
-def launcher(namespace: str, meddler: Meddler, open_path: Path, allow: Callable[[], str]) -> dict[str, Any]:
+def launcher(cluster: Cluster, namespace: str, meddler: Meddler, open_path: Path) -> dict[str, Any]:
     """Settings for a service of this cluster, which it reaches through `meddler`."""
-    kubeconfig = meddler.kubeconfig(open_path / "kubeconfig", allow(), namespace)
+    kubeconfig = meddler.kubeconfig(open_path / "kubeconfig", make_account(cluster, namespace), namespace)
     return {
         "kind": "kubernetes",
         "load_timeout": "5m",

@@ -21,6 +21,7 @@ from tests.peers.kubernetes import ApiError, Cluster, Kubelet
 _VICTIM_S = 15.0
 _LOOK_S = 0.1
 _SPOILED = 0.4
+# What is not answered to these.
 _NEVER = {"DELETE": {409}, "GET": {409}}
 # Loads are repeated, but not for ever.
 _LOADS_TAKEN = 2
@@ -143,16 +144,10 @@ class Harm:
         return False
 
     def _open(self, kind: str) -> list[Any]:
+        """Those that have not ended."""
         group = "apis/batch/v1" if kind == "jobs" else "api/v1"
         found = self._cluster.api.items(f"/{group}/namespaces/{self._namespace}/{kind}")
-        ended = ("Succeeded", "Failed")
-        return [
-            one
-            for one in found
-            if not one["metadata"].get("deletionTimestamp")
-            and not one["status"].get("conditions" if kind == "jobs" else "", ())
-            and one["status"].get("phase") not in ended
-        ]
+        return [one for one in found if not one["metadata"].get("deletionTimestamp") and not _has_ended(one["status"])]
 
     def _may_take(self, victim: Any) -> bool:
         """A sync that lost all its loads has failed, as it should; that is for another test."""
@@ -175,6 +170,11 @@ class _Deck:
         if not self._left:
             self._left = self._random.sample(self._cards, len(self._cards))
         return self._left.pop()
+
+
+def _has_ended(status: Any) -> bool:
+    """A pod by its phase; a Job has conditions only then."""
+    return status.get("phase") in ("Succeeded", "Failed") or ("phase" not in status and "conditions" in status)
 
 
 def _words(fault: Callable[[], object]) -> str:

@@ -12,6 +12,7 @@ import pytest
 from tests.e2e.stage import LONG_S, Stage, Team
 from tests.integration.launchers.kubernetes.meddler import Meddler
 from tests.peers.kubernetes import Cluster
+from tests.peers.kubernetes.account import make_account
 from tests.peers.service_process import wait_for
 
 pytestmark = [
@@ -120,7 +121,7 @@ def test_a_token_is_revoked_and_another_is_given(
     wait_for(lambda: "does not know us (401)" in log.read_text(), LONG_S, "the service to be refused")
     trouble.let_go()
     wait_for(lambda: trouble.team.told("run.succeeded"), LONG_S, "the end of what was running")
-    token = cluster.service_account_token(namespace, "gitops")
+    token = make_account(cluster, namespace)
     meddler.kubeconfig(Path(launcher["kubernetes"]["kubeconfig"]), token, namespace)
     trouble.made_up_for(commit)
     assert trouble.states() == ["succeeded", "succeeded"]
@@ -140,7 +141,7 @@ def test_a_quota_is_exceeded_and_lifted(trouble: Trouble, cluster: Cluster, name
 
 
 def test_its_namespace_is_removed_under_a_run_and_made_again(
-    trouble: Trouble, cluster: Cluster, namespace: str, launcher: dict[str, Any], meddler: Meddler, allow: Any
+    trouble: Trouble, cluster: Cluster, namespace: str, launcher: dict[str, Any], meddler: Meddler
 ) -> None:
     """What ran there is lost, and says why; what is pushed meanwhile waits for the namespace."""
     trouble.push(1)
@@ -153,7 +154,7 @@ def test_its_namespace_is_removed_under_a_run_and_made_again(
     commit = trouble.push(2)
     wait_for(lambda: _is_gone(cluster, namespace), LONG_S, "the namespace to be gone")
     cluster.api.post("/api/v1/namespaces", {"metadata": {"name": namespace}})
-    meddler.kubeconfig(Path(launcher["kubernetes"]["kubeconfig"]), allow(), namespace)
+    meddler.kubeconfig(Path(launcher["kubernetes"]["kubeconfig"]), make_account(cluster, namespace), namespace)
     trouble.made_up_for(commit)
     assert trouble.states() == ["lost", "succeeded"]
 
