@@ -198,6 +198,13 @@ def read_log(connection: Connection, job_id: str, offset: int, cap: int) -> byte
     return found[offset - begin : offset - begin + cap]
 
 
+def not_cleaned(connection: Connection, launcher: str, *, before: float, limit: int = 100) -> list[str]:
+    """Those that ended before then and still have what they were to do."""
+    where = (table.c.launcher == launcher, table.c.ended.is_not(None), table.c.document.is_not(None))
+    query = select(table.c.id).where(*where, table.c.ended_at < before).order_by(table.c.ended_at).limit(limit)
+    return list(connection.execute(query).scalars())
+
+
 def clean(connection: Connection, job_id: str) -> None:
     """Forget what an ended job was to do, said and left; that it ended, and its log, stay."""
     if _rows.set(connection, [table.c.id == job_id, table.c.ended.is_not(None)], document=None, result=None):

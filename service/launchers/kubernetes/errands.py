@@ -20,6 +20,7 @@ from service.store.jobs import PodJob
 
 log = structlog.get_logger(__name__)
 
+LAUNCHER = "kubernetes"
 AGAIN_S = 1.0
 # A pod whose runner has said its last word, and which goes on for all that, is removed after this.
 _LINGER_S = 120.0
@@ -92,7 +93,7 @@ class Errands:
                 self._view.forget(job)
 
     def _sweep(self) -> None:
-        """Jobs whose end was recorded by a service that was killed before it let them go."""
+        """Jobs whose end was recorded by a service that was killed before it let them go, in the cluster or in the store."""
         if time.monotonic() < self._swept_at + _SWEEP_S:
             return
         self._swept_at = time.monotonic()
@@ -101,12 +102,13 @@ class Errands:
             for job in self._view.everything()
             if "ttlSecondsAfterFinished" not in job["spec"]
         ]
-        ids = [env["value"] for container in there for env in container.get("env", ()) if env["name"] == "GITOPS_JOB"]
+        envs = [env for container in there for env in container.get("env", ()) if env["name"] == "GITOPS_JOB"]
+        before = self._store.now() - _FORGOTTEN_S
         with self._store.read() as connection:
-            known = jobs.those(connection, ids)
-        for row in known.values():
-            if row.ended_at is not None and self._store.now() > row.ended_at + _FORGOTTEN_S:
-                self.let_go(row.id)
+            known = jobs.those(connection, [env["value"] for env in envs if env.get("value")])
+            forgotten = jobs.not_cleaned(connection, LAUNCHER, before=before)
+        for job in forgotten + [row.id for row in known.values() if row.ended_at is not None and row.ended_at < before]:
+            self.let_go(job)
 
 
 def _began_again(row: PodJob) -> bool:

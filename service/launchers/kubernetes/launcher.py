@@ -17,10 +17,11 @@ from service.launchers.document import document_of
 from service.launchers.kubernetes import names
 from service.launchers.kubernetes.api import Api
 from service.launchers.kubernetes.check import lacking_rights
+from service.launchers.kubernetes.errands import LAUNCHER
 from service.launchers.kubernetes.logs import Logs
 from service.launchers.kubernetes.observing import observe
 from service.launchers.kubernetes.placing import Placing
-from service.launchers.kubernetes.tending import LAUNCHER, Tending
+from service.launchers.kubernetes.tending import Tending
 from service.launchers.kubernetes.view import JOBS, PODS, View
 from service.launchers.kubernetes.watch import Watch
 from service.launchers.text import whole

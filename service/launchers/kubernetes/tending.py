@@ -16,7 +16,7 @@ from service.errors import StoreError
 from service.launchers import EndReason
 from service.launchers.kubernetes import names, pods
 from service.launchers.kubernetes.api import Api
-from service.launchers.kubernetes.errands import Errands
+from service.launchers.kubernetes.errands import LAUNCHER, Errands
 from service.launchers.kubernetes.logs import Logs
 from service.launchers.kubernetes.placing import Placing
 from service.launchers.kubernetes.verdict import Act, Verdict, judge
@@ -27,7 +27,6 @@ from service.store.jobs import PodJob
 
 log = structlog.get_logger(__name__)
 
-LAUNCHER = "kubernetes"
 _ROUND_S = 1.0
 _TIME_TO_BEGIN_S = 2.0
 # Changes come in bursts: a pod has five states in a second.

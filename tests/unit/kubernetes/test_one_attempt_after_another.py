@@ -113,6 +113,7 @@ def tended(cluster: Cluster, placing: Placing, store: Store) -> Iterator[Tending
 
 def add(store: Store, id_: str) -> None:
     row = PodJob(
+        document={"job": {}},
         id=id_,
         launcher="kubernetes",
         kind=JobKind.RUN,
@@ -198,3 +199,13 @@ def test_a_job_that_is_claimed_while_it_is_looked_for_is_not_called_deleted(
     tended.start()
     wait_for(lambda: tended._view.of("one").pods)
     assert found(store, "one").ended is None
+
+
+def test_what_a_killed_service_did_not_forget_is_forgotten_though_the_cluster_has_nothing_of_it(
+    tended: Tending, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(errands, "_SWEEP_S", 0.0)
+    add(store, "one")
+    end(store, "one")
+    tended.start()
+    wait_for(lambda: found(store, "one").document is None)
