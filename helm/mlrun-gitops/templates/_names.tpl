@@ -53,8 +53,8 @@
 {{- end -}}
 
 {{- define "mlrun-gitops.selector" -}}
-app.kubernetes.io/name: {{ include "mlrun-gitops.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "mlrun-gitops.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{/* Labels of an object; call with (list $ "component" extra), of which none replaces one of the chart's. */}}
@@ -72,9 +72,9 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{/* The metadata of an object; call with (dict "top" $ "name" ... "component" ... "namespace" ... "annotations" ... "labels" ...). */}}
 {{- define "mlrun-gitops.metadata" -}}
 metadata:
-  name: {{ .name }}
+  name: {{ .name | quote }}
   {{- if not .clusterWide }}
-  namespace: {{ .namespace | default .top.Release.Namespace }}
+  namespace: {{ .namespace | default .top.Release.Namespace | quote }}
   {{- end }}
   labels:
     {{- include "mlrun-gitops.labels" (list .top .component .labels) | nindent 4 }}

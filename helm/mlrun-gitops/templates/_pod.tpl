@@ -13,11 +13,11 @@ securityContext:
 {{- with .Values.image.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
   {{- end }}
 {{- end }}
 {{- with .Values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .Values.nodeSelector }}
 nodeSelector:
@@ -50,7 +50,7 @@ resources:
 {{- define "mlrun-gitops.storeVolume" -}}
 - name: store
   secret:
-    secretName: {{ .Values.store.postgresql.existingSecret }}
+    secretName: {{ .Values.store.postgresql.existingSecret | quote }}
     defaultMode: 0440
     items:
       - {key: {{ .Values.store.postgresql.key | quote }}, path: url}
@@ -77,11 +77,11 @@ resources:
 
 {{- define "mlrun-gitops.volumes" -}}
 - name: config
-  configMap: {name: {{ include "mlrun-gitops.fullname" . }}}
+  configMap: {name: {{ include "mlrun-gitops.fullname" . | quote }}}
 {{- if .Values.auth.existingSecret }}
 - name: auth
   secret:
-    secretName: {{ .Values.auth.existingSecret }}
+    secretName: {{ .Values.auth.existingSecret | quote }}
     defaultMode: 0440
     items:
       {{- range .Values.auth.tokens }}
@@ -94,7 +94,7 @@ resources:
 {{- range $folder, $secret := .Values.secrets }}
 - name: secret-{{ $folder }}
   secret:
-    secretName: {{ $secret.existingSecret }}
+    secretName: {{ $secret.existingSecret | quote }}
     defaultMode: 0440
     {{- with $secret.items }}
     items:
@@ -105,7 +105,7 @@ resources:
 {{- end }}
 - name: data
   {{- if .Values.persistence.enabled }}
-  persistentVolumeClaim: {claimName: {{ include "mlrun-gitops.claim" . }}}
+  persistentVolumeClaim: {claimName: {{ include "mlrun-gitops.claim" . | quote }}}
   {{- else }}
   emptyDir: {}
   {{- end }}

@@ -139,3 +139,17 @@ def test_helm_finds_nothing_to_complain_of(file: str, version: Pair) -> None:
     said = run("lint", "--strict", str(CHART), "--values", str(CHART / file), version=version)
     assert "1 chart(s) linted, 0 chart(s) failed" in said
     assert "WARNING" not in said
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_names_that_look_like_numbers_are_names(version: Pair) -> None:
+    numbers: Document = {
+        "config": {"launcher": {"kubernetes": {"instance": "1"}}},
+        "serviceAccount": {"name": "3"},
+        "image": {"pullSecrets": ["4"]},
+        "priorityClassName": "5",
+        "auth": {"existingSecret": "6"},
+        "ingress": {"enabled": True, "host": "gitops.example.com", "tlsSecret": "7"},
+        "secrets": {"forge": {"existingSecret": "8"}},
+    }
+    validate(template(LEAST, numbers, version=version, release="99", namespace="123"), "1.37")
