@@ -25,6 +25,8 @@ from tests.peers.service_api import ServiceApi
 from tests.peers.service_process import wait_for
 
 NAME = f"{RELEASE}-mlrun-gitops"
+# Of nobody in any image.
+USER = 54321
 _FILES = "/etc/mlrun-gitops/secrets"
 
 
@@ -68,7 +70,11 @@ class Release(ServiceApi):
                     }
                 },
                 "notify": [{"to": "listener"}],
-                "launcher": {"load_timeout": "2m", "concurrency": 2, "kubernetes": {"image_pull_policy": "Never"}},
+                "launcher": {
+                    "load_timeout": "2m",
+                    "concurrency": 2,
+                    "kubernetes": {"image_pull_policy": "Never", "run_as_user": USER, "fs_group": USER},
+                },
             },
         }
 
