@@ -74,7 +74,7 @@ class PodmanEngine:
         )
         for identity, pid in (line.split() for line in known.splitlines() if len(line.split()) == 2):
             if pid == str(os.getpid()) or not Path(f"/proc/{pid}").exists():
-                await self.call("rm", "--force", "--time", "0", "--ignore", identity)
+                await self.call("rm", "--force", "--volumes", "--time", "0", "--ignore", identity)
 
     async def call(self, *words: str) -> tuple[int, str]:
         return await child.run(["podman", *words], self._environment)
@@ -123,7 +123,7 @@ class PodmanContainer:
     async def remove(self) -> None:
         for task in self._tasks:
             task.cancel()
-        await self._engine.call("rm", "--force", "--time", "0", "--ignore", self._name)
+        await self._engine.call("rm", "--force", "--volumes", "--time", "0", "--ignore", self._name)
 
     async def _watch_memory(self) -> None:
         while not self._ended.done() and self._launch.memory:
