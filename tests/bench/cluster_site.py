@@ -19,11 +19,11 @@ from service.settings import Kubernetes
 from tests.bench import shadow
 from tests.bench.figure import NotProven
 from tests.bench.pushing import Site, ended_run
-from tests.integration.launchers.kubernetes.meddler import Meddler
 from tests.peers.forge import deliver, push_payload, signed
 from tests.peers.git_http import GitRepository
 from tests.peers.kubernetes import Cluster, Kubelet
 from tests.peers.kubernetes.account import NAME, make_account
+from tests.peers.kubernetes.meddler import Meddler
 from tests.peers.kubernetes.mlrun_images import mlrun_images
 from tests.peers.service_process import ServiceProcess, wait_for
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.launchers.kubernetes.meddler import Meddler
 from tests.peers.kubernetes import Cluster, Kubelet
 from tests.peers.kubernetes.account import make_account
+from tests.peers.kubernetes.meddler import Meddler
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from typing import Any
 import httpx
 
 from service.launchers.kubernetes import names
-from tests.integration.launchers.kubernetes.meddler import Answer, Meddler
 from tests.peers.kubernetes import ApiError, Cluster, Kubelet
+from tests.peers.kubernetes.meddler import Answer, Meddler
 
 _VICTIM_S = 15.0
 _LOOK_S = 0.1

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tests.e2e.stage import LONG_S, Stage, Team
-from tests.integration.launchers.kubernetes.meddler import Meddler
 from tests.peers.kubernetes import Cluster
 from tests.peers.kubernetes.account import make_account
+from tests.peers.kubernetes.meddler import Meddler
 from tests.peers.service_process import wait_for
 
 pytestmark = [

@@ -13,8 +13,8 @@ import pytest
 from service.launchers.kubernetes import names
 from tests.faults.kubernetes.harm import Harm
 from tests.faults.scenario import Team, nap
-from tests.integration.launchers.kubernetes.meddler import Meddler
 from tests.peers.kubernetes import Cluster, Kubelet
+from tests.peers.kubernetes.meddler import Meddler
 
 pytestmark = [
     pytest.mark.faults,

@@ -12,7 +12,8 @@ Without pytest: `with Cluster() as cluster, Kubelet(cluster) as kubelet, cluster
 `Cluster`: `.server`, `.kubeconfig` (the administrator's), `.service_account_kubeconfig(namespace, name)` and `.service_account_token(...)` (the
 account is made where there is none; its rights are yours to give), `.api` (`Api`: plain paths and documents, `wait_for`), `.apply(*documents)`,
 `.stop_apiserver()`, `.start_apiserver()`, `.restart_apiserver()` (the port stays), `.programs["apiserver"].pause()` and `.resume()`
-(connections that say nothing), `.mend()`.
+(connections that say nothing), `.mend()`. `account.make_account(cluster, namespace)` makes the account that our chart gives the service;
+`meddler.Meddler(cluster)` stands between a client and the API server, counts, and spoils what a test names.
 
 `Kubelet`: process mode knows the image `registry.test/shell:1` (the programs of this machine) and, with the fixture, MLRun's images of the
 runner environments that are installed (`mlrun/mlrun-kfp:1.9.2`, `docker.io/mlrun/mlrun:1.9.2-py39`, ...); `know({name: Image(...)})` adds some, and any

@@ -16,12 +16,12 @@ import pytest
 from service.domain.projects import RunnerRule
 from service.launchers import EndReason, Job, JobKind, Life, Observation
 from service.launchers.kubernetes import KubernetesLauncher
-from service.launchers.kubernetes.rights import rules
 from service.settings import Settings
 from service.source.archive import Archive, Archives
 from service.store import jobs
 from service.store.jobs import PodJob
 from tests.peers.kubernetes import Cluster, Kubelet
+from tests.peers.kubernetes.account import NAME, make_account
 from tests.peers.pod import Callee, fake_program
 
 IMAGE = "mlrun/mlrun-kfp:1.9.2"
@@ -55,7 +55,8 @@ class Stage:
     def __init__(self, cluster: Cluster, namespace: str, callee: Callee, program: bytes, **settings: Any) -> None:
         self.cluster, self.namespace, self.callee = cluster, namespace, callee
         self._program = program
-        self.kubeconfig = _service_account(cluster, namespace)
+        make_account(cluster, namespace)
+        self.kubeconfig = cluster.service_account_kubeconfig(namespace, NAME)
         self.set(**settings)
         self.launchers: list[KubernetesLauncher] = []
         self.launcher = self.another()
@@ -152,23 +153,6 @@ class Stage:
 
     def delete(self, path: str, group: str = "/api/v1", **body: Any) -> None:
         self.cluster.api.delete(f"{group}/namespaces/{self.namespace}/{path}", **body)
-
-
-def _service_account(cluster: Cluster, namespace: str) -> Path:
-    """With exactly the rights that the chart gives."""
-    rbac = "rbac.authorization.k8s.io"
-    named = {"name": "gitops", "namespace": namespace}
-    cluster.apply(
-        {"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": named, "rules": rules()},
-        {
-            "apiVersion": f"{rbac}/v1",
-            "kind": "RoleBinding",
-            "metadata": named,
-            "roleRef": {"apiGroup": rbac, "kind": "Role", "name": "gitops"},
-            "subjects": [{"kind": "ServiceAccount", "name": "gitops", "namespace": namespace}],
-        },
-    )
-    return cluster.service_account_kubeconfig(namespace, "gitops")
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import pytest
 from service.errors import ClusterAway, LauncherError, LaunchFailed
 from service.launchers import EndReason, Life
 from service.launchers.kubernetes import logs, watch
-from tests.integration.launchers.kubernetes.meddler import Meddler
+from tests.peers.kubernetes.meddler import Meddler
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.runner]
 

@@ -1,4 +1,4 @@
-"""Between the launcher and the API server: passes everything on, counts it, and spoils what a test names."""
+"""Between a client and the API server: passes everything on, counts it, and spoils what a test names."""
 
 from __future__ import annotations
 
