@@ -114,7 +114,7 @@ class Callbacks:
             job = _going_on(jobs.get(connection, job_id))
             if job.claimer is not None:
                 raise _somebody_elses(job_id)
-            jobs.end(connection, job_id, reason, now=self._store.now(), detail=detail(job))
+            jobs.end(connection, job_id, reason, now=self._store.now(), detail=detail(job), unclaimed=True)
 
         self._store.write(change)
 
