@@ -14,6 +14,8 @@ from service.errors import LoadFailed
 from service.launchers import EndReason, Job, Launcher, Life, Observation
 
 _PAUSE_S = 5.0
+# Of the end of its log, with a load that was stopped.
+_LOG_BYTES = 4000
 _MENDS = {
     EndReason.INCOMPATIBLE: "name a runner.image in .gitops.yaml that has what is missing, or leave it out",
     EndReason.OUT_OF_MEMORY: "make project_setup.py need less, or raise the memory limit of runners",
@@ -54,7 +56,7 @@ def _follow(launcher: Launcher, job: Job, check: Callable[[], None]) -> dict[str
                 raise LoadFailed(
                     f"loading took longer than {job.timeout_s:.0f} s and was stopped",
                     mend="make project_setup.py quicker, or raise launcher.load_timeout",
-                    detail=launcher.logs(job.id).text[-4000:],
+                    detail=launcher.logs(job.id, -_LOG_BYTES).text,
                 )
             if news.ended in _MENDS:
                 raise _not_loaded(launcher, job, news)
@@ -68,7 +70,7 @@ def _not_loaded(launcher: Launcher, job: Job, news: Observation) -> LoadFailed:
     failure = LoadFailed(
         f"the project could not be loaded: {news.detail or news.ended}",
         mend=_MENDS[news.ended],
-        detail=launcher.logs(job.id).text[-4000:],
+        detail=launcher.logs(job.id, -_LOG_BYTES).text,
     )
     failure.retry = news.ended == EndReason.NOT_STARTED
     return failure
