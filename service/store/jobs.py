@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
 from service.domain.projects import Json
 from service.errors import Conflict
@@ -137,8 +137,10 @@ def say(connection: Connection, details: Mapping[str, str]) -> None:
 
 
 def cancel(connection: Connection, job_id: str, reason: EndReason) -> None:
-    """It is to end; the first reason stays, and does nothing to a job that has ended."""
-    _rows.set(connection, [table.c.id == job_id, table.c.cancel.is_(None), table.c.ended.is_(None)], cancel=reason)
+    """It is to end; the first reason stays. One that ended before anybody claimed it does not begin again; nothing else is done to a job
+    that has ended."""
+    unended = or_(table.c.ended.is_(None), table.c.claimer.is_(None))
+    _rows.set(connection, [table.c.id == job_id, table.c.cancel.is_(None), unended], cancel=reason)
 
 
 def give_up(connection: Connection, job_id: str, reason: EndReason) -> bool:

@@ -208,3 +208,11 @@ def test_where_a_log_ends_in_the_pod_is_kept_with_its_bytes(store: Store) -> Non
     assert found(store, "one").log_mark == "pod 7 1"
     store.write(lambda conn: jobs.add_log(conn, "one", 9, b"a gap", "pod 9 1"))
     assert found(store, "one").log_mark == "pod 7 1"
+
+
+def test_what_was_cancelled_between_two_attempts_has_no_second(store: Store) -> None:
+    add(store)
+    evict(store, "one")
+    store.write(lambda conn: jobs.cancel(conn, "one", EndReason.CANCELLED))
+    assert not store.write(lambda conn: jobs.begin_again(conn, "one", {"kind": "run"}))
+    assert found(store, "one").ended is EndReason.EVICTED
