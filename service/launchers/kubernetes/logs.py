@@ -99,6 +99,18 @@ class Logs:
             self._writer.hurry(tail.part)
             return tail.done and not tail.part.data
 
+    def give_up(self, job: str) -> bool:
+        """Nobody gives any more of it: whether what there is of it is in the store. Asked until it is."""
+        with self._lock:
+            if (tail := self._tails.get(job)) is None:
+                return True
+            tail.done = True
+            if tail.stream is not None:
+                tail.stream.stop()
+            self._lock.notify_all()
+            self._writer.hurry(tail.part)
+            return not tail.part.data
+
     def forget(self, job: str) -> None:
         """Nobody asks for it any more: whoever reads it still stops. What is not in the store yet can be read again."""
         with self._lock:

@@ -170,7 +170,7 @@ class Tending(threading.Thread):
         self._errands.ask(row.id, lambda: self._placing.remove(row.id))
 
     def _end(self, row: PodJob, verdict: Verdict) -> None:
-        if not self._finish_log(row, verdict.pod):
+        if not (self._logs.give_up(row.id) if verdict.silent else self._finish_log(row, verdict.pod)):
             return
         assert verdict.reason is not None
         reason, code, detail = verdict.reason, verdict.exit_code, verdict.detail

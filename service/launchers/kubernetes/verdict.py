@@ -7,7 +7,7 @@ for once more before anything is made of it, since a watch may be late.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -30,13 +30,15 @@ class Act(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """`detail`: what the job waits for, or how it ended. `pod` is the one that counts, whose log is the job's."""
+    """`detail`: what the job waits for, or how it ended. `pod` is the one that counts, whose log is the job's;
+    `silent`: its node does not answer any more, and gives no log either."""
 
     act: Act
     reason: EndReason | None = None
     exit_code: int | None = None
     detail: str = ""
     pod: Json | None = None
+    silent: bool = False
 
 
 def judge(
@@ -76,7 +78,7 @@ def _with_pod(
     """It is there and has not ended."""
     if (ending_s := seen.ending_s.get(pod["metadata"]["uid"])) is not None:
         if seen.whole and (lost := pods.lost(pod, ending_s)):
-            return _ended(row, seen, pod, lost)
+            return replace(_ended(row, seen, pod, lost), silent=True)
         return Verdict(act=Act.WAIT, detail=row.detail, pod=pod)
     if row.cancel is not None:
         return Verdict(act=Act.STOP, reason=row.cancel, detail=row.detail, pod=pod)

@@ -209,3 +209,20 @@ def test_what_a_killed_service_did_not_forget_is_forgotten_though_the_cluster_ha
     end(store, "one")
     tended.start()
     wait_for(lambda: found(store, "one").document is None)
+
+
+def test_nobody_asks_a_node_that_is_gone_for_a_log(
+    cluster: Cluster, tended: Tending, placing: Placing, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer would take longer than anybody waits, and the ends of other jobs with it."""
+    asked: list[str] = []
+    monkeypatch.setattr(tended._logs, "finish", lambda job, *_: asked.append(job))
+    add(store, "one")
+    store.write(lambda conn: jobs.claim(conn, "one", f"{POD}_{'x' * 24}", '{"event":"claimed"}', now=store.now()))
+    lost = pod("one")
+    lost["metadata"]["deletionTimestamp"] = "2026-01-01T12:00:00Z"
+    lost["status"]["reason"] = "NodeLost"
+    placing._view.put(PODS, lost)
+    tended.start()
+    wait_for(lambda: found(store, "one").ended is EndReason.NODE_LOST)
+    assert asked == []
