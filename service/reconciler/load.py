@@ -18,7 +18,7 @@ from service.errors import ClusterAway, LoadFailed
 from service.launchers import Job, JobKind
 from service.reconciler.dispatcher import Held
 from service.reconciler.images import load_image
-from service.reconciler.resolve import git_source, resolve
+from service.reconciler.resolve import Vanished, git_source, resolve
 from service.reconciler.rooms import Rooms
 from service.store import new_id
 from service.store.syncs import Sync
@@ -36,12 +36,13 @@ def load(rooms: Rooms, held: Held, sync: Sync) -> Resolved:
     kept = rooms.settings.data_dir / "loads" / f"{key}.json"
     if (known := _kept(kept)) is not None:
         return known
+    vanished = Vanished("", "")
     for attempt in range(LOAD_ATTEMPTS):
         job = _job(rooms, sync, f"{held.claim.attempts}-{attempt}")
         try:
-            resolved = resolve(launcher, job, lambda: _go_on(rooms, held))
-            if resolved is not None:
-                _keep(kept, resolved)
+            found = resolve(launcher, job, lambda: _go_on(rooms, held))
+            if isinstance(found, Resolved):
+                _keep(kept, found)
         except LoadFailed:
             launcher.clean(job.id)
             raise
@@ -50,12 +51,15 @@ def load(rooms: Rooms, held: Held, sync: Sync) -> Resolved:
             launcher.clean(job.id)
             raise
         launcher.clean(job.id)
-        if resolved is not None:
-            return resolved
-        log.warning("a load was killed", job=job.id)
+        if isinstance(found, Resolved):
+            return found
+        vanished = found
+        log.warning("a load was killed", job=job.id, why=vanished.why)
+    last = f", the last time: {vanished.why}" if vanished.why else ""
     raise LoadFailed(
-        f"loading {sync.project} was killed {LOAD_ATTEMPTS} times before it ended",
+        f"loading {sync.project} was killed {LOAD_ATTEMPTS} times before it ended{last}",
         mend="see the load's log; project_setup.py may use too much memory, or end its own process",
+        detail=vanished.log,
     )
 
 

@@ -24,7 +24,7 @@ from service.launchers import Job, JobKind, Launcher, Life
 from service.launchers.process import ProcessLauncher
 from service.reconciler.discover import GITOPS_FILE, Declared, concerned, declarations_of, policy_of
 from service.reconciler.images import images_of, said_python
-from service.reconciler.resolve import git_source, resolve
+from service.reconciler.resolve import Vanished, git_source, resolve
 from service.settings import Settings
 from service.source import Folder, folder_at, work_tree_of
 from service.store import new_id
@@ -197,16 +197,18 @@ def _load(launcher: Launcher, settings: Settings, subject: Subject, one: Declare
         runner=one.declaration.runner,
     )
     try:
-        resolved = resolve(launcher, job)
+        found = resolve(launcher, job)
     except LoadFailed as error:
         raise LoadFailed(error.what, mend="mend it there and plan again", detail=error.detail) from error
     finally:
         _end(launcher, job.id)
-    if resolved is None:
+    if isinstance(found, Vanished):
         raise LoadFailed(
-            f"loading {one.name} was killed before it ended", mend="does project_setup.py end its process?"
+            f"loading {one.name} was killed before it ended",
+            mend="does project_setup.py end its process?",
+            detail=found.log,
         )
-    return resolved
+    return found
 
 
 def _end(launcher: Launcher, job: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -25,14 +26,23 @@ _MENDS = {
 _FULL = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
 
 
-def resolve(launcher: Launcher, job: Job, check: Callable[[], None] = lambda: None) -> Resolved | None:
-    """Start `job` (or adopt it) and wait for its result; None when it was killed.
+@dataclass(frozen=True, slots=True)
+class Vanished:
+    """The job is gone without its last word: what the launcher knows of that, and the end of what the job printed."""
+
+    why: str
+    log: str
+
+
+def resolve(launcher: Launcher, job: Job, check: Callable[[], None] = lambda: None) -> Resolved | Vanished:
+    """Start `job` (or adopt it) and wait for its result.
 
     `check` is called again and again meanwhile; what it raises comes out. Raises LoadFailed with the user's own traceback in
     `detail`. The job's files stay until the caller cleans them.
     """
     launcher.ensure(job)
-    return _resolved(_follow(launcher, job, check))
+    result = _follow(launcher, job, check)
+    return result if isinstance(result, Vanished) else _resolved(result)
 
 
 def git_source(url: str, ref: str) -> str:
@@ -42,8 +52,8 @@ def git_source(url: str, ref: str) -> str:
     return f"git://{authority.rpartition('@')[2]}{slash}{path}#{ref}" if rest else ""
 
 
-def _follow(launcher: Launcher, job: Job, check: Callable[[], None]) -> dict[str, Any] | None:
-    """Wait for the end: the result document, or None when the job vanished without a word."""
+def _follow(launcher: Launcher, job: Job, check: Callable[[], None]) -> dict[str, Any] | Vanished:
+    """Wait for the end: the result document, where there is one."""
     position = 0
     while True:
         check()
@@ -61,7 +71,7 @@ def _follow(launcher: Launcher, job: Job, check: Callable[[], None]) -> dict[str
             if news.ended in _MENDS:
                 raise _not_loaded(launcher, job, news)
             if news.life in (Life.GONE, Life.UNKNOWN):
-                return None
+                return Vanished(news.detail, launcher.logs(job.id, -_LOG_BYTES).text)
 
 
 def _not_loaded(launcher: Launcher, job: Job, news: Observation) -> LoadFailed:
@@ -92,9 +102,7 @@ def _finished(launcher: Launcher, job: str, event: dict[str, Any]) -> dict[str, 
     raise failure
 
 
-def _resolved(result: dict[str, Any] | None) -> Resolved | None:
-    if result is None:
-        return None
+def _resolved(result: dict[str, Any]) -> Resolved:
     try:
         workflows = {w["name"]: msgspec.convert(w, Workflow) for w in result.pop("workflows", [])}
         resolved = msgspec.convert({**result, "workflows": msgspec.to_builtins(workflows)}, Resolved)

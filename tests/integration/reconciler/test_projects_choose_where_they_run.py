@@ -159,5 +159,5 @@ def test_a_load_that_the_cluster_ended_is_repeated_only_where_that_may_help(
         wait_for(lambda: stage.states() == [state], "the sync to end")
     error = stage.syncs()[0].error
     assert error is not None
-    assert ("no mlrun in it" in error["what"]) == (starts == 1)
+    assert "no mlrun in it" in error["what"]
     assert len(stage.pods.told) == starts
