@@ -18,6 +18,7 @@ from service.launchers.kubernetes import names
 from tests.peers.kubernetes import ApiError, Cluster, Kubelet
 from tests.peers.kubernetes.meddler import Answer, Meddler
 
+# Runs are hit rather than loads, which take longer and would be hit more often.
 _VICTIM_S = 15.0
 _LOOK_S = 0.1
 _SPOILED = 0.4
@@ -132,8 +133,9 @@ class Harm:
         while time.monotonic() < deadline:
             try:
                 victims = [one for one in self._open(kind) if not takes or self._may_take(one)]
-                if victims:
-                    victim = self._random.choice(victims)
+                runs = [one for one in victims if _sync_of(_label(one)) is None]
+                if runs or (victims and time.monotonic() > deadline - _VICTIM_S / 2):
+                    victim = self._random.choice(runs or victims)
                     if takes:
                         self.taken.add(_label(victim))
                     how(victim)
