@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections import Counter
 
 import hypothesis
@@ -36,6 +37,9 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("house")
+
+# Whoever started us in the background may have had Ctrl-C ignored, which all that tests start would inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _MISSING = "peer missing: "
 

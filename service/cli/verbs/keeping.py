@@ -21,7 +21,7 @@ def backup(
     file: Annotated[Path | None, typer.Argument(help="The copy to write; by default standard output.")] = None,
     config: Config = None,
 ) -> None:
-    """Copy the store of SQLite, whole and of one moment, while the service works."""
+    """Copy the store of SQLite while the service works."""
     settings = settings_of(config)
     from service.store.backup import copy_store
 
@@ -39,7 +39,10 @@ def restore(
     file: Annotated[Path | None, typer.Argument(help="The copy to read; by default standard input.")] = None,
     config: Config = None,
 ) -> None:
-    """Put a copy in the place of the store of SQLite, while no service has it. The old one stays as store.db.replaced."""
+    """Put a copy in the place of the store of SQLite.
+
+    No service may have it. The old one stays as store.db.replaced.
+    """
     settings = settings_of(config)
     from service.store.backup import restore_store
 

@@ -21,7 +21,7 @@ def serve(config: Config = None) -> None:
 
 
 def migrate(config: Config = None, as_json: AsJson = False) -> None:
-    """Bring the store to this version's structure, as `serve` does when it starts, and end."""
+    """Bring the store to this version's structure, without serving."""
     settings = settings_of(config)
     from service.store import look_at_store, open_store
 

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,8 +44,8 @@ class Kubelet:
         podman: Mapping[str, str] | None = None,
     ) -> None:
         self.cluster, self.name = cluster, name
-        self._folder = cluster.folder / name
-        self._folder.mkdir(mode=0o711)
+        self._folder = Path(tempfile.mkdtemp(dir=cluster.folder, prefix=f"{name}-"))  # the name may come again
+        self._folder.chmod(0o711)
         self._images = {**SHELL, **(images or {})}
         self._first_images = dict(self._images)
         self._unpullable: set[str] = set()
