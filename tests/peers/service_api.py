@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from typing import Any
 
 import httpx
@@ -10,7 +11,7 @@ import httpx
 _ANSWER_S = 60.0
 
 
-class ServiceApi:
+class ServiceApi(ABC):
     """`get` and `all` read below `/api/v1`; `http` asks anything, once."""
 
     def __init__(self, url: str, token: str = "", answer_s: float = _ANSWER_S) -> None:
@@ -28,9 +29,9 @@ class ServiceApi:
     def keep_alive(self) -> None:
         """What its supervisor does, where the test is that."""
 
+    @abstractmethod
     def tail(self, size: int = 4000) -> str:
         """The end of its log."""
-        raise NotImplementedError
 
     def get(self, path: str, **query: str | int) -> Any:
         """An answer of the API, asked again while the service is down."""

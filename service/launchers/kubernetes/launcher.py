@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from service import limits
-from service.errors import ClusterAway, ClusterRefused, LauncherError, LaunchFailed, LoadFailed, RunnerEnvironmentError
+from service.errors import ClusterAway, ClusterRefused, LauncherError, LaunchFailed, RunnerEnvironmentError
 from service.launchers import EndReason, Job, JobKind, LogChunk, Observation, pack
 from service.launchers.document import document_of
 from service.launchers.kubernetes import names
@@ -24,6 +23,7 @@ from service.launchers.kubernetes.placing import Placing
 from service.launchers.kubernetes.tending import Tending
 from service.launchers.kubernetes.view import JOBS, PODS, View
 from service.launchers.kubernetes.watch import Watch
+from service.launchers.results import result_of
 from service.launchers.text import whole
 from service.launchers.tokens import token_of
 from service.settings import Settings
@@ -110,17 +110,7 @@ class KubernetesLauncher:
     def result(self, job: str) -> dict[str, Any]:
         with self._store.read() as connection:
             data = jobs.result(connection, job)
-        if data is None:
-            raise LoadFailed(f"job {job} left no result")
-        if len(data) > limits.LOAD_RESULT_BYTES:
-            raise LoadFailed(f"the result of job {job} is larger than {limits.LOAD_RESULT_BYTES} bytes")
-        try:
-            document = json.loads(data)
-        except (ValueError, RecursionError) as error:
-            raise LoadFailed(f"the result of job {job} is no JSON: {error}") from error
-        if not isinstance(document, dict):
-            raise LoadFailed(f"the result of job {job} is no object")
-        return document
+        return result_of(job, data)
 
     def cancel(self, job: str, reason: EndReason = EndReason.CANCELLED) -> None:
         """First in the store, so that it is not claimed any more. Where the cluster does not answer, it is told later."""

@@ -161,7 +161,7 @@ class Logs:
     def _do(self, what: Callable[[_Tail], None], tail: _Tail) -> None:
         try:
             what(tail)
-        except Exception:
+        except Exception:  # whatever it was: a job whose log never ends would never end
             log.exception("reading a log met a bug", job=tail.part.job)
             tail.done = True
         with self._lock:

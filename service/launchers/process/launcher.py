@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import structlog
 
 from service import limits
-from service.errors import LaunchFailed, LoadFailed
+from service.errors import LaunchFailed
 from service.launchers import EndReason, Job, Life, LogChunk, Observation
 from service.launchers.process import reading
 from service.launchers.process.children import reap
@@ -23,6 +22,7 @@ from service.launchers.process.places import runner_user, runs_dir
 from service.launchers.process.supply import EnvironmentSupply, Supplies, Supply
 from service.launchers.process.trash import Trash
 from service.launchers.process.warm import WarmParents
+from service.launchers.results import result_of
 from service.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -114,17 +114,7 @@ class ProcessLauncher:
     def result(self, job: str) -> dict[str, Any]:
         folder = self._folder(job)
         data = reading.read_whole(folder.inner / layout.RESULT, folder.owner, limits.LOAD_RESULT_BYTES)
-        if data is None:
-            raise LoadFailed(f"job {job} left no result")
-        if len(data) > limits.LOAD_RESULT_BYTES:
-            raise LoadFailed(f"the result of job {job} is larger than {limits.LOAD_RESULT_BYTES} bytes")
-        try:
-            document = json.loads(data)
-        except (ValueError, RecursionError) as error:
-            raise LoadFailed(f"the result of job {job} is no JSON: {error}") from error
-        if not isinstance(document, dict):
-            raise LoadFailed(f"the result of job {job} is no object")
-        return document
+        return result_of(job, data)
 
     def cancel(self, job: str, reason: EndReason = EndReason.CANCELLED) -> None:
         try:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,15 +40,6 @@ def engine() -> Engine:
 @pytest.fixture
 def files() -> dict[str, bytes]:
     return {name: text.encode() for name, text in project().items()}
-
-
-@pytest.fixture
-def ground() -> Iterator[Path]:
-    """Where any user gets to."""
-    place = Path(tempfile.mkdtemp(prefix="pod-", dir="/tmp"))
-    place.chmod(0o755)
-    yield place
-    shutil.rmtree(place)
 
 
 def pod(engine: Engine, ground: Path, callee: Callee, image: str, program: Path, *options: str) -> Container:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,15 +30,6 @@ STRANGER = 54321
 @pytest.fixture
 def files() -> dict[str, bytes]:
     return {name: text.encode() for name, text in project().items()}
-
-
-@pytest.fixture
-def ground() -> Iterator[Path]:
-    """Where any user gets to."""
-    place = Path(tempfile.mkdtemp(prefix="pod-", dir="/tmp"))
-    place.chmod(0o755)
-    yield place
-    shutil.rmtree(place)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ say() { echo "Kubernetes' control plane ($SECONDS s): $1" >&2; }
 # --- the source package, by an apt of our own: the machine's lists and sources stay as they are ----------------------
 say "its source package from Debian 12"
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Component: main' 2>/dev/null | grep -m 1 '/debian/\?$' || true)
+[ -n "$mirror" ] || { say "apt is set up for no mirror of Debian"; exit 1; }
 mkdir -p "$work/lists/partial" "$work/source"
 echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror bookworm main" >"$work/sources.list"
 cat >"$work/apt.conf" <<APT

@@ -16,7 +16,9 @@ _KILLS = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 def used(first: int) -> int:
     """Bytes that the processes of a container have, whose process 1 is our `first`; 0 when it is gone."""
     try:  # its own /proc lists its own processes only
-        return sum(_resident(path) for path in Path(f"/proc/{first}/root/proc").iterdir() if path.name.isdigit())
+        return sum(
+            _resident(path) for path in Path("/proc", str(first), "root", "proc").iterdir() if path.name.isdigit()
+        )
     except OSError:
         return 0
 
