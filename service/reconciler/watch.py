@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 # The longest wait for news; a cancellation that somebody asked for is noticed at least this often.
 _LOOK_S = 0.5
+# The wait where what there is to see says nothing yet.
+_LOOK_SOON_S = 0.05
 # Ends of which people want to see the log's.
 _TROUBLED = frozenset({RunState.FAILED, RunState.TIMED_OUT, RunState.LOST, RunState.CANCELLED})
 
@@ -49,13 +51,15 @@ def step(rooms: Rooms, held: Held) -> float | None:
         for run in active.values():
             if run.cancel and run.id not in asked and _cancel(launcher, run):
                 asked.add(run.id)
-        for seen in launcher.observe({run.id: run.position for run in active.values()}, _LOOK_S):
-            if seen.life == Life.UNKNOWN and seen.job in launching:
-                continue  # the launcher is being told of it at this moment
+        observed = launcher.observe({run.id: run.position for run in active.values()}, _LOOK_S)
+        current = [seen for seen in observed if not (seen.job in launching and _is_of_before(active[seen.job], seen))]
+        for seen in current:
             if _is_news(active[seen.job], seen):
                 point("watch.before-record")
                 _record(rooms, held, active[seen.job], seen)
                 point("watch.after-record")
+        if observed and not current:
+            rooms.stopping.wait(_LOOK_SOON_S)
     return rooms.store.now()
 
 
@@ -68,6 +72,11 @@ def _cancel(launcher: Launcher, run: Run) -> bool:
         log.warning("a run could not be cancelled; it is tried again", run=run.id, error=str(error))
         return False
     return True
+
+
+def _is_of_before(run: Run, seen: Observation) -> bool:
+    """Nothing is there, or only how an earlier start ended: the launcher is being told of the run at this moment."""
+    return run.state == RunState.STARTING and seen.life in (Life.GONE, Life.UNKNOWN) and not seen.events
 
 
 def _is_news(run: Run, seen: Observation) -> bool:

@@ -41,7 +41,7 @@ class _Kept:
 
 class MemoryLauncher:
     """`starts` counts how often each job really began; `told` the jobs in the order of their first `ensure`; `prints` is every
-    job's log."""
+    job's log; `looks` counts the calls of `observe`."""
 
     fingerprint = "memory"
     owner: int | None = None
@@ -57,6 +57,7 @@ class MemoryLauncher:
         self.told: list[Job] = []
         self.refuse: dict[str, Exception] = {}
         self.refused: Counter[str] = Counter()
+        self.looks = 0
         self._jobs: dict[str, _Kept] = {}
         self._lock = threading.RLock()
         self._open = threading.Event()
@@ -88,6 +89,7 @@ class MemoryLauncher:
 
     def observe(self, positions: Mapping[str, int], timeout_s: float) -> list[Observation]:
         self._refuse("observe")
+        self.looks += 1
         deadline = time.monotonic() + timeout_s
         while True:
             self._load_what_is_open()

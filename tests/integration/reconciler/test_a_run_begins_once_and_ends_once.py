@@ -161,6 +161,24 @@ def test_a_run_waits_for_a_cluster_that_is_away_however_long_and_says_so(stage: 
     assert ended(stage) == ["succeeded", "succeeded"]
 
 
+def test_one_end_before_the_beginning_takes_one_start_however_long_the_next_one_is_prepared(stage: Stage) -> None:
+    stage.launcher.runs_begin = False
+    stage.push({"project.yaml": project_yaml()})
+    run = wait_for(lambda: [r.id for r in stage.runs() if stage.launcher.starts[r.id]], "the launcher to be told")[0]
+    stage.settle(but=("watch",))
+    stage.launcher.refuse["ensure"] = ClusterAway("nobody is there")
+    stage.launcher.kill(run)
+    wait_for(lambda: stage.launcher.refused["ensure"], "it to be told again")
+    looks = stage.launcher.looks
+    wait_for(lambda: stage.launcher.looks > looks + 10, "the end to be seen again and again")
+    assert stage.run(run).starts == 2
+    del stage.launcher.refuse["ensure"]
+    stage.launcher.runs_begin = True
+    stage.store.write(lambda conn: work.want(conn, "launch", run, now=stage.store.now()))
+    assert ended(stage) == ["succeeded"]
+    assert stage.launcher.starts[run] == 2
+
+
 def test_what_a_run_says_that_is_no_text_stops_neither_it_nor_others(stage: Stage) -> None:
     stage.launcher.runs_end = False
     workflows = {"a": None, "b": None}
