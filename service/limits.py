@@ -126,6 +126,8 @@ LOG_CHUNK_BYTES = 256 * KIB
 RUN_LOG_BYTES = 64 * MIB
 # A load's result: plain JSON of a project.
 LOAD_RESULT_BYTES = 16 * MIB
+# What a load in a pod printed, and that there was one, is kept for so long: as plans that people asked to see.
+POD_LOADS_KEPT_S = 7 * 24 * 3600.0
 # Jobs in pods. A pod asks so often whether it is to end, where it has nothing else to say; 500 pods are 33 requests a second.
 POD_LOOK_S = 15.0
 # What a pod has still to tell when its job has ended it tries to tell for so long.

@@ -211,3 +211,17 @@ def clean(connection: Connection, job_id: str) -> None:
     """Forget what an ended job was to do, said and left; that it ended, and its log, stay."""
     if _rows.set(connection, [table.c.id == job_id, table.c.ended.is_not(None)], document=None, result=None):
         connection.execute(delete(job_lines).where(job_lines.c.job == job_id))
+
+
+def old_loads(connection: Connection, launcher: str, *, before: float, limit: int = 100) -> list[str]:
+    """Loads that ended before then and were cleaned: of a run, people still want the log."""
+    where = (table.c.launcher == launcher, table.c.ended.is_not(None), table.c.document.is_(None))
+    query = select(table.c.id).where(*where, table.c.kind == JobKind.LOAD, table.c.ended_at < before)
+    return list(connection.execute(query.order_by(table.c.ended_at).limit(limit)).scalars())
+
+
+def forget(connection: Connection, job_id: str) -> None:
+    """An ended job, with all that is known of it."""
+    if connection.execute(delete(table).where(table.c.id == job_id, table.c.ended.is_not(None))).rowcount:
+        connection.execute(delete(job_lines).where(job_lines.c.job == job_id))
+        connection.execute(delete(job_logs).where(job_logs.c.job == job_id))

@@ -11,6 +11,7 @@ from functools import partial
 
 import structlog
 
+from service import limits
 from service.errors import ClusterAway, LauncherError
 from service.launchers.kubernetes import pods
 from service.launchers.kubernetes.placing import Placing
@@ -29,6 +30,8 @@ _LINGER_S = 120.0
 _FORGOTTEN_S = 900.0
 _SWEEP_S = 60.0
 _REMEMBERED_S = 600.0
+# Of a sweep, for old loads; the rest goes with the next one.
+_FORGETTING_S = 1.0
 
 
 class Errands:
@@ -93,7 +96,8 @@ class Errands:
                 self._view.forget(job)
 
     def _sweep(self) -> None:
-        """Jobs whose end was recorded by a service that was killed before it let them go, in the cluster or in the store."""
+        """Jobs whose end was recorded by a service that was killed before it let them go, in the cluster or in the store; and loads that
+        are of no use any more."""
         if time.monotonic() < self._swept_at + _SWEEP_S:
             return
         self._swept_at = time.monotonic()
@@ -107,8 +111,13 @@ class Errands:
         with self._store.read() as connection:
             known = jobs.those(connection, [env["value"] for env in envs if env.get("value")])
             forgotten = jobs.not_cleaned(connection, LAUNCHER, before=before)
+            old = jobs.old_loads(connection, LAUNCHER, before=self._store.now() - limits.POD_LOADS_KEPT_S)
         for job in forgotten + [row.id for row in known.values() if row.ended_at is not None and row.ended_at < before]:
             self.let_go(job)
+        until = time.monotonic() + _FORGETTING_S
+        for job in old:  # one at a time: a log may be large, and others write too
+            if time.monotonic() < until:
+                self._store.write(partial(jobs.forget, job_id=job))
 
 
 def _began_again(row: PodJob) -> bool:

@@ -216,3 +216,38 @@ def test_what_was_cancelled_between_two_attempts_has_no_second(store: Store) -> 
     store.write(lambda conn: jobs.cancel(conn, "one", EndReason.CANCELLED))
     assert not store.write(lambda conn: jobs.begin_again(conn, "one", {"kind": "run"}))
     assert found(store, "one").ended is EndReason.EVICTED
+
+
+def test_old_loads_go_with_all_that_is_known_of_them_and_nothing_else_does(store: Store) -> None:
+    kinds = {
+        "old": JobKind.LOAD,
+        "new": JobKind.LOAD,
+        "open": JobKind.LOAD,
+        "uncleaned": JobKind.LOAD,
+        "run": JobKind.RUN,
+    }
+    ends = {"old": NOW, "new": NOW + 9, "uncleaned": NOW, "run": NOW}
+    for id_, kind in kinds.items():
+        add(store, id_, kind=kind)
+        store.write(lambda conn, id_=id_: jobs.add_log(conn, id_, 0, b"abc"))  # type: ignore[misc]
+    for id_, at in ends.items():
+        store.write(lambda conn, id_=id_, at=at: jobs.end(conn, id_, EndReason.EXITED, now=at))  # type: ignore[misc]
+        if id_ != "uncleaned":
+            store.write(lambda conn, id_=id_: jobs.clean(conn, id_))  # type: ignore[misc]
+    with store.read() as conn:
+        assert jobs.old_loads(conn, "kubernetes", before=NOW + 1) == ["old"]
+    for id_ in ("old", "open"):
+        store.write(lambda conn, id_=id_: jobs.forget(conn, id_))  # type: ignore[misc]
+    with store.read() as conn:
+        assert set(jobs.those(conn, kinds)) == {*kinds} - {"old"}
+        assert [id_ for id_ in kinds if not jobs.read_log(conn, id_, 0, 9)] == ["old"]
+
+
+def test_a_load_that_was_forgotten_is_loaded_anew(store: Store) -> None:
+    add(store, kind=JobKind.LOAD)
+    claim(store, "one", "a")
+    evict(store, "one")
+    store.write(lambda conn: jobs.forget(conn, "one"))
+    add(store, kind=JobKind.LOAD)
+    assert claim(store, "one", "b")
+    assert lines(store, "one") == [CLAIMED]

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from service import limits
 from service.launchers import EndReason, JobKind, Life
 from service.launchers.kubernetes import errands
 
@@ -117,3 +118,17 @@ def test_what_a_killed_service_did_not_let_go_its_successor_does(stage, monkeypa
     job = stage.start("")
     stage.follow(job)
     stage.wait(lambda: stage.jobs()[0]["spec"].get("ttlSecondsAfterFinished") == 600)
+
+
+def test_of_an_old_load_nothing_is_kept_and_of_an_old_run_its_log(stage, monkeypatch):
+    monkeypatch.setattr(errands, "_SWEEP_S", 0.0)
+    monkeypatch.setattr(limits, "POD_LOADS_KEPT_S", 0.0)
+    run, load = stage.start("print('a run')"), stage.start("print('a load')", kind=JobKind.LOAD)
+    for job in (run, load):
+        stage.follow(job)
+        assert stage.launcher.logs(job).text
+        stage.launcher.clean(job)
+    stage.wait(lambda: stage.row(load) is None)
+    assert not stage.launcher.logs(load).text
+    stage.wait(lambda: stage.jobs()[0]["spec"].get("ttlSecondsAfterFinished") == 600)
+    assert "a run" in stage.launcher.logs(run).text
