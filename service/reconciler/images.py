@@ -12,6 +12,8 @@ from service.settings import Settings
 
 # The launcher whose jobs are processes of one environment, and no images.
 PROCESS = "process"
+# The one whose jobs are pods.
+KUBERNETES = "kubernetes"
 
 
 def images_of(settings: Settings, launcher: str) -> Images:

@@ -14,11 +14,11 @@ from service.launchers import Launcher
 from service.reconciler import fetch, fire, launch, plan, rounds, sync, watch
 from service.reconciler.dispatcher import Crew, Dispatcher, Step, Took
 from service.reconciler.end_run import end_run
-from service.reconciler.images import PROCESS
+from service.reconciler.images import KUBERNETES, PROCESS
 from service.reconciler.own import give_up_lost
 from service.reconciler.rooms import Rooms
 from service.scheduler import Clock, Due
-from service.store import runs, schedules, work
+from service.store import jobs, runs, schedules, work
 
 log = structlog.get_logger(__name__)
 
@@ -86,8 +86,11 @@ class Reconciler:
         for launcher in rooms.launchers:
             if runs.count_active(conn, launcher):
                 work.want(conn, "watch", launcher, now=now)
+        jobs.cancel_elsewhere(conn, rooms.launchers)
         for run in runs.active_elsewhere(conn, rooms.launchers):
             reason = f"it ran by the launcher {run.launcher}, which is not in use any more; what it did is not known"
+            if run.launcher == KUBERNETES:
+                reason += f". Remove what is left of it: kubectl delete jobs --selector mlrun-gitops.io/job={run.id}"
             error = {"type": "Lost", "message": reason}
             end_run(rooms, conn, run, RunState.LOST, reason=reason, error=error)
 

@@ -143,6 +143,12 @@ def cancel(connection: Connection, job_id: str, reason: EndReason) -> None:
     _rows.set(connection, [table.c.id == job_id, table.c.cancel.is_(None), unended], cancel=reason)
 
 
+def cancel_elsewhere(connection: Connection, launchers: Collection[str]) -> None:
+    """Those that none of these launchers has are to end: nobody follows them, and their pods hear so when they call."""
+    where = [table.c.launcher.not_in(sorted(launchers)), table.c.cancel.is_(None), table.c.ended.is_(None)]
+    _rows.set(connection, where, cancel=EndReason.CANCELLED)
+
+
 def give_up(connection: Connection, job_id: str, reason: EndReason) -> bool:
     """It is to end, since nobody claimed it; False when somebody has, or it was to end already."""
     where = [table.c.id == job_id, table.c.claimer.is_(None), table.c.cancel.is_(None), table.c.ended.is_(None)]

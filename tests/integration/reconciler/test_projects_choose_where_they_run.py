@@ -4,7 +4,12 @@ from typing import Any
 
 import pytest
 
+from service.errors import Gone
 from service.launchers import EndReason, JobKind
+from service.launchers.callbacks import Callbacks
+from service.launchers.kubernetes import names
+from service.store import jobs
+from service.store.jobs import PodJob
 from tests.integration.reconciler.stage import Files, Stage, gitops_yaml, project_yaml, wait_for
 
 RULE = {"workflow": "main", "on": "push"}
@@ -141,6 +146,22 @@ def test_a_queued_run_goes_where_jobs_run_now(stage: Stage) -> None:
     assert stage.launcher.starts[waiting] == 1
     assert stage.run(first).state == "lost"
     assert "launcher kubernetes" in stage.run(first).reason
+
+
+def test_what_runs_by_a_launcher_that_was_taken_away_is_told_to_end_and_how_to_remove_it(stage: Stage) -> None:
+    stage.restart(**BOTH)
+    stage.pods.runs_end = False
+    stage.push(files(launcher="kubernetes"))
+    [run] = wait_for(lambda: stage.pods.alive(JobKind.RUN), "a run to run")
+    for job, launcher in ((run, "kubernetes"), ("another", "process")):
+        row = PodJob(id=job, launcher=launcher, kind=JobKind.RUN, repository="fraud", commit="a", created_at=1.0)
+        stage.store.write(lambda conn, row=row: jobs.add(conn, row))  # type: ignore[misc]
+    stage.restart(policy={"launchers": []})
+    assert stage.run(run).state == "lost"
+    assert f"kubectl delete jobs --selector {names.JOB}={names.job_label(run)}" in stage.run(run).reason
+    with pytest.raises(Gone):
+        Callbacks(stage.store).claim(run, "c" * 24, {})
+    assert Callbacks(stage.store).claim("another", "c" * 24, {}) == 1
 
 
 @pytest.mark.parametrize(
