@@ -92,11 +92,21 @@ class Api:
                 return None
             raise
 
-    def delete(self, kind: str, name: str, *, propagation: str = "Background", grace_s: int | None = None) -> bool:
-        """False where there is none."""
+    def delete(
+        self,
+        kind: str,
+        name: str,
+        *,
+        propagation: str = "Background",
+        grace_s: int | None = None,
+        uid: str | None = None,
+    ) -> bool:
+        """False where there is none, or another one than `uid`."""
         body: Json = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation}
         if grace_s is not None:
             body["gracePeriodSeconds"] = grace_s
+        if uid is not None:
+            body["preconditions"] = {"uid": uid}
         try:
             self._call("DELETE", self._path(kind, name), body=body)
         except ClusterRefused as error:

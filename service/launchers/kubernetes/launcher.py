@@ -80,7 +80,7 @@ class KubernetesLauncher:
         if row.claimer is not None or row.cancel is not None:
             return
         if row.ended is not None:
-            self._placing.clear(job.id)
+            self._placing.clear(job.id, lambda: self._is_over(job.id))
             if not self._store.write(lambda connection: jobs.begin_again(connection, job.id, document_of(job))):
                 return
         self._placing.place(job)
@@ -193,6 +193,12 @@ class KubernetesLauncher:
         )
         jobs.add(connection, added)
         return jobs.get(connection, job.id)
+
+    def _is_over(self, job_id: str) -> bool:
+        """Whether nobody began it anew."""
+        with self._store.read() as connection:
+            row = jobs.find(connection, job_id)
+        return row is not None and row.ended is not None and row.claimer is None
 
     def _cancelled(self, connection: Connection, job: str, reason: EndReason) -> bool:
         """Whether there may be something in the cluster. A job of which nothing is known yet ends before it begins."""

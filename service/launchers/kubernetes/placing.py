@@ -65,28 +65,30 @@ class Placing:
         """Somebody removes things: the next start looks whether what all pods share is there."""
         self._program_at = float("-inf")
 
-    def clear(self, job_id: str) -> None:
+    def clear(self, job_id: str, is_over: Callable[[], bool]) -> None:
         """What an attempt left that ended before it began: gone when this returns, pods and all. Raises LauncherError.
 
-        The Secret, too: one of the Job that goes would be removed with it, and be missing to the next pod.
+        The Secret, too: one of the Job that goes would be removed with it, and be missing to the next pod. Once `is_over` says no,
+        somebody else began the job anew, and what is there is theirs: so it is asked after each look, and what was seen is removed by uid.
         """
         api = self._api()
-        name, pods = names.job_name(job_id), f"{names.JOB}={names.job_label(job_id)}"
+        pods = f"{names.selector(self._settings.instance)},{names.JOB}={names.job_label(job_id)}"
         self.look_again()
         deadline = time.monotonic() + _GONE_S
         while True:
-            job = self._ours(api, job_id)
-            left, _ = api.list("pods", labelSelector=f"{names.selector(self._settings.instance)},{pods}")
+            job, secret = self._ours(api, "jobs", job_id), self._ours(api, "secrets", job_id)
+            left, _ = api.list("pods", labelSelector=pods)
+            if not is_over():
+                return
             if job is None and not left:
-                self._remove_secret(api, job_id)
+                self._delete(api, "secrets", secret)
                 self._view.forget(job_id)
                 return
-            if job is not None:
-                api.delete("jobs", name)
+            self._delete(api, "jobs", job)
             for (
                 pod
             ) in left:  # nobody claimed, so nothing is lost; a node that is gone would never say that it has ended
-                api.delete("pods", pod["metadata"]["name"], grace_s=0)
+                self._delete(api, "pods", pod, grace_s=0)
             if time.monotonic() > deadline:
                 raise LaunchFailed(f"what an earlier start of job {job_id} left in the cluster does not go")
             time.sleep(_LOOK_S)
@@ -94,7 +96,7 @@ class Placing:
     def remove(self, job_id: str) -> None:
         """The Job, and its pod with the time to end that a pod has; a pod without its Job too. Raises LauncherError."""
         api = self._api()
-        if self._ours(api, job_id) is not None:
+        if self._ours(api, "jobs", job_id) is not None:
             api.delete("jobs", names.job_name(job_id), propagation="Foreground")
             return
         for pod in self._view.of(job_id).pods:
@@ -104,31 +106,31 @@ class Placing:
         """After the end is recorded: the Secret goes, and the Job at once or after the time it is kept. Raises LauncherError."""
         api = self._api()
         name, seconds = names.job_name(job_id), int(self._settings.keep)
-        if self._ours(api, job_id) is not None:
+        if self._ours(api, "jobs", job_id) is not None:
             if keep and seconds:
                 api.patch("jobs", name, {"spec": {"ttlSecondsAfterFinished": seconds}})
             else:
                 api.delete("jobs", name)
-        self._remove_secret(api, job_id)
+        self._delete(api, "secrets", self._ours(api, "secrets", job_id))
 
     def look(self, job_id: str) -> None:
         """Put into the view what the cluster has of the job now. Raises LauncherError."""
         api = self._api()
-        if (job := self._ours(api, job_id)) is not None:
+        if (job := self._ours(api, "jobs", job_id)) is not None:
             self._view.put(JOBS, job)
         selector = f"{names.selector(self._settings.instance)},{names.JOB}={names.job_label(job_id)}"
         for pod in api.list("pods", labelSelector=selector)[0]:
             self._view.put("pods", pod)
 
-    def _remove_secret(self, api: Api, job_id: str) -> None:
-        name = names.job_name(job_id)
-        secret = api.get("secrets", name)
-        if secret is not None and names.is_of(secret, self._settings.instance, job_id):
-            api.delete("secrets", name)
+    def _delete(self, api: Api, kind: str, thing: Json | None, grace_s: int | None = None) -> None:
+        """This very one, and none of its name that came after it."""
+        if thing is not None:
+            api.delete(kind, thing["metadata"]["name"], grace_s=grace_s, uid=thing["metadata"]["uid"])
 
-    def _ours(self, api: Api, job_id: str) -> Json | None:
-        job = api.get("jobs", names.job_name(job_id))
-        return job if job is not None and names.is_of(job, self._settings.instance, job_id) else None
+    def _ours(self, api: Api, kind: str, job_id: str) -> Json | None:
+        """The job's Job or Secret."""
+        found = api.get(kind, names.job_name(job_id))
+        return found if found is not None and names.is_of(found, self._settings.instance, job_id) else None
 
     def _ensure_program(self, api: Api) -> None:
         with self._lock:

@@ -12,7 +12,7 @@ import pytest
 
 from service.errors import ClusterAway
 from service.launchers import EndReason, JobKind
-from service.launchers.kubernetes import errands, names
+from service.launchers.kubernetes import KubernetesLauncher, errands, names
 from service.launchers.kubernetes.logs import Logs
 from service.launchers.kubernetes.placing import Placing
 from service.launchers.kubernetes.tending import Tending
@@ -55,8 +55,12 @@ class Cluster:
             known["metadata"].update(change.get("metadata", {}))
         return known
 
-    def delete(self, kind: str, name: str, **_: Any) -> bool:
-        return self.things.pop((kind, name), None) is not None
+    def delete(self, kind: str, name: str, uid: str | None = None, **_: Any) -> bool:
+        known = self.things.get((kind, name))
+        if known is None or uid not in (None, known["metadata"]["uid"]):
+            return False
+        del self.things[kind, name]
+        return True
 
     def list(self, kind: str, **_: Any) -> tuple[list[dict[str, Any]], str]:
         found = [thing for (known, _), thing in self.things.items() if known == kind]
@@ -139,7 +143,7 @@ def test_it_does_not_get_the_secret_that_goes_with_the_job_before(cluster: Clust
     placing.place(one)
     placing.own(one.id)
     before = cluster.get("secrets", names.job_name(one.id))
-    placing.clear(one.id)
+    placing.clear(one.id, lambda: True)
     placing.place(one)
     after = cluster.get("secrets", names.job_name(one.id))
     assert before is not None and after is not None
@@ -158,7 +162,7 @@ def test_its_secret_is_given_to_its_own_job(
     def meanwhile(kind: str, name: str, change: dict[str, Any]) -> dict[str, Any] | None:
         if not times:
             times.append(1)
-            placing.clear(one.id)
+            placing.clear(one.id, lambda: True)
             placing.place(one)
         return patch(kind, name, change)
 
@@ -168,6 +172,67 @@ def test_its_secret_is_given_to_its_own_job(
     made, secret = cluster.get("jobs", names.job_name(one.id)), cluster.get("secrets", names.job_name(one.id))
     assert made is not None and secret is not None
     assert [owner["uid"] for owner in secret["metadata"]["ownerReferences"]] == [made["metadata"]["uid"]]
+
+
+@pytest.fixture
+def launcher(cluster: Cluster, store: Store) -> Iterator[KubernetesLauncher]:
+    settings = {"server": {"internal_url": "http://service"}, "launcher": {"kubernetes": {"kubeconfig": "none"}}}
+    made = KubernetesLauncher(Settings.model_validate(settings), store, b"program")
+    made._client = cluster  # type: ignore[assignment]
+    made._start = lambda: None  # type: ignore[method-assign]
+    yield made
+    made._client = None
+    made.close()
+
+
+@pytest.mark.parametrize("late", ["before it looked", "after it looked"])
+def test_it_is_not_removed_by_a_service_that_still_clears_what_the_one_before_left(
+    cluster: Cluster, placing: Placing, launcher: KubernetesLauncher, store: Store, job: Any, late: str
+) -> None:
+    """One that stood still for longer than its lease, while another one began the job anew, whose pod has claimed it."""
+    one = job()
+    launcher.ensure(one)
+    first = pod(one.id)
+    end(store, one.id)
+    if late == "after it looked":
+        cluster.things["pods", first["metadata"]["name"]] = first
+    times: list[int] = []
+
+    def meanwhile() -> None:
+        if not times:
+            times.append(1)
+            launcher.ensure(one)
+            second = pod(one.id)
+            second["metadata"] |= {"name": "second", "uid": f"{POD[:-1]}0"}
+            cluster.things["pods", "second"] = second
+            assert store.write(lambda conn: jobs.claim(conn, one.id, f"{POD[:-1]}0_x", "{}", now=store.now()))
+
+    cluster.looked = meanwhile
+    launcher.ensure(one)
+    assert times
+    assert {kind for kind, _ in cluster.things} == {"configmaps", "secrets", "jobs", "pods"}
+    assert ("pods", "second") in cluster.things
+    assert found(store, one.id).ended is None
+
+
+def test_nobody_claims_it_while_what_the_one_before_left_is_removed(
+    cluster: Cluster, launcher: KubernetesLauncher, store: Store, job: Any
+) -> None:
+    one = job()
+    launcher.ensure(one)
+    cluster.things["pods", f"{one.id}-pod"] = pod(one.id)
+    end(store, one.id)
+    claims: list[bool] = []
+
+    def claim() -> None:
+        claims.append(store.write(lambda conn: jobs.claim(conn, one.id, f"{POD}_x", "{}", now=store.now())))
+
+    cluster.looked = claim
+    launcher.ensure(one)
+    assert claims and not any(claims)
+    assert found(store, one.id).ended is None
+    claim()
+    assert claims[-1], "the next attempt may"
 
 
 def test_it_is_not_let_go_with_the_one_before(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ import pytest
 from service.errors import ClusterAway, LauncherError, LaunchFailed
 from service.launchers import EndReason, Life
 from service.launchers.kubernetes import logs, watch
+from service.store import jobs
 from tests.peers.kubernetes.meddler import Meddler
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.runner]
@@ -49,6 +50,12 @@ def _ensure(stage, job, within_s=30.0):
             assert error.retry, error
             assert time.monotonic() < deadline, error
             time.sleep(0.3)
+
+
+def _told(launcher, job):
+    """Whether it could do it or not."""
+    with suppress(LauncherError):
+        launcher.ensure(job)
 
 
 @pytest.mark.slow
@@ -190,6 +197,42 @@ def test_a_name_is_taken_by_what_is_just_being_removed(meddled, kind):
     meddled.meddler.spoil = lambda _, __: None
     _ensure(meddled, job)
     assert meddled.follow(job.id).end == (EndReason.EXITED, 0)
+
+
+@pytest.mark.parametrize("late", ["GET jobs", "GET pods", "DELETE jobs"])
+def test_who_clears_up_too_late_kills_nothing_that_another_service_began_meanwhile(meddled, kubelet, late):
+    """A service stands still in the middle of it, for longer than its lease."""
+    kubelet.hold()
+    job = meddled.job("print('ran'); time.sleep(3)")
+    meddled.launcher.ensure(job)
+    meddled.pod(job.id)
+    meddled.callee.store.write(lambda conn: jobs.end(conn, job.id, EndReason.EVICTED, now=meddled.callee.store.now()))
+    other, stands, goes_on = Meddler(meddled.cluster), threading.Event(), threading.Event()
+    method, kind = late.split()
+
+    def stand(asked: str, path: str) -> None:
+        if asked == method and f"/{kind}" in path and "watch=" not in path and not stands.is_set():
+            stands.set()
+            assert goes_on.wait(60)
+
+    with other:
+        token = meddled.cluster.service_account_token(meddled.namespace, "gitops")
+        meddled.kubeconfig = other.kubeconfig(meddled.kubeconfig.with_name("other"), token, meddled.namespace)
+        meddled.set()
+        second = meddled.another()
+        second._start = lambda: None
+        other.spoil = stand
+        clearing = threading.Thread(target=_told, args=(second, job))
+        clearing.start()
+        assert stands.wait(30)
+        meddled.launcher.ensure(job)
+        kubelet.release()
+        told = meddled.follow(job.id, until="claimed")
+        goes_on.set()
+        clearing.join(30)
+        meddled.follow(job.id, told=told)
+    assert told.kinds == ["claimed", "finished"]
+    assert told.end == (EndReason.EXITED, 0)
 
 
 def test_it_does_not_give_a_log(meddled, monkeypatch):
