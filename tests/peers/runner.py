@@ -8,7 +8,6 @@ import shutil
 import socket
 import subprocess
 import textwrap
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -217,11 +216,3 @@ class WarmParent:
         self.process.kill()
         self.process.wait()
         self.process.stdout.close()
-
-
-def until(true: Any, what: str, seconds: float = 30.0) -> None:
-    """Wait for `true()`; a test that waits in vain fails with `what`."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"waited in vain for: {what}"
-        time.sleep(0.02)

@@ -9,7 +9,8 @@ import pytest
 from service import limits
 from service.errors import LoadFailed
 from service.launchers import Life
-from tests.integration.launcher.conftest import Bench, wait_for
+from tests.integration.launcher.conftest import Bench
+from tests.waiting import until
 
 LINES = {
     "no JSON": b"{not json",
@@ -82,7 +83,7 @@ def test_of_an_endless_event_file_the_beginning_and_the_end_are_told(
             with open(folder + "/events.jsonl", "a") as file:
                 file.write('{"event": "noise", "at": "x", "number": %d}\\n' % number)
     """)
-    wait_for(lambda: bench.launcher._folder(job).ended, "the end of the job")
+    until(lambda: bench.launcher._folder(job).ended, "the end of the job")
     told = bench.follow(job)
     assert told.kinds[0] == "claimed"
     assert told.kinds[-1] == "finished"

@@ -13,7 +13,8 @@ import pytest
 from service.errors import LaunchFailed
 from service.launchers import EndReason, Life
 from service.launchers.process import ProcessLauncher
-from tests.integration.launcher.conftest import Bench, wait_for
+from tests.integration.launcher.conftest import Bench
+from tests.waiting import until
 
 STEP = """
 with open(folder + "/steps", "a") as file:
@@ -211,9 +212,9 @@ def kill_keeper(bench: Bench, job: str) -> None:
         holders.update(int(process.name) for process in Path("/proc").glob("[0-9]*") if lock in _opened(process))
         return len(holders) == 1
 
-    wait_for(only_the_keeper, "the keeper to be the only one with its lock")
+    until(only_the_keeper, "the keeper to be the only one with its lock")
     os.kill(holders.pop(), 9)
-    wait_for(lambda: not folder.kept(), "the keeper's lock to be free")
+    until(lambda: not folder.kept(), "the keeper's lock to be free")
 
 
 def _opened(process: Path) -> set[str]:

@@ -9,7 +9,8 @@ import pytest
 
 from service import limits
 from service.launchers import EndReason
-from tests.integration.launcher.conftest import Bench, gone, wait_for
+from tests.integration.launcher.conftest import Bench, gone
+from tests.waiting import until
 
 CODE = "import os\nevents.emit('keeper', pid=os.getppid())\n"
 
@@ -22,7 +23,7 @@ def ready(bench: Bench) -> None:
 def at_hand(bench: Bench) -> list[int]:
     """All of them, the next one first."""
     keepers = bench.launcher._keepers
-    wait_for(lambda: len(keepers._at_hand) == limits.KEEPERS, "keepers at hand")
+    until(lambda: len(keepers._at_hand) == limits.KEEPERS, "keepers at hand")
     return [keeper.process.pid for keeper in keepers._at_hand]
 
 
@@ -50,7 +51,7 @@ def test_jobs_that_come_all_at_once_need_not_wait_for_one(bench: Bench) -> None:
 def test_one_that_was_killed_while_it_waited_costs_no_job(bench: Bench) -> None:
     victim, other = at_hand(bench)
     os.kill(victim, signal.SIGKILL)
-    wait_for(lambda: gone(victim), "the keeper to be gone")
+    until(lambda: gone(victim), "the keeper to be gone")
     assert keeper_of(bench, bench.start(CODE)) == other
 
 

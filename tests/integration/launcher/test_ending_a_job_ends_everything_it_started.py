@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from service.launchers import EndReason, Life
-from tests.integration.launcher.conftest import Bench, gone, wait_for
+from tests.integration.launcher.conftest import Bench, gone
+from tests.waiting import until
 
 # Each way in which a process can try to leave its job; `report` writes the pid of what it started.
 ESCAPES = {
@@ -142,7 +143,7 @@ def test_the_first_reason_stays(bench: Bench) -> None:
 def test_a_job_over_its_time_is_ended_with_nobody_watching(bench: Bench) -> None:
     job = bench.start("import time\ntime.sleep(300)", timeout_s=0.5)
     ended = bench.folder(job).parent / "ended"
-    wait_for(ended.exists, "the keeper to end the job by itself")
+    until(ended.exists, "the keeper to end the job by itself")
     assert bench.follow(job).end.ended is EndReason.TIMED_OUT
 
 
@@ -152,7 +153,7 @@ def test_a_job_whose_folder_was_removed_ends_and_its_keeper_too(bench: Bench) ->
     runner = told.events[0]["pid"]
     keeper = int(Path(f"/proc/{runner}/stat").read_text().rsplit(")", 1)[1].split()[1])
     shutil.rmtree(bench.folder(job).parent)
-    wait_for(lambda: gone(runner) and gone(keeper), "runner and keeper to end")
+    until(lambda: gone(runner) and gone(keeper), "runner and keeper to end")
     bench.jobs.clear()
 
 
@@ -173,7 +174,7 @@ def test_a_fork_bomb_is_ended(bench: Bench) -> None:
         time.sleep(300)
     """)
     bench.follow(job, until="started")
-    wait_for(lambda: len(copies(job)) > 10, "the bomb to go off")
+    until(lambda: len(copies(job)) > 10, "the bomb to go off")
     bench.launcher.cancel(job)
     assert bench.follow(job).end.ended is EndReason.CANCELLED
     assert copies(job) == []

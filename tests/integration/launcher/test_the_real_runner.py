@@ -20,7 +20,8 @@ from service.launchers import EndReason, Job, JobKind, Life
 from service.launchers.process import ProcessLauncher, warm
 from service.launchers.process.places import cache_dir
 from service.settings import LauncherSettings, Settings, load_settings
-from tests.integration.launcher.conftest import Bench, gone, wait_for
+from tests.integration.launcher.conftest import Bench, gone
+from tests.waiting import until
 
 pytestmark = pytest.mark.runner
 
@@ -120,7 +121,7 @@ def end_parent(folder: Path) -> None:
     about = warm.ping(folder)
     assert about is not None
     os.kill(int(str(about["pid"])), signal.SIGKILL)
-    wait_for(lambda: not warm._held(folder), "the end of the warm parent")
+    until(lambda: not warm._held(folder), "the end of the warm parent")
 
 
 def test_loads_by_one_parent_that_the_next_service_uses_too(real: Real) -> None:
@@ -181,7 +182,7 @@ def test_cancelling_a_warm_job_ends_also_what_it_hid(real: Real) -> None:
         print("hidden")
         time.sleep(300)
     """)
-    wait_for(lambda: "hidden" in real.bench.text(job), "the hidden process")
+    until(lambda: "hidden" in real.bench.text(job), "the hidden process")
     hidden = int((real.bench.folder(job) / "home" / "pid").read_text())
     assert not gone(hidden)
     real.launcher.cancel(job)
@@ -218,7 +219,7 @@ def test_a_parent_that_does_not_answer_is_done_without(real: Real) -> None:
     real.launcher.cancel(job)  # while it waits for the parent
     assert real.bench.follow(job).end.ended is EndReason.CANCELLED
     os.kill(int(str(about["pid"])), signal.SIGKILL)
-    wait_for(lambda: not warm._held(folder), "the end of the parent")
+    until(lambda: not warm._held(folder), "the end of the parent")
     assert real.bench.follow(real.load()).end.exit_code == 0
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from service.errors import RunnerEnvironmentError
 from service.launchers.process.supply import Supplies
-from tests.integration.launcher.conftest import Bench, wait_for
+from tests.integration.launcher.conftest import Bench
+from tests.waiting import until
 
 
 def trash_of(bench: Bench, job: str) -> Path:
@@ -23,7 +24,7 @@ def test_the_source_of_a_cleaned_job_is_gone_at_once_and_from_the_disk_soon(benc
     assert (source / "a/b/c").exists()
     bench.launcher.clean(job)
     assert not source.exists()
-    wait_for(lambda: not os.listdir(trash_of(bench, job)), "the trash to be empty")
+    until(lambda: not os.listdir(trash_of(bench, job)), "the trash to be empty")
 
 
 def test_a_job_cannot_hold_on_to_its_files(bench: Bench) -> None:
@@ -33,7 +34,7 @@ def test_a_job_cannot_hold_on_to_its_files(bench: Bench) -> None:
     bench.follow(job)
     bench.launcher.clean(job)
     assert not bench.launcher._folder(job).source.exists()
-    wait_for(lambda: not os.listdir(trash_of(bench, job)), "the trash to be empty")
+    until(lambda: not os.listdir(trash_of(bench, job)), "the trash to be empty")
 
 
 def test_no_depth_of_folders_is_too_great_to_be_removed(bench: Bench) -> None:
@@ -51,7 +52,7 @@ def test_no_depth_of_folders_is_too_great_to_be_removed(bench: Bench) -> None:
     bench.follow(job)
     bench.launcher.clean(job)
     assert os.listdir(bench.folder(job)) == ["artifacts"]
-    wait_for(lambda: not os.listdir(trash_of(bench, job)), "the trash to be empty")
+    until(lambda: not os.listdir(trash_of(bench, job)), "the trash to be empty")
 
 
 def test_what_cannot_be_moved_is_removed_where_it_is(bench: Bench) -> None:
@@ -79,4 +80,4 @@ def test_what_a_killed_service_left_is_removed_by_the_next_also_where_no_job_can
     monkeypatch.setattr(bench.supply, "standard", missing)
     with pytest.raises(RunnerEnvironmentError):
         bench.launcher.prepare()
-    wait_for(lambda: not os.listdir(trash_of(bench, job)), "what was left to be gone")
+    until(lambda: not os.listdir(trash_of(bench, job)), "what was left to be gone")

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from service import limits
 from service.launchers import EndReason, LogChunk
-from tests.integration.launcher.conftest import Bench, wait_for
+from tests.integration.launcher.conftest import Bench
+from tests.waiting import until
 
 
 def test_a_log_is_followed_while_the_job_runs(bench: Bench) -> None:
@@ -13,7 +14,7 @@ def test_a_log_is_followed_while_the_job_runs(bench: Bench) -> None:
             time.sleep(0.01)
         print("second")
     """)
-    wait_for(lambda: bench.launcher.logs(job).text.endswith("\n"), "the first line")
+    until(lambda: bench.launcher.logs(job).text.endswith("\n"), "the first line")
     first = bench.launcher.logs(job)
     assert (first.text, first.complete) == ("first\n", False)
     (bench.folder(job) / "go").touch()

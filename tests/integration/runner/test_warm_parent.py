@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.runner.projects import project, steps
-from tests.peers.runner import ENVIRONMENT, Runner, WarmParent, until
+from tests.peers.runner import ENVIRONMENT, Runner, WarmParent
+from tests.waiting import until
 
 pytestmark = pytest.mark.runner
 

@@ -18,6 +18,7 @@ import pytest
 from service.errors import CheckoutFailed, RefMissing, RepositoryUnreachable
 from tests.integration.source.conftest import Place
 from tests.peers.git_http import GitServer, Mode, Request, run_git
+from tests.waiting import until
 
 CHILD = """
 import json, sys
@@ -39,13 +40,6 @@ else:
     source.checkout("fraud", job["commit"], Path(job["into"]))
 print("done", flush=True)
 """
-
-
-def eventually(true: Callable[[], object], within_s: float = 20) -> None:
-    deadline = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 def gits_on(folder: Path) -> list[int]:
@@ -91,11 +85,11 @@ def test_a_service_killed_in_the_middle_of_a_fetch_leaves_no_git_and_a_mirror_th
     place.repository.behave(Mode.STALL)
     process = service("fetch")
     # Half a pack is there: git and index-pack wait for the rest.
-    eventually(lambda: list((place.data / "mirrors").rglob("objects/**/tmp_*")))
+    until(lambda: list((place.data / "mirrors").rglob("objects/**/tmp_*")), "half a pack")
     assert gits_on(place.data)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    eventually(lambda: not gits_on(place.data), within_s=5)
+    until(lambda: not gits_on(place.data), "its gits to be gone", 5)
     place.repository.behave(Mode.WELL)
     assert place.fetch().commit("refs/heads/main") == commit
     assert not list(place.mirror.rglob("tmp_*"))
@@ -109,10 +103,11 @@ def test_a_service_killed_in_the_middle_of_a_checkout_can_be_repeated(
     place.fetch()
     into = tmp_path / "jobs" / "one"
     process = service("checkout", commit=commit, into=str(into))
-    eventually(lambda: (into.parent / ".one.part").exists() or into.exists() or process.poll() is not None)
+    part = into.parent / ".one.part"
+    until(lambda: part.exists() or into.exists() or process.poll() is not None, "the checkout to begin")
     process.send_signal(signal.SIGKILL)
     process.wait()
-    eventually(lambda: not gits_on(place.data), within_s=5)
+    until(lambda: not gits_on(place.data), "its gits to be gone", 5)
     if not into.exists():  # killed in time; else it was done, and whole
         place.source.checkout("fraud", commit, into)
     assert sum(p.is_file() for p in into.rglob("*")) == 3000

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from service.launchers.kubernetes.view import JOBS, View
 from service.launchers.kubernetes.watch import Watch
+from tests.waiting import until
 
 
 class Hasty:
@@ -32,10 +32,7 @@ def test_is_not_asked_for_again_at_once_and_counts_as_none() -> None:
     watch = Watch(lambda: hasty, JOBS, "", view)
     watch.start()
     try:
-        deadline = time.monotonic() + 20
-        while "ended before" not in view.trouble():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until(lambda: "ended before" in view.trouble(), "the trouble to be told")
     finally:
         watch.stop()
         watch.join(timeout=10)

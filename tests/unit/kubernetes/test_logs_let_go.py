@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from service.launchers.kubernetes.logs import Logs
 from service.settings import Settings
 from service.store import Store, jobs, open_store
 from service.store.jobs import PodJob
+from tests.waiting import until
 
 
 class Endless:
@@ -52,13 +52,6 @@ def readers() -> int:
     return sum(thread.name == "kubernetes-log" for thread in threading.enumerate())
 
 
-def wait_for(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not what():
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.02)
-
-
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     opened = open_store(Settings(data_dir=tmp_path / "data"))
@@ -89,26 +82,26 @@ def test_of_a_pod_that_prints_on_where_the_store_writes_nothing(
     monkeypatch.setattr(store, "write", refuse)
     before = readers()
     logs.follow("one", "pod", "uid")
-    wait_for(lambda: node.asked > 0)
+    until(lambda: node.asked > 0, "the node to be asked")
     logs.forget("one")
-    wait_for(lambda: readers() == before)
+    until(lambda: readers() == before, "the reader to stop")
 
 
 def test_of_a_job_that_another_service_saw_to_its_end(logs: Logs, node: Node) -> None:
     before = readers()
     logs.follow("one", "pod", "uid")
-    wait_for(lambda: node.asked > 0)
+    until(lambda: node.asked > 0, "the node to be asked")
     logs.forget_others({"another"})
-    wait_for(lambda: readers() == before)
+    until(lambda: readers() == before, "the reader to stop")
 
 
 def test_what_was_read_once_is_followed_all_the_same(logs: Logs, node: Node) -> None:
     node.gone = True
     before = readers()
     logs.fetch("one", "pod", "uid")
-    wait_for(lambda: node.asked == 1 and readers() == before)
+    until(lambda: node.asked == 1 and readers() == before, "one reading")
     logs.follow("one", "pod", "uid")
-    wait_for(lambda: node.asked > 1)
+    until(lambda: node.asked > 1, "another reading")
 
 
 def test_a_bug_in_writing_keeps_no_later_log_from_being_written(
@@ -130,5 +123,5 @@ def test_a_bug_in_writing_keeps_no_later_log_from_being_written(
             row = jobs.find(conn, "one")
         return row is not None and row.log_size > 0
 
-    wait_for(written)
+    until(written, "a log to be written")
     assert met.is_set()

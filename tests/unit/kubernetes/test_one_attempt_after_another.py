@@ -3,7 +3,6 @@ does not harm the next one. The cluster is a dict here, since these are moments 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from service.launchers.kubernetes.view import JOBS, PODS, View
 from service.settings import Kubernetes, Settings
 from service.store import Store, jobs, open_store
 from service.store.jobs import PodJob
+from tests.waiting import until
 
 POD = "01234567-89ab-cdef-0123-456789abcdef"
 
@@ -75,13 +75,6 @@ def pod(job: str) -> dict[str, Any]:
         "spec": {"containers": [{"name": "runner"}]},
         "status": {"phase": "Running"},
     }
-
-
-def wait_for(what: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 20
-    while not what():
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -246,7 +239,7 @@ def test_it_is_not_let_go_with_the_one_before(
         tended.let_go(id_)
     store.write(lambda conn: jobs.begin_again(conn, "again", {"job": {}}))
     tended.start()
-    wait_for(lambda: cluster.get("jobs", names.job_name("over")) is None)
+    until(lambda: cluster.get("jobs", names.job_name("over")) is None, "what is over to be deleted")
     assert cluster.get("jobs", names.job_name("again")) is not None
     assert found(store, "again").cancel is None
 
@@ -262,7 +255,7 @@ def test_a_job_that_is_claimed_while_it_is_looked_for_is_not_called_deleted(
 
     cluster.looked = claim
     tended.start()
-    wait_for(lambda: tended._view.of("one").pods)
+    until(lambda: tended._view.of("one").pods, "the pod to be seen")
     assert found(store, "one").ended is None
 
 
@@ -273,7 +266,7 @@ def test_what_a_killed_service_did_not_forget_is_forgotten_though_the_cluster_ha
     add(store, "one")
     end(store, "one")
     tended.start()
-    wait_for(lambda: found(store, "one").document is None)
+    until(lambda: found(store, "one").document is None, "what the job was to be forgotten")
 
 
 def test_nobody_asks_a_node_that_is_gone_for_a_log(
@@ -289,5 +282,5 @@ def test_nobody_asks_a_node_that_is_gone_for_a_log(
     lost["status"]["reason"] = "NodeLost"
     placing._view.put(PODS, lost)
     tended.start()
-    wait_for(lambda: found(store, "one").ended is EndReason.NODE_LOST)
+    until(lambda: found(store, "one").ended is EndReason.NODE_LOST, "the end of the job")
     assert asked == []

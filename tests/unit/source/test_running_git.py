@@ -12,6 +12,7 @@ import git as gitpython
 import pytest
 
 from service.source.git import Git, GitError, environment
+from tests.waiting import until
 
 MEBIBYTE = 1024 * 1024
 
@@ -87,21 +88,18 @@ def test_the_mirrors_own_config_cannot_loosen_anything(mirror: Git, tmp_path: Pa
     assert not list(tmp_path.rglob("owned"))
 
 
-def test_a_git_that_hangs_is_ended_with_all_its_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for guarded in (False, True):
-        seconds = f"3{os.getpid()}{int(guarded)}"
-        folder = tmp_path / str(guarded)
-        folder.mkdir()
-        fake_git(folder, f"sleep {seconds} & sleep {seconds}", monkeypatch)
-        begun = time.monotonic()
-        with pytest.raises(GitError) as caught:
-            Git(folder / "m.git", home=folder).run("fetch", timeout_s=0.5, guarded=guarded)
-        assert caught.value.timed_out == 0.5
-        assert time.monotonic() - begun < 10
-        deadline = time.monotonic() + 5
-        while alive(f"sleep\0{seconds}"):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+@pytest.mark.parametrize("guarded", [False, True])
+def test_a_git_that_hangs_is_ended_with_all_its_children(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, guarded: bool
+) -> None:
+    seconds = f"3{os.getpid()}{int(guarded)}"
+    fake_git(tmp_path, f"sleep {seconds} & sleep {seconds}", monkeypatch)
+    begun = time.monotonic()
+    with pytest.raises(GitError) as caught:
+        Git(tmp_path / "m.git", home=tmp_path).run("fetch", timeout_s=0.5, guarded=guarded)
+    assert caught.value.timed_out == 0.5
+    assert time.monotonic() - begun < 10
+    until(lambda: not alive(f"sleep\0{seconds}"), "its children to be gone", 5)
 
 
 def test_a_guarded_git_that_forks_into_the_background_leaves_nothing_behind(
@@ -110,10 +108,7 @@ def test_a_guarded_git_that_forks_into_the_background_leaves_nothing_behind(
     seconds = f"4{os.getpid()}"
     fake_git(tmp_path, f"sleep {seconds} >/dev/null 2>&1 </dev/null & exit 0", monkeypatch)
     assert Git(tmp_path / "m.git", home=tmp_path).run("gc", guarded=True).status == 0
-    deadline = time.monotonic() + 5
-    while alive(f"sleep\0{seconds}"):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: not alive(f"sleep\0{seconds}"), "what it forked to be gone", 5)
 
 
 def test_output_is_capped_and_memory_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

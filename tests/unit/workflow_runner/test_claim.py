@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.peers.runner import until
+from tests.waiting import until
 
 CLAIMER = """
 import os, sys, time
