@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from service.errors import RepositoryUnreachable, SourceError
+from service.errors import CheckoutFailed, RepositoryUnreachable, SourceError
 from service.source.git import GitError
 
 _DETAIL_CHARACTERS = 4000
@@ -171,6 +171,15 @@ def words(failed: GitError, secrets: Iterable[str] = ()) -> str:
 
 def no_git() -> SourceError:
     return SourceError("git is not installed", mend="Install git (2.31 or newer) where the service finds it on PATH")
+
+
+def unwritable(commit: str, error: OSError) -> CheckoutFailed:
+    """What our own disk said, not git."""
+    return CheckoutFailed(
+        f"Commit {commit[:12]} cannot be read or written: {error.strerror}",
+        mend="Look at the disk and the permissions of data_dir and of the jobs' folder",
+        detail=str(error),
+    )
 
 
 # Said by git about its own objects and files, never about the other side.

@@ -19,9 +19,9 @@ from pathlib import Path
 
 from service import limits
 from service.errors import CheckoutFailed
-from service.source import checkout
-from service.source.checkout import Manifest
+from service.source import files
 from service.source.git import Git, GitError, NoGitError
+from service.source.manifest import Manifest
 from service.source.objects import Objects
 
 # So long after the last checkout: the job that it was made for comes first.
@@ -64,7 +64,7 @@ class Spares:
             return False
         try:
             if spare.commit != commit:
-                checkout.move_on(objects, spare.commit, commit, spare.files, owner)
+                files.move_on(objects, spare.commit, commit, spare.files, owner)
             spare.files.rename(into)
         except (GitError, OSError):  # its commit is lost with an old mirror; the disk is full; a great change
             return False
@@ -116,11 +116,11 @@ class Spares:
         spare = None
         with contextlib.suppress(GitError, NoGitError, OSError, CheckoutFailed):
             spare = Spare(commit, owner, Path(tempfile.mkdtemp(dir=self._workshop, prefix="spare-")))
-            checkout.check_space(commit, spare.folder, manifest, times=_ROOM)
+            files.check_space(commit, spare.folder, manifest, times=_ROOM)
             spare.files.mkdir()
-            checkout.write(git, commit, spare.files, spare.folder / "index", in_background=True)
+            files.write(git, commit, spare.files, spare.folder / "index", in_background=True)
             if owner is not None:
-                checkout.give(spare.files, owner)
+                files.give(spare.files, owner)
             return spare
         if spare is not None:
             shutil.rmtree(spare.folder, ignore_errors=True)

@@ -9,9 +9,8 @@ import pytest
 
 from service.errors import CheckoutFailed, RefMissing
 from service.settings import Settings
-from service.source import Source
-from service.source import archive as archive_module
-from service.source.archive import _leads_out
+from service.source import Source, tarball
+from service.source.tarball import _leads_out
 from service.workflow_runner.pod.files import unpack
 from tests.integration.source.conftest import Place
 from tests.integration.source.test_hostile_repositories import blob, commit_of, raw_tree
@@ -64,7 +63,7 @@ def files(folder: Path) -> dict[str, tuple[str, bytes | str]]:
 
 @pytest.mark.parametrize("pieces", [16 * 1024 * 1024, 1000], ids=["in one piece", "large files from the disk"])
 def test_what_comes_out_is_what_a_checkout_has(place: Place, monkeypatch: pytest.MonkeyPatch, pieces: int) -> None:
-    monkeypatch.setattr(archive_module, "_PIECE_BYTES", pieces)
+    monkeypatch.setattr(tarball, "_PIECE_BYTES", pieces)
     commit = push(place)
     path = place.data / "archive"
     path.write_bytes(content(place.source, commit))

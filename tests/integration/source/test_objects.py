@@ -125,5 +125,5 @@ def test_no_more_gits_wait_than_there_may_be(place: Place, monkeypatch: pytest.M
     place.fetch()
     assert place.source.read_file("fraud", commit, "a.txt") == b"1"
     assert talking(place)
-    place.source._mirror("another")
+    place.source._mirrors.of("another")
     assert not talking(place)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from service.errors import CheckoutFailed
 from tests.integration.source.conftest import Place
 from tests.integration.source.test_checkout import assert_exact, found, listed
+from tests.waiting import until
 
 
 @pytest.fixture(autouse=True)
@@ -26,11 +26,11 @@ def spare_of(place: Place, commit: str) -> Path:
 
 
 def spares_of(place: Place, commit: str) -> list[Path]:
-    deadline = time.monotonic() + 20
-    while len(spares := [s for s in place.source._spares._ready.get("fraud", []) if s.commit == commit]) < 2:
-        assert time.monotonic() < deadline, "no two spares were made"
-        time.sleep(0.01)
-    return [spare.files for spare in spares]
+    def made() -> list[Path]:
+        return [one.files for one in place.source._checkouts._spares._ready.get("fraud", []) if one.commit == commit]
+
+    until(lambda: len(made()) >= 2, "two spares")
+    return made()
 
 
 def test_the_next_checkout_is_the_spare_with_only_the_change_written(place: Place) -> None:
@@ -76,7 +76,7 @@ def test_every_kind_of_change_comes_out_exact(place: Place) -> None:
     out = assert_exact(place, second)
     assert not (out / "gone").exists()
     # And all the way back, by a spare of the second.
-    place.source._spares._ready.clear()
+    place.source._checkouts._spares._ready.clear()
     place.checkout(second)
     spare_of(place, second)
     assert (assert_exact(place, first) / "gone/deep/er").read_text() == "1"
@@ -143,8 +143,8 @@ def test_small_repositories_keep_no_spare(place: Place) -> None:
     commit = place.push({"a": "1", "b": "1"})
     place.fetch()
     place.checkout(commit)
-    assert not place.source._spares._making
-    assert not place.source._spares._ready
+    assert not place.source._checkouts._spares._making
+    assert not place.source._checkouts._spares._ready
 
 
 def test_on_a_disk_that_is_nearly_full_the_room_is_for_jobs(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,11 +155,8 @@ def test_on_a_disk_that_is_nearly_full_the_room_is_for_jobs(place: Place, monkey
     nearly = os.statvfs_result((*real[:3], free // real.f_frsize, free // real.f_frsize, *real[5:]))
     monkeypatch.setattr(os, "statvfs", lambda _: nearly)
     assert_exact(place, commit)
-    deadline = time.monotonic() + 20
-    while place.source._spares._making:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    assert not place.source._spares._ready
+    until(lambda: not place.source._checkouts._spares._making, "the spare to be given up")
+    assert not place.source._checkouts._spares._ready
 
 
 def test_nothing_of_a_process_outlives_it(place: Place) -> None:
@@ -244,7 +241,7 @@ def test_a_push_that_is_checked_out_twice_finds_a_spare_for_each(place: Place, m
 def test_a_change_that_is_large_is_left_to_git(
     place: Place, monkeypatch: pytest.MonkeyPatch, limit: str, value: int
 ) -> None:
-    monkeypatch.setattr(f"service.source.checkout.{limit}", value)
+    monkeypatch.setattr(f"service.source.files.{limit}", value)
     first = place.push({f"d/{n}": str(n) for n in range(9)})
     place.fetch()
     place.checkout(first)
@@ -261,10 +258,10 @@ def test_caps_hold_for_what_is_only_compared(place: Place, monkeypatch: pytest.M
     place.fetch()
     place.checkout(first)
     place.checkout(second)
-    _, compared = place.source._looked_at["fraud"]
-    place.source._looked_at.clear()
+    _, compared = place.source._manifests._last["fraud"]
+    place.source._manifests._last.clear()
     place.checkout(second)
-    assert place.source._looked_at["fraud"] == (second, compared)
+    assert place.source._manifests._last["fraud"] == (second, compared)
     monkeypatch.setattr("service.limits.CHECKOUT_FILES", 9)
     place.push({"one/more": "1"})
     third = place.fetch().commit("refs/heads/main")
