@@ -10,10 +10,9 @@ import pytest
 from service.errors import CheckoutFailed, RefMissing
 from service.settings import Settings
 from service.source import Source, tarball
-from service.source.tarball import _leads_out
 from service.workflow_runner.pod.files import unpack
 from tests.integration.source.conftest import Place
-from tests.integration.source.test_hostile_repositories import blob, commit_of, raw_tree
+from tests.integration.source.hostile import FORBIDDEN_NAMES, LINKS_OUT, LINKS_WITHIN, Links, push_links, slip_in
 
 FILES: dict[str, str | bytes | None] = {
     "project.yaml": "kind: project\n",
@@ -110,24 +109,9 @@ def test_a_commit_that_another_replica_heard_of_is_fetched(place: Place) -> None
         place.source.archive("fraud", "../../store.db")
 
 
-@pytest.mark.parametrize(
-    "links",
-    [
-        {"etc": "/etc"},
-        {"up": ".."},
-        {"deep/up": "../../x"},
-        {"a/b/hop": "../..", "a/b/out": "hop/.."},
-        {"d": "sub/dir", "x": "d/../../.."},
-        {"one": "two", "two": "three", "three": "../three"},
-    ],
-)
-def test_a_link_that_leads_out_is_refused_as_in_a_checkout(place: Place, links: dict[str, str]) -> None:
-    place.work.commit({"sub/dir/file": "1"})
-    for name, target in links.items():
-        (place.work.path / name).parent.mkdir(parents=True, exist_ok=True)
-        (place.work.path / name).symlink_to(target)
-    commit = place.push({})
-    place.fetch()
+@pytest.mark.parametrize("links", LINKS_OUT)
+def test_a_link_that_leads_out_is_refused_as_in_a_checkout(place: Place, links: Links) -> None:
+    commit = push_links(place, links)
     with pytest.raises(CheckoutFailed, match="leads out of the repository") as caught:
         place.source.archive("fraud", commit)
     assert not caught.value.retry
@@ -135,25 +119,13 @@ def test_a_link_that_leads_out_is_refused_as_in_a_checkout(place: Place, links: 
 
 
 def test_links_that_stay_or_lead_nowhere_are_well(place: Place) -> None:
-    links = {
-        "a/b": "../c",
-        "c": "d",
-        "loop": "loop",
-        "p": "q",
-        "q": "p",
-        "e": "missing/../x",
-        "here": ".",
-        "s": "a//b/",
-    }
-    assert not any(_leads_out(links, path) for path in links)
+    opened = place.source.archive("fraud", push_links(place, LINKS_WITHIN))
+    with opened.file as file, tarfile.open(fileobj=file) as archive:
+        assert {one.name: one.linkname for one in archive.getmembers() if one.issym()} == LINKS_WITHIN
 
 
-@pytest.mark.parametrize("name", [b".git", b".GIT", b"git~1", b"..", b".git::$INDEX_ALLOCATION"])
+@pytest.mark.parametrize("name", FORBIDDEN_NAMES)
 def test_names_that_no_honest_commit_has_are_refused(place: Place, name: bytes) -> None:
-    place.push({"a": "1"})
-    place.fetch()
-    mirror = place.mirror
-    inner = raw_tree(mirror, [("100644", b"config", blob(mirror, b"x"))])
-    commit = commit_of(mirror, raw_tree(mirror, [("40000", name, inner)]))
+    commit = slip_in(place, name)
     with pytest.raises(CheckoutFailed, match="forbidden name"):
         place.source.archive("fraud", commit)

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from service.errors import CheckoutFailed, RepositoryUnreachable
 from tests.integration.source.conftest import Place
-from tests.peers.git_http import run_git
-
-Entry = tuple[str, bytes, str]
+from tests.integration.source.hostile import (
+    FORBIDDEN_NAMES,
+    LINKS_OUT,
+    LINKS_WITHIN,
+    Links,
+    blob,
+    commit_of,
+    push_links,
+    raw_tree,
+    slip_in,
+)
 
 
 @pytest.fixture(autouse=True, params=["by us", "by git"])
@@ -20,38 +27,6 @@ def _written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     """Small commits are written by us; here git has to write them, too."""
     if request.param == "by git":
         monkeypatch.setattr("service.limits.SMALL_FILES", 0)
-
-
-def raw_tree(repository: Path, entries: Sequence[Entry]) -> str:
-    """A tree object of exactly these entries, however wrong."""
-    body = b"".join(mode.encode() + b" " + name + b"\0" + bytes.fromhex(sha) for mode, name, sha in entries)
-    return run_git(repository, "hash-object", "-t", "tree", "-w", "--literally", "--stdin", stdin=body)
-
-
-def blob(repository: Path, content: bytes) -> str:
-    return run_git(repository, "hash-object", "-w", "--stdin", stdin=content)
-
-
-def commit_of(repository: Path, tree: str, ref: str = "refs/heads/main") -> str:
-    commit = run_git(repository, "commit-tree", "-m", "hostile", tree)
-    run_git(repository, "update-ref", ref, commit)
-    return commit
-
-
-FORBIDDEN_NAMES = [
-    b".git",
-    b".GIT",
-    b".Git",
-    b"git~1",
-    b"GIT~1",
-    b".git.",
-    b".git ",
-    b".git...",
-    b".g\xe2\x80\x8cit",
-    b"..",
-    b".",
-    b".git::$INDEX_ALLOCATION",
-]
 
 
 @pytest.mark.parametrize("name", FORBIDDEN_NAMES)
@@ -67,11 +42,7 @@ def test_a_name_like_git_s_own_folder_does_not_get_in(place: Place, name: bytes)
 
 @pytest.mark.parametrize("name", FORBIDDEN_NAMES)
 def test_a_name_like_git_s_own_folder_does_not_get_out_either(place: Place, name: bytes) -> None:
-    """Were one in the mirror all the same (an old git, a file server without checks), the checkout refuses it."""
-    place.push({"a": "1"})
-    place.fetch()
-    inner = raw_tree(place.mirror, [("100644", b"config", blob(place.mirror, b"[core]\n"))])
-    commit = commit_of(place.mirror, raw_tree(place.mirror, [("40000", name, inner)]))
+    commit = slip_in(place, name)
     with pytest.raises(CheckoutFailed, match="forbidden name") as caught:
         place.checkout(commit)
     assert not caught.value.retry
@@ -93,29 +64,18 @@ def test_a_tree_with_a_symlink_and_a_folder_of_one_name_writes_nothing_outside(p
         assert list(outside.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "links",
-    [
-        {"etc": "/etc"},
-        {"self": "/"},
-        {"up": ".."},
-        {"deep/up": "../../x"},
-        {"a/b/hop": "../..", "a/b/out": "hop/.."},
-        {"d": "sub/dir", "x": "d/../../.."},
-        {"one": "two", "two": "three", "three": "../three"},
-    ],
-)
-def test_symlinks_that_leave_the_repository_are_refused(place: Place, links: dict[str, str]) -> None:
-    place.work.commit({"sub/dir/file": "1"})
-    for name, target in links.items():
-        (place.work.path / name).parent.mkdir(parents=True, exist_ok=True)
-        (place.work.path / name).symlink_to(target)
-    commit = place.push({})
-    place.fetch()
+@pytest.mark.parametrize("links", LINKS_OUT)
+def test_symlinks_that_leave_the_repository_are_refused(place: Place, links: Links) -> None:
+    commit = push_links(place, links)
     with pytest.raises(CheckoutFailed, match="leads out of the repository") as caught:
         place.checkout(commit)
     assert not caught.value.retry
     assert list(Path(place.mirror.parents[2] / "out").iterdir()) == []
+
+
+def test_symlinks_that_stay_or_lead_nowhere_are_well(place: Place) -> None:
+    out = place.checkout(push_links(place, LINKS_WITHIN))
+    assert all((out / name).readlink() == Path(target) for name, target in LINKS_WITHIN.items())
 
 
 def test_a_submodule_is_an_empty_folder_and_nobody_fetches_it(place: Place, tmp_path: Path) -> None:
