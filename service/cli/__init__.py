@@ -1,4 +1,4 @@
-"""The command line. Thin: its verbs speak to a running service's API, but for `serve` and `token`.
+"""The command line. Thin: most verbs speak to a running service's API; those that set one up or keep its store need none.
 
 Exit codes: 0 done, 1 failed, 2 bad usage.
 """

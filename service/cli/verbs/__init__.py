@@ -17,6 +17,7 @@ from service.cli.verbs.planning import plan
 from service.cli.verbs.setting_up import doctor, migrate, serve, token
 from service.cli.verbs.showing import deliveries, logs, runs, schedules, status, syncs
 from service.cli.verbs.showing_off import demo
+from service.cli.verbs.spelling import spelled_out
 from service.cli.verbs.starting import init
 
 app = typer.Typer(
@@ -65,6 +66,6 @@ for verb in (
     deliveries,
     syncs,
 ):
-    app.command()(verb)
+    app.command()(spelled_out(verb))
 
 __all__ = ["app"]

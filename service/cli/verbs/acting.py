@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from service.cli import follow, names, screen
-from service.cli.client import DEFAULT_URL, Client
-from service.cli.verbs.words import AsJson, RunId, Timeout, Token, Url, Wait, arguments, deadline, run_id
+from service.cli.client import Client
+from service.cli.verbs.words import AsJson, Patience, RunId, Where, arguments, run_id
 
 
 def push(
@@ -16,16 +16,15 @@ def push(
     ref: Annotated[
         str | None, typer.Argument(help="A branch or full ref; without it all that projects follow.")
     ] = None,
-    wait: Wait = False,
-    timeout: Timeout = 0,
-    url: Url = DEFAULT_URL,
-    token: Token = None,
+    *,
+    patience: Patience,
+    where: Where,
     as_json: AsJson = False,
 ) -> None:
     """Sync a repository now, as if its forge had told of a push."""
-    client = Client(url, token)
+    client = where.client()
     made = client.post("repositories", repository, "sync", body={"ref": ref})
-    _delivered(client, made, wait=wait, timeout=timeout, as_json=as_json)
+    _delivered(client, made, patience, as_json=as_json)
 
 
 def run(
@@ -35,64 +34,61 @@ def run(
         list[str] | None,
         typer.Option("-a", "--argument", metavar="NAME=VALUE", help="An argument; the value is JSON, or else text."),
     ] = None,
-    wait: Wait = False,
-    timeout: Timeout = 0,
-    url: Url = DEFAULT_URL,
-    token: Token = None,
+    *,
+    patience: Patience,
+    where: Where,
     as_json: AsJson = False,
 ) -> None:
     """Run a workflow of the revision in force."""
-    client = Client(url, token)
+    client = where.client()
     body = {"workflow": workflow, "arguments": arguments(argument or [])}
     made = client.post("projects", project, "runs", body=body)
-    _queued(client, made, wait=wait, timeout=timeout, as_json=as_json)
+    _queued(client, made, patience, as_json=as_json)
 
 
 def retry(
     run: RunId,
-    wait: Wait = False,
-    timeout: Timeout = 0,
-    url: Url = DEFAULT_URL,
-    token: Token = None,
+    *,
+    patience: Patience,
+    where: Where,
     as_json: AsJson = False,
 ) -> None:
     """Repeat a run that ended, with the same revision and arguments."""
-    client = Client(url, token)
+    client = where.client()
     made = client.post("runs", run_id(client, run), "retry")
-    _queued(client, made, wait=wait, timeout=timeout, as_json=as_json)
+    _queued(client, made, patience, as_json=as_json)
 
 
-def cancel(run: RunId, url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False) -> None:
+def cancel(run: RunId, *, where: Where, as_json: AsJson = False) -> None:
     """End a run that has not ended."""
-    client = Client(url, token)
+    client = where.client()
     made = client.post("runs", run_id(client, run), "cancel")
     _made(made, f"asked run {made['run']} to end", as_json=as_json)
 
 
 def redeliver(
     delivery: Annotated[str, typer.Argument(help="A delivery's id.", autocompletion=names.deliveries)],
-    wait: Wait = False,
-    timeout: Timeout = 0,
-    url: Url = DEFAULT_URL,
-    token: Token = None,
+    *,
+    patience: Patience,
+    where: Where,
     as_json: AsJson = False,
 ) -> None:
     """Handle a delivery again, as if its forge had sent it again."""
-    client = Client(url, token)
+    client = where.client()
     made = client.post("deliveries", delivery, "redeliver")
-    _delivered(client, made, wait=wait, timeout=timeout, as_json=as_json)
+    _delivered(client, made, patience, as_json=as_json)
 
 
-def _delivered(client: Client, made: Any, *, wait: bool, timeout: float, as_json: bool) -> None:
+def _delivered(client: Client, made: Any, patience: Patience, *, as_json: bool) -> None:
     _made(made, f"asked for, as delivery {made['delivery']}", as_json=as_json)
-    if wait:
-        _exit(follow.delivery(client, made["delivery"], deadline(timeout)))
+    if patience.wait:
+        _exit(follow.delivery(client, made["delivery"], patience.deadline()))
 
 
-def _queued(client: Client, made: Any, *, wait: bool, timeout: float, as_json: bool) -> None:
+def _queued(client: Client, made: Any, patience: Patience, *, as_json: bool) -> None:
     _made(made, f"queued, as run {made['run']}", as_json=as_json)
-    if wait:
-        _exit(follow.run(client, made["run"], deadline(timeout)))
+    if patience.wait:
+        _exit(follow.run(client, made["run"], patience.deadline()))
 
 
 def _made(made: Any, words: str, *, as_json: bool) -> None:

@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 
 from service.cli import names, screen
-from service.cli.client import DEFAULT_URL, Client
-from service.cli.verbs.words import AsJson, Config, Token, Url, settings_of
+from service.cli.client import Client
+from service.cli.verbs.words import AsJson, Config, Where, settings_of
 
 
 def plan(
@@ -39,17 +39,17 @@ def plan(
         bool, typer.Option("--against", help="Compare a folder with what is in force at the service.")
     ] = False,
     config: Config = None,
-    url: Url = DEFAULT_URL,
-    token: Token = None,
+    *,
+    where: Where,
     as_json: AsJson = False,
 ) -> None:
     """Show what a push of a folder or to a project would do."""
     if project or not (_says_path(what) or os.path.exists(what)):  # noqa: PTH110 - Path's raises for what is too long
         if against:
             raise typer.BadParameter("is for a folder; a project is always compared", param_hint="--against")
-        _of_project(Client(url, token), what, ref=ref, sure=project, as_json=as_json)
+        _of_project(where.client(), what, ref=ref, sure=project, as_json=as_json)
     else:
-        _of_folder(Path(what), ref=ref, config=config, client=Client(url, token) if against else None, as_json=as_json)
+        _of_folder(Path(what), ref=ref, config=config, client=where.client() if against else None, as_json=as_json)
 
 
 def _says_path(word: str) -> bool:

@@ -10,19 +10,19 @@ import typer
 from service.cli import follow as following
 from service.cli import lists, names, screen
 from service.cli import status as overview
-from service.cli.client import DEFAULT_URL, Client, bearing
-from service.cli.verbs.words import AsJson, Limit, Project, RunId, Token, Url, run_id
+from service.cli.client import bearing
+from service.cli.verbs.words import AsJson, Limit, Project, RunId, Where, run_id
 
 
 def status(
     watch: Annotated[bool, typer.Option("--watch", help="Go on showing it until Ctrl-C.")] = False,
     every: Annotated[float, typer.Option("--every", min=0.2, help="Seconds between two looks of --watch.")] = 2.0,
-    url: Url = DEFAULT_URL,
-    token: Token = None,
+    *,
+    where: Where,
     as_json: AsJson = False,
 ) -> None:
     """Show what arrived, what is in force, what goes on."""
-    client = Client(url, token)
+    client = where.client()
     if not watch:
         found = overview.fetch(client)
         screen.data(found) if as_json else overview.show(found)
@@ -46,12 +46,12 @@ def runs(
         str | None, typer.Option("--state", help="Only in this state.", autocompletion=names.run_states)
     ] = None,
     limit: Limit = 20,
-    url: Url = DEFAULT_URL,
-    token: Token = None,
+    *,
+    where: Where,
     as_json: AsJson = False,
 ) -> None:
     """Show runs, newest first."""
-    client = Client(url, token)
+    client = where.client()
     if run is not None:
         _show(lists.run, client.get("runs", run_id(client, run)), as_json=as_json)
     else:
@@ -65,11 +65,11 @@ def runs(
 def logs(
     run: RunId,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the run has ended.")] = False,
-    url: Url = DEFAULT_URL,
-    token: Token = None,
+    *,
+    where: Where,
 ) -> None:
     """Print what a run printed."""
-    client = Client(url, token)
+    client = where.client()
     following.log(client, run_id(client, run), follow=follow)
 
 
@@ -77,12 +77,12 @@ def schedules(
     project: Project = None,
     removed: Annotated[bool, typer.Option("--removed", help="Also those that were removed.")] = False,
     limit: Limit = 100,
-    url: Url = DEFAULT_URL,
-    token: Token = None,
+    *,
+    where: Where,
     as_json: AsJson = False,
 ) -> None:
     """Show the schedules in force and when they are due."""
-    page = Client(url, token).get("schedules", project=project, removed=removed or None, limit=limit)
+    page = where.client().get("schedules", project=project, removed=removed or None, limit=limit)
     _show(lists.schedules, page, as_json=as_json)
 
 
@@ -98,12 +98,12 @@ def deliveries(
         str | None, typer.Option("--state", help="Only in this state.", autocompletion=names.delivery_states)
     ] = None,
     limit: Limit = 20,
-    url: Url = DEFAULT_URL,
-    token: Token = None,
+    *,
+    where: Where,
     as_json: AsJson = False,
 ) -> None:
     """Show webhooks and what became of them, newest first."""
-    client = Client(url, token)
+    client = where.client()
     if delivery is not None:
         _show(lists.delivery, client.get("deliveries", delivery), as_json=as_json)
     else:
@@ -120,12 +120,12 @@ def syncs(
         str | None, typer.Option("--state", help="Only in this state.", autocompletion=names.sync_states)
     ] = None,
     limit: Limit = 20,
-    url: Url = DEFAULT_URL,
-    token: Token = None,
+    *,
+    where: Where,
     as_json: AsJson = False,
 ) -> None:
     """Show syncs and why they are as they are, newest first."""
-    client = Client(url, token)
+    client = where.client()
     if sync is not None:
         _show(lists.sync, client.get("syncs", sync), as_json=as_json)
     else:

@@ -1,4 +1,7 @@
-"""What verbs are given: the options that several share, and what their words mean."""
+"""What verbs are given: the options that several share, and what their words mean.
+
+Options that go together are a dataclass: `spelling` makes options of its fields.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +10,21 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from service.cli import names, screen
-from service.cli.client import Client
+from service.cli.client import DEFAULT_URL, Client
 from service.errors import GitopsError, SettingsError
 
 if TYPE_CHECKING:
     from service.settings import Settings
 
-Url = Annotated[str, typer.Option("--url", envvar="GITOPS_URL", help="The service.")]
-Token = Annotated[
-    str | None, typer.Option("--token", envvar="GITOPS_TOKEN", help="A token of the service; better by environment.")
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print what the API answers.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=500, help="How many to show.")]
-Wait = Annotated[bool, typer.Option("--wait", help="Follow it to its end; the exit code tells whether that was good.")]
-Timeout = Annotated[float, typer.Option("--timeout", min=0, help="Seconds that --wait waits; 0: for ever.")]
 Project = Annotated[str | None, typer.Option("--project", help="Only of this project.", autocompletion=names.projects)]
 RunId = Annotated[
     str,
@@ -36,6 +34,34 @@ RunId = Annotated[
 ]
 
 Config = Annotated[Path | None, typer.Option("--config", envvar="GITOPS_CONFIG", help="config.yaml.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """The service that a verb speaks to."""
+
+    url: Annotated[str, typer.Option("--url", envvar="GITOPS_URL", help="The service.")] = DEFAULT_URL
+    token: Annotated[
+        str | None,
+        typer.Option("--token", envvar="GITOPS_TOKEN", help="A token of the service; better by environment."),
+    ] = None
+
+    def client(self) -> Client:
+        return Client(self.url, self.token)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Whether a verb that began something sees it to its end."""
+
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Follow it to its end; the exit code tells whether that was good.")
+    ] = False
+    timeout: Annotated[float, typer.Option("--timeout", min=0, help="Seconds that --wait waits; 0: for ever.")] = 0
+
+    def deadline(self) -> float | None:
+        return time.monotonic() + self.timeout if self.timeout else None
+
 
 _ID = re.compile(r"[0-9a-z]{26}")
 
@@ -64,10 +90,6 @@ def arguments(pairs: list[str]) -> dict[str, Any]:
         except ValueError:
             found[name] = value
     return found
-
-
-def deadline(timeout: float) -> float | None:
-    return time.monotonic() + timeout if timeout else None
 
 
 @contextmanager
