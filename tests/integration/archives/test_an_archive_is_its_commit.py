@@ -12,7 +12,8 @@ from service.settings import Settings
 from service.source import Source, tarball
 from service.workflow_runner.pod.files import unpack
 from tests.integration.source.conftest import Place
-from tests.integration.source.hostile import FORBIDDEN_NAMES, LINKS_OUT, LINKS_WITHIN, Links, push_links, slip_in
+from tests.integration.source.hostile import FORBIDDEN_NAMES, push_links, slip_in
+from tests.links import LINKS_OUT, LINKS_WITHIN, Links
 
 FILES: dict[str, str | bytes | None] = {
     "project.yaml": "kind: project\n",

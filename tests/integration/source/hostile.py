@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.integration.source.conftest import Place
+from tests.links import Links
 from tests.peers.git_http import run_git
 
 Entry = tuple[str, bytes, str]
-Links = Mapping[str, str]
 
 # Names that no honest commit has: git's own folder, as the file systems of other machines read it, and none at all.
 FORBIDDEN_NAMES = [
@@ -27,31 +27,9 @@ FORBIDDEN_NAMES = [
     b".git::$INDEX_ALLOCATION",
 ]
 
-# In each of these one symbolic link leads out of the repository, by whatever way. `sub/dir/file` is there.
-LINKS_OUT: list[Links] = [
-    {"etc": "/etc"},
-    {"self": "/"},
-    {"up": ".."},
-    {"deep/up": "../../x"},
-    {"a/b/hop": "../..", "a/b/out": "hop/.."},
-    {"d": "sub/dir", "x": "d/../../.."},
-    {"one": "two", "two": "three", "three": "../three"},
-]
-# All of these stay in it, or lead nowhere.
-LINKS_WITHIN: Links = {
-    "a/b": "../c",
-    "c": "d",
-    "loop": "loop",
-    "p": "q",
-    "q": "p",
-    "e": "missing/../x",
-    "here": ".",
-    "s": "a//b/",
-}
-
 
 def push_links(place: Place, links: Links) -> str:
-    """A commit with these symbolic links, which the service has heard of."""
+    """A commit with these symbolic links beside `sub/dir/file`, which the service has heard of."""
     place.work.commit({"sub/dir/file": "1"})
     for name, target in links.items():
         (place.work.path / name).parent.mkdir(parents=True, exist_ok=True)

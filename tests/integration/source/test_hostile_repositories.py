@@ -11,15 +11,13 @@ from service.errors import CheckoutFailed, RepositoryUnreachable
 from tests.integration.source.conftest import Place
 from tests.integration.source.hostile import (
     FORBIDDEN_NAMES,
-    LINKS_OUT,
-    LINKS_WITHIN,
-    Links,
     blob,
     commit_of,
     push_links,
     raw_tree,
     slip_in,
 )
+from tests.links import LINKS_OUT, LINKS_WITHIN, Links
 
 
 @pytest.fixture(autouse=True, params=["by us", "by git"])

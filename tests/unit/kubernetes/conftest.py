@@ -1,15 +1,17 @@
-"""Settings and jobs to make manifests of."""
+"""Settings and jobs to make manifests of, and a store for what becomes of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from service.domain.projects import RunnerRule
 from service.launchers import Job, JobKind
-from service.settings import Kubernetes
+from service.settings import Kubernetes, Settings
+from service.store import Store, open_store
 
 
 def _job(**changed: Any) -> Job:
@@ -26,6 +28,13 @@ def _job(**changed: Any) -> Job:
         "image": "mlrun/mlrun-kfp:1.9.2",
     }
     return Job(**{**given, **changed})
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = open_store(Settings(data_dir=tmp_path / "data"))
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

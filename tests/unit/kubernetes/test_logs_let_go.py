@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +12,7 @@ import pytest
 from service.errors import ClusterRefused, StoreUnavailable
 from service.launchers import JobKind
 from service.launchers.kubernetes.logs import Logs
-from service.settings import Settings
-from service.store import Store, jobs, open_store
+from service.store import Store, jobs
 from service.store.jobs import PodJob
 from tests.waiting import until
 
@@ -53,12 +51,11 @@ def readers() -> int:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(Settings(data_dir=tmp_path / "data"))
+def store(store: Store) -> Store:
+    """With a job in it."""
     row = PodJob(id="one", launcher="kubernetes", kind=JobKind.RUN, repository="ml", commit="a", created_at=0.0)
-    opened.write(lambda conn: jobs.add(conn, row))
-    yield opened
-    opened.close()
+    store.write(lambda conn: jobs.add(conn, row))
+    return store
 
 
 @pytest.fixture

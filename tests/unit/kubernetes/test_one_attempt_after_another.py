@@ -4,7 +4,6 @@ does not harm the next one. The cluster is a dict here, since these are moments 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from service.launchers.kubernetes.placing import Placing
 from service.launchers.kubernetes.tending import Tending
 from service.launchers.kubernetes.view import JOBS, PODS, View
 from service.settings import Kubernetes, Settings
-from service.store import Store, jobs, open_store
+from service.store import Store, jobs
 from service.store.jobs import PodJob
 from tests.waiting import until
 
@@ -75,13 +74,6 @@ def pod(job: str) -> dict[str, Any]:
         "spec": {"containers": [{"name": "runner"}]},
         "status": {"phase": "Running"},
     }
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(Settings(data_dir=tmp_path / "data"))
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
