@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from service import limits
 from service.domain import image_ref
 from service.domain.hosts import is_loopback
 from service.domain.mlrun_versions import DEFAULT, MLRUN_KFP, SUFFIX, Supported
@@ -165,9 +166,9 @@ class LauncherSettings(Section):
     cache_dir: Path | None = Field(
         default=None, description="Where runner environments are; by default the user's or the system's cache folder."
     )
-    load_timeout: Duration = Field(default=300.0, description="How long loading a project may take.")
+    load_timeout: Duration = Field(default=limits.LOAD_TIMEOUT_S, description="How long loading a project may take.")
     run_timeout: Duration = Field(
-        default=86400.0, description="How long a run may take where `.gitops.yaml` says nothing."
+        default=limits.RUN_TIMEOUT_S, description="How long a run may take where `.gitops.yaml` says nothing."
     )
     user: int | None = Field(
         default=None, ge=1, description="The runner's uid when the service is root; by default 64998."
