@@ -1,6 +1,6 @@
 """Where jobs run. A launcher starts a job at most once, follows it, and keeps its log; it decides nothing.
 
-Every launcher has the same five verbs. `ensure` is create-or-adopt by job id: called twice, even by two services,
+Every launcher has the same verbs. `ensure` is create-or-adopt by job id: called twice, even by two services,
 it starts one job. A job's events are lines appended to its event file, the same for all launchers, so that there
 is one reader; what a job printed is its log.
 """
