@@ -16,7 +16,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from typing import Any, Callable, Iterator, Optional, TypeVar
+from typing import Any, Callable, Dict, Iterator, Optional, Type, TypeVar
 
 from .secret import Secret
 from .words import say
@@ -29,6 +29,8 @@ ANSWER_BYTES = 64 * 1024 * 1024
 FIRST_S, LONGEST_S = 0.5, 30.0
 # So often the log says that the service is still not to be had.
 SAY_S = 60.0
+# So long it may be that nobody knows the job or its token: a proxy is being set up, or a store is being put back.
+STRANGER_S = 300.0
 CLAIMER = "Gitops-Claimer"
 
 
@@ -40,12 +42,16 @@ class UnavailableError(Exception):
         self.after_s = after_s
 
 
+class StrangerError(UnavailableError):
+    """The job, or its token, is not known. The service means that for good, but others say so too, for a moment."""
+
+
 class RefusedError(Exception):
     """The service's last word on this request: it is not to be repeated."""
 
 
 class OverError(RefusedError):
-    """The job has ended or is to end, or its token is worth nothing any more."""
+    """The job has ended or is to end, or has not been known for a while."""
 
 
 class TakenError(RefusedError):
@@ -56,7 +62,7 @@ class TooLargeError(RefusedError):
     """The service keeps no more of this."""
 
 
-_REFUSALS = {401: OverError, 409: TakenError, 410: OverError, 413: TooLargeError}
+_REFUSALS: Dict[int, Type[Exception]] = {401: StrangerError, 409: TakenError, 410: OverError, 413: TooLargeError}
 
 
 class Service:
@@ -138,10 +144,12 @@ class Patience:
     def ask(self, question: Callable[[], T]) -> T:
         """Raises RefusedError, and UnavailableError once patience has ended or is not wanted any more."""
         tries, said = 0, -SAY_S
+        strange_until = None
         while True:
             try:
                 return question()
             except UnavailableError as exc:
+                strange_until = _strange_until(exc, strange_until)
                 pause = min(LONGEST_S, FIRST_S * 2 ** min(tries, 10)) * random.uniform(0.5, 1.0)
                 pause = max(pause, min(exc.after_s, LONGEST_S) * random.uniform(0.5, 1.0))
                 left = self._until() - time.monotonic()
@@ -153,6 +161,15 @@ class Patience:
                     say(f"{exc}; asks again")
 
 
+def _strange_until(error: UnavailableError, until: Optional[float]) -> Optional[float]:
+    """Until when (monotonic) it may be that we are not known; None when that is not what was said. Raises OverError after that."""
+    if not isinstance(error, StrangerError):
+        return None
+    if until is not None and time.monotonic() >= until:
+        raise OverError(f"the service has not known it for {STRANGER_S:.0f} s: {error}") from None
+    return until or time.monotonic() + STRANGER_S
+
+
 def _lines(answer: Any) -> int:
     count = answer.get("lines")
     if not isinstance(count, int):
@@ -161,7 +178,7 @@ def _lines(answer: Any) -> int:
 
 
 def _refusal(error: Any, what: str) -> Exception:
-    """401 and its like are final; anything else, a proxy's words too, may be better later."""
+    """410 and its like are final; anything else, a proxy's words too, may be better later."""
     said = _said(error)
     kind = _REFUSALS.get(error.code)
     if kind is not None:

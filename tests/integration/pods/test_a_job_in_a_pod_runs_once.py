@@ -224,14 +224,6 @@ def test_a_job_that_is_cancelled_or_given_up_ends_and_its_last_words_are_kept(ca
     assert callee.events("lost") == ["claimed", "began"]
 
 
-def test_a_token_that_is_worth_nothing_any_more_ends_the_job(callee: Callee, start: Start) -> None:
-    callee.add(script="emit('began')\ntime.sleep(600)\n")
-    pod = start()
-    until(lambda: "began" in callee.events(), "the job to run")
-    callee.meddle = lambda _: ("401 Unauthorized", b"")
-    assert pod.wait() == 143
-
-
 def test_what_was_cancelled_before_it_began_never_begins(callee: Callee, start: Start) -> None:
     callee.add(script=RAN)
     callee.cancel()
