@@ -61,7 +61,7 @@ notify:
 def text() -> str:
     return page(
         "Settings",
-        "service/settings/model.py and the handlers",
+        "service/settings and the handlers",
         _INTRO,
         block(_EXAMPLE, "yaml"),
         "A *duration* is seconds or `90s`, `3m`, `2h`, `1d`. *Words* are a list of texts, or one text with commas. *Patterns*\n"

@@ -40,7 +40,7 @@ class Store(Section):
 
 
 class Server(Section):
-    """The HTTP server: webhooks, API, dashboard."""
+    """The HTTP server: webhooks, API, health, and what runner pods ask."""
 
     host: str = Field(
         default="127.0.0.1", description="The address to listen on. Anything but loopback needs `auth.tokens`."
