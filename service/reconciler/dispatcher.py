@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar, cast
 
 import structlog
 from sqlalchemy import Connection
@@ -21,16 +22,23 @@ from sqlalchemy import Connection
 from service import limits
 from service.errors import GitopsError, LeaseLost, Stopping, StoreUnavailable
 from service.reconciler.rooms import Rooms
-from service.store import Store, work
+from service.store import Found, Seek, Store, work
 
 log = structlog.get_logger(__name__)
+
+# Who waits for work looks for it by itself at least this often.
+_LOOK_S = 5.0
+
+
+T = TypeVar("T")
 
 
 class Held:
     """A claim while a step works on it. Ask `check` just before every write outside the store."""
 
-    def __init__(self, store: Store, claim: work.Claim) -> None:
-        self.claim = claim
+    def __init__(self, store: Store, found: Found) -> None:
+        self.claim = found.claim
+        self._opened = found.opened
         self.lost = threading.Event()
         self._store = store
         self._until = store.now() + limits.LEASE_S
@@ -38,6 +46,13 @@ class Held:
     @property
     def key(self) -> str:
         return self.claim.key
+
+    def open(self, opening: Callable[[Connection], T]) -> T:
+        """The first change of a step, which was made together with the claim where that was possible."""
+        if self._opened is None:
+            return self._store.write(opening)
+        (opened,), self._opened = self._opened, None
+        return cast(T, opened)
 
     def check(self) -> None:
         """Raises LeaseLost unless the lease is ours for another third of its length."""
@@ -57,6 +72,8 @@ class Held:
 
 
 Step = Callable[[Rooms, Held], float | None]
+# The first change that a step makes, of the key of its work.
+Opening = Callable[[Rooms, Connection, str], object]
 Took = Callable[[str, float], None]
 
 
@@ -69,12 +86,23 @@ class Crew:
 
 
 class Dispatcher:
-    """`took` hears of every piece of work its kind and the seconds from its claim until it was put down."""
+    """`took` hears of every piece of work its kind and the seconds from its claim until it was put down.
 
-    def __init__(self, rooms: Rooms, steps: Mapping[str, Step], crews: tuple[Crew, ...], took: Took) -> None:
+    A step that begins with a change has it among the `openings`, to be made with the claim, and asks for it by `Held.open`.
+    """
+
+    def __init__(
+        self,
+        rooms: Rooms,
+        steps: Mapping[str, Step],
+        crews: tuple[Crew, ...],
+        took: Took,
+        openings: Mapping[str, Opening] | None = None,
+    ) -> None:
         self._rooms = rooms
         self._took = took
         self._steps = steps
+        self._openings = {kind: partial(opening, rooms) for kind, opening in (openings or {}).items()}
         self._crews = crews
         self._owner = f"{socket.gethostname()[:32]}-{os.getpid()}"
         self._held: set[Held] = set()
@@ -119,26 +147,11 @@ class Dispatcher:
 
     def _next(self, kinds: tuple[str, ...]) -> Held | None:
         """Work of these kinds, waited for; None when the service stops."""
+        seek = Seek(kinds=kinds, owner=self._owner, lease_s=limits.LEASE_S, openings=self._openings)
         while not self._rooms.stopping.is_set():
-            if (held := self._claim(kinds)) is not None:
-                return held
-            self._rooms.store.wait_for_work(self._pause(kinds), kinds)
+            if (found := self._rooms.store.next_work(seek, _LOOK_S)) is not None:
+                return Held(self._rooms.store, found)
         return None
-
-    def _pause(self, kinds: tuple[str, ...]) -> float:
-        with self._rooms.store.read() as conn:
-            due = work.next_due(conn, kinds)
-        return 5.0 if due is None else max(0.0, min(5.0, due - self._rooms.store.now()))
-
-    def _claim(self, kinds: tuple[str, ...]) -> Held | None:
-        store = self._rooms.store
-        with store.read() as conn:
-            due = work.next_due(conn, kinds)
-        if due is None or due > store.now():
-            return None
-        now = store.now()
-        claim = store.write(lambda conn: work.claim(conn, kinds, owner=self._owner, now=now, lease_s=limits.LEASE_S))
-        return Held(store, claim) if claim else None
 
     def _do(self, held: Held) -> None:
         claim, began = held.claim, time.monotonic()

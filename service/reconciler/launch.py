@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -30,7 +31,7 @@ LAUNCH_ATTEMPTS = 6
 
 
 def step(rooms: Rooms, held: Held) -> float | None:
-    run = rooms.store.write(lambda conn: _take_slot(rooms, conn, held.key))
+    run = held.open(partial(take_slot, rooms, run_id=held.key))
     if run is None:
         return None
     if run.state == RunState.QUEUED:
@@ -53,7 +54,7 @@ def step(rooms: Rooms, held: Held) -> float | None:
     return None
 
 
-def _take_slot(rooms: Rooms, conn: Connection, run_id: str) -> Run | None:
+def take_slot(rooms: Rooms, conn: Connection, run_id: str) -> Run | None:
     """The run, starting if there is room for it and still queued if not; None when there is nothing to launch."""
     run = runs.get(conn, run_id)
     if run.state == RunState.STARTING:

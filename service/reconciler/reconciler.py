@@ -12,7 +12,7 @@ from service.errors import GitopsError
 from service.faults import wall_clock
 from service.launchers import Launcher
 from service.reconciler import fetch, fire, launch, plan, rounds, sync, watch
-from service.reconciler.dispatcher import Crew, Dispatcher, Step, Took
+from service.reconciler.dispatcher import Crew, Dispatcher, Opening, Step, Took
 from service.reconciler.end_run import end_run
 from service.reconciler.images import KUBERNETES, PROCESS
 from service.reconciler.own import give_up_lost
@@ -33,6 +33,7 @@ STEPS: dict[str, Step] = {
     "poll": rounds.poll,
     "parse": rounds.parse,
 }
+OPENINGS: dict[str, Opening] = {"sync": sync.begin, "launch": launch.take_slot}
 # Syncs at a time where projects are loaded elsewhere, so that a sync mostly waits.
 _SYNCS = 16
 
@@ -59,7 +60,7 @@ _RESYNC_S = 5.0
 class Reconciler:
     def __init__(self, rooms: Rooms, took: Took = lambda _kind, _seconds: None) -> None:
         self._rooms = rooms
-        self._dispatcher = Dispatcher(rooms, STEPS, crews(rooms), took)
+        self._dispatcher = Dispatcher(rooms, STEPS, crews(rooms), took, OPENINGS)
         self._clock = Clock(self._on_due)
 
     def start(self) -> None:

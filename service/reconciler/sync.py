@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import structlog
 from sqlalchemy import Connection
@@ -33,7 +34,7 @@ SYNC_ATTEMPTS = 6
 
 def step(rooms: Rooms, held: Held) -> float | None:
     """Every open sync of the project: of a branch the newest, of tags each."""
-    while (begun := _begin(rooms, held.key)) is not None:
+    while (begun := held.open(partial(begin, rooms, name=held.key))) is not None:
         project, sync = begun
         try:
             _bring(rooms, held, project, sync)
@@ -58,25 +59,21 @@ def step(rooms: Rooms, held: Held) -> float | None:
     return None
 
 
-def _begin(rooms: Rooms, name: str) -> tuple[Project, Sync] | None:
+def begin(rooms: Rooms, conn: Connection, name: str) -> tuple[Project, Sync] | None:
     """Choose the next sync; older ones of the same branch give way to it."""
-
-    def change(conn: Connection) -> tuple[Project, Sync] | None:
-        project = projects.find(conn, name)
-        waiting = syncs.open_of(conn, name)
-        if project is None or project.suspended or not waiting:
-            return None
-        branch = [sync for sync in waiting if not is_tag(sync.ref)]
-        for older in branch[:-1]:
-            ended = syncs.supersede(conn, older.id, by=branch[-1].id, now=rooms.store.now())
-            news.of_sync(rooms, conn, Topic.SYNC_SUPERSEDED, ended)
-        chosen = min(branch[-1:] + [sync for sync in waiting if is_tag(sync.ref)], key=lambda sync: sync.seq)
-        if chosen.state == SyncState.QUEUED:
-            chosen = syncs.start(conn, chosen.id, base=project.synced_commit, now=rooms.store.now())
-            news.of_sync(rooms, conn, Topic.SYNC_STARTED, chosen)
-        return project, chosen
-
-    return rooms.store.write(change)
+    project = projects.find(conn, name)
+    waiting = syncs.open_of(conn, name)
+    if project is None or project.suspended or not waiting:
+        return None
+    branch = [sync for sync in waiting if not is_tag(sync.ref)]
+    for older in branch[:-1]:
+        ended = syncs.supersede(conn, older.id, by=branch[-1].id, now=rooms.store.now())
+        news.of_sync(rooms, conn, Topic.SYNC_SUPERSEDED, ended)
+    chosen = min(branch[-1:] + [sync for sync in waiting if is_tag(sync.ref)], key=lambda sync: sync.seq)
+    if chosen.state == SyncState.QUEUED:
+        chosen = syncs.start(conn, chosen.id, base=project.synced_commit, now=rooms.store.now())
+        news.of_sync(rooms, conn, Topic.SYNC_STARTED, chosen)
+    return project, chosen
 
 
 def _bring(rooms: Rooms, held: Held, project: Project, sync: Sync) -> None:

@@ -7,5 +7,6 @@ A caller reads with `with store.read() as connection:` and writes with `store.wr
 from service.store.front import Store, open_store
 from service.store.ids import new_id
 from service.store.state import StoreState, look_at_store
+from service.store.waiters import Found, Seek
 
-__all__ = ["Store", "StoreState", "look_at_store", "new_id", "open_store"]
+__all__ = ["Found", "Seek", "Store", "StoreState", "look_at_store", "new_id", "open_store"]

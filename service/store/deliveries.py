@@ -68,7 +68,7 @@ def get(connection: Connection, delivery_id: str) -> Delivery:
 
 
 def find(connection: Connection, delivery_id: str) -> Delivery | None:
-    return _rows.first(connection, _rows.select(whole=True).where(table.c.id == delivery_id))
+    return _rows.find(connection, whole=True, id=delivery_id)
 
 
 def by_forge_ids(connection: Connection, hook: str, forge_ids: Iterable[str]) -> dict[str, str]:
@@ -96,16 +96,8 @@ def page(
 
 def open_for(connection: Connection, repository: str) -> list[Delivery]:
     """Acknowledged (a duplicate is only a label) and still without an outcome, oldest first."""
-    return _rows.all(
-        connection,
-        _rows.select()
-        .where(
-            table.c.repository == repository,
-            table.c.outcome.is_(None),
-            table.c.state.in_([DeliveryState.ACCEPTED, DeliveryState.DUPLICATE]),
-        )
-        .order_by(table.c.id),
-    )
+    acknowledged = [DeliveryState.ACCEPTED, DeliveryState.DUPLICATE]
+    return _rows.those(connection, "id", repository=repository, outcome=None, state=acknowledged)
 
 
 def record_parsed(
@@ -132,10 +124,10 @@ def record_parsed(
         "after": after,
         "pusher": pusher,
     }
-    return _rows.set(connection, [table.c.id == delivery_id, table.c.parsed.is_(False)], parsed=True, **values) == 1
+    return _rows.set(connection, {"id": delivery_id, "parsed": False}, parsed=True, **values) == 1
 
 
 def set_outcome(connection: Connection, delivery_id: str, outcome: Outcome, reason: str, *, now: float) -> bool:
     """A delivery ends in one outcome: False when it had one."""
-    where = [table.c.id == delivery_id, table.c.outcome.is_(None)]
-    return _rows.set(connection, where, outcome=outcome, outcome_reason=reason, outcome_at=now) == 1
+    open_ = {"id": delivery_id, "outcome": None}
+    return _rows.set(connection, open_, outcome=outcome, outcome_reason=reason, outcome_at=now) == 1

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -21,7 +19,8 @@ from service.settings import Settings
 from service.store import migrations, work
 from service.store.database import pool_exhausted, postgres_engine, sqlite_engines, unavailable
 from service.store.lock import DirectoryLock
-from service.store.writer import BatchWriter, DirectWriter, OnWanted, Writer
+from service.store.waiters import Found, Seek, Waiters
+from service.store.writer import BatchWriter, DirectWriter, Writer
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -39,7 +38,7 @@ class Store:
         self,
         *,
         readers: Engine,
-        writer: Callable[[OnWanted], Writer],
+        writer: Callable[[Waiters], Writer],
         engines: tuple[Engine, ...],
         lock: DirectoryLock | None,
     ) -> None:
@@ -47,12 +46,10 @@ class Store:
         self._engines = engines
         self._lock = lock
         self._alone = lock is not None
-        self._bell = threading.Condition()
-        self._rung: Counter[str | None] = Counter()  # by kind; None: for everybody
-        self._heard = threading.local()
         self._closed = False
         self._clock = _Clock(None if self._alone else readers)
-        self._writer = writer(self.wake)
+        self._waiters = Waiters(self._clock.now)
+        self._writer = writer(self._waiters)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -96,24 +93,30 @@ class Store:
         """The clock of leases and not_before: seconds since the epoch, and it never jumps while we run."""
         return self._clock.now()
 
-    def wait_for_work(self, timeout_s: float, kinds: Collection[str] | None = None) -> None:
-        """Return when some write has wanted work (of these kinds) since this thread last returned from here, or after
-        `timeout_s`."""
-        heard = getattr(self._heard, "rung", -1)
+    def next_work(self, seek: Seek, timeout_s: float) -> Found | None:
+        """What is due longest of what is sought, claimed, as soon as there is some; None after `timeout_s` or a `wake`.
+
+        Raises StoreUnavailable.
+        """
         patience = timeout_s if self._alone else min(timeout_s, _LOOK_S)
-        with self._bell:
-            self._bell.wait_for(lambda: self._how_often(kinds) != heard or self._closed, patience)
-            self._heard.rung = self._how_often(kinds)
+        waiter = self._waiters.join(seek)
+        found, pause = None, patience
+        try:
+            with self.read() as connection:
+                due = work.next_due(connection, seek.kinds)
+            pause = patience if due is None else min(patience, due - self.now())
+            if pause > 0:
+                waiter.wait(pause)
+        finally:
+            found = self._waiters.leave(waiter)
+        if found is None and pause <= 0:
+            now = self.now()
+            found = self.write(lambda connection: seek.take(connection, now))
+        return found
 
-    def _how_often(self, kinds: Collection[str] | None) -> int:
-        """How often the bell rang for these kinds."""
-        return self._rung.total() if kinds is None else self._rung[None] + sum(self._rung[kind] for kind in kinds)
-
-    def wake(self, kinds: Collection[str] | None = None) -> None:
-        """Let everybody who waits for work (of these kinds) look again."""
-        with self._bell:
-            self._rung.update([None] if kinds is None else kinds)
-            self._bell.notify_all()
+    def wake(self) -> None:
+        """Let everybody who waits for work look again."""
+        self._waiters.wake()
 
     def close(self) -> None:
         """Write what waits to be written, wake everybody, and let the data directory go."""
@@ -146,7 +149,7 @@ def _open_sqlite(data_dir: Path, wait_s: float, batch: int) -> Store:
             migrations.upgrade(engine)
         store = Store(
             readers=readers,
-            writer=lambda wake: BatchWriter(engine, batch=batch, on_wanted=wake),
+            writer=lambda waiters: BatchWriter(engine, batch=batch, waiters=waiters),
             engines=(readers, engine),
             lock=lock,
         )
@@ -165,7 +168,9 @@ def _open_postgres(url: str) -> Store:
     engine = postgres_engine(url)
     with _told(engine):
         migrations.upgrade(engine)
-    return Store(readers=engine, writer=lambda wake: DirectWriter(engine, on_wanted=wake), engines=(engine,), lock=None)
+    return Store(
+        readers=engine, writer=lambda waiters: DirectWriter(engine, waiters=waiters), engines=(engine,), lock=None
+    )
 
 
 def _make_private(data_dir: Path) -> None:

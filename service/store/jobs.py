@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, update
 
 from service.domain.projects import Json
 from service.errors import Conflict
 from service.launchers import EndReason, JobKind
 from service.store.models import job_lines, job_logs
 from service.store.models import jobs as table
-from service.store.sql import Rows, known
+from service.store.sql import SOMETHING, Rows, known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +47,15 @@ class PodJob:
 
 
 _rows = Rows(table, PodJob, json=["document"], heavy=["document"])
+_heads = select(table.c.id, table.c.lines, table.c.ended.is_not(None)).where(
+    table.c.id.in_(bindparam("those", expanding=True))
+)
+_lines = (
+    select(job_lines.c.line)
+    .where(job_lines.c.job == bindparam("of"), job_lines.c.number >= bindparam("since"))
+    .order_by(job_lines.c.number)
+    .limit(bindparam("most"))
+)
 
 
 def add(connection: Connection, job: PodJob) -> bool:
@@ -56,29 +65,28 @@ def add(connection: Connection, job: PodJob) -> bool:
 
 def find(connection: Connection, job_id: str) -> PodJob | None:
     """Without its document."""
-    return _rows.first(connection, _rows.select().where(table.c.id == job_id))
+    return _rows.find(connection, id=job_id)
 
 
 def get(connection: Connection, job_id: str) -> PodJob:
     """With its document, which an ended job has no more. Raises NotFound."""
-    return known(_rows.first(connection, _rows.select(whole=True).where(table.c.id == job_id)), f"job {job_id}")
+    return known(_rows.find(connection, whole=True, id=job_id), f"job {job_id}")
 
 
 def those(connection: Connection, job_ids: Collection[str]) -> dict[str, PodJob]:
     """Those of them that are known, by id, without their documents."""
-    return {job.id: job for job in _rows.all(connection, _rows.select().where(table.c.id.in_(job_ids)))}
+    return {job.id: job for job in _rows.those(connection, id=list(job_ids))}
 
 
 def heads(connection: Connection, job_ids: Collection[str]) -> dict[str, tuple[int, bool]]:
     """How many events each has, and whether it has ended: what is asked of hundreds, again and again."""
-    query = select(table.c.id, table.c.lines, table.c.ended.is_not(None)).where(table.c.id.in_(job_ids))
-    return {job_id: (count, bool(ended)) for job_id, count, ended in connection.execute(query)}
+    found = connection.execute(_heads, {"those": list(job_ids)})
+    return {job_id: (count, bool(ended)) for job_id, count, ended in found}
 
 
 def not_ended(connection: Connection, launcher: str) -> list[PodJob]:
     """Oldest first, without their documents."""
-    query = _rows.select().where(table.c.launcher == launcher, table.c.ended.is_(None))
-    return _rows.all(connection, query.order_by(table.c.created_at, table.c.id))
+    return _rows.those(connection, "created_at", "id", launcher=launcher, ended=None)
 
 
 def claim(connection: Connection, job_id: str, claimer: str, line: str, *, now: float) -> bool:
@@ -86,8 +94,8 @@ def claim(connection: Connection, job_id: str, claimer: str, line: str, *, now: 
 
     A job that has ended or is to be cancelled is nobody's to claim.
     """
-    where = [table.c.id == job_id, table.c.claimer.is_(None), table.c.ended.is_(None), table.c.cancel.is_(None)]
-    if _rows.set(connection, where, claimer=claimer, claimed_at=now, lines=1):
+    free = {"id": job_id, "claimer": None, "ended": None, "cancel": None}
+    if _rows.set(connection, free, claimer=claimer, claimed_at=now, lines=1):
         connection.execute(insert(job_lines).values(job=job_id, number=0, line=line))
         return True
     job = find(connection, job_id)
@@ -104,15 +112,14 @@ def append(connection: Connection, job_id: str, since: int, lines: Sequence[str]
     fresh = list(enumerate(lines, since))[count - since :]
     if not fresh:
         return count
-    if not _rows.set(connection, [table.c.id == job_id, table.c.lines == count], lines=count + len(fresh)):
+    if not _rows.set(connection, {"id": job_id, "lines": count}, lines=count + len(fresh)):
         raise Conflict(f"somebody else sends events of job {job_id}", mend="send them again")
     connection.execute(insert(job_lines), [{"job": job_id, "number": n, "line": line} for n, line in fresh])
     return count + len(fresh)
 
 
 def lines(connection: Connection, job_id: str, since: int, limit: int) -> list[str]:
-    query = select(job_lines.c.line).where(job_lines.c.job == job_id, job_lines.c.number >= since)
-    return list(connection.execute(query.order_by(job_lines.c.number).limit(limit)).scalars())
+    return list(connection.execute(_lines, {"of": job_id, "since": since, "most": limit}).scalars())
 
 
 def lines_size(connection: Connection, job_id: str) -> int:
@@ -133,14 +140,14 @@ def result(connection: Connection, job_id: str) -> bytes | None:
 def say(connection: Connection, details: Mapping[str, str]) -> None:
     """How jobs stand that have not ended."""
     for job_id, detail in details.items():
-        _rows.set(connection, [table.c.id == job_id, table.c.ended.is_(None)], detail=detail)
+        _rows.set(connection, {"id": job_id, "ended": None}, detail=detail)
 
 
 def cancel(connection: Connection, job_id: str, reason: EndReason) -> None:
     """It is to end; the first reason stays. One that ended before anybody claimed it does not begin again; nothing else is done to a job
     that has ended."""
     unended = or_(table.c.ended.is_(None), table.c.claimer.is_(None))
-    _rows.set(connection, [table.c.id == job_id, table.c.cancel.is_(None), unended], cancel=reason)
+    _rows.set_where(connection, [table.c.id == job_id, table.c.cancel.is_(None), unended], cancel=reason)
 
 
 def cancel_elsewhere(connection: Connection, launchers: Collection[str]) -> None:
@@ -151,8 +158,8 @@ def cancel_elsewhere(connection: Connection, launchers: Collection[str]) -> None
 
 def give_up(connection: Connection, job_id: str, reason: EndReason) -> bool:
     """It is to end, since nobody claimed it; False when somebody has, or it was to end already."""
-    where = [table.c.id == job_id, table.c.claimer.is_(None), table.c.cancel.is_(None), table.c.ended.is_(None)]
-    return bool(_rows.set(connection, where, cancel=reason))
+    free = {"id": job_id, "claimer": None, "cancel": None, "ended": None}
+    return bool(_rows.set(connection, free, cancel=reason))
 
 
 def end(
@@ -166,15 +173,17 @@ def end(
     unclaimed: bool = False,
 ) -> bool:
     """False when it had ended: the first end counts. An end of what nobody runs (`unclaimed`) is none once somebody does."""
-    where = [table.c.id == job_id, table.c.ended.is_(None), *([table.c.claimer.is_(None)] if unclaimed else [])]
-    return bool(_rows.set(connection, where, ended=reason, exit_code=exit_code, detail=detail, ended_at=now))
+    open_ = {"id": job_id, "ended": None, **({"claimer": None} if unclaimed else {})}
+    return bool(_rows.set(connection, open_, ended=reason, exit_code=exit_code, detail=detail, ended_at=now))
 
 
 def begin_again(connection: Connection, job_id: str, document: Json | None) -> bool:
     """A job that ended before anybody claimed it may be started anew, to do what `document` says: what it was to do may have been
     forgotten with its end. Its lines and its log go on."""
-    where = [table.c.id == job_id, table.c.ended.is_not(None), table.c.claimer.is_(None), table.c.cancel.is_(None)]
-    return bool(_rows.set(connection, where, document=document, ended=None, exit_code=None, detail="", ended_at=None))
+    unclaimed = {"id": job_id, "ended": SOMETHING, "claimer": None, "cancel": None}
+    return bool(
+        _rows.set(connection, unclaimed, document=document, ended=None, exit_code=None, detail="", ended_at=None)
+    )
 
 
 def add_log(connection: Connection, job_id: str, start: int, data: bytes, mark: str = "") -> int:
@@ -186,8 +195,7 @@ def add_log(connection: Connection, job_id: str, start: int, data: bytes, mark: 
     fresh = data[max(0, size - start) :]
     if start > size or not fresh:
         return size
-    where = [table.c.id == job_id, table.c.log_size == size]
-    if not _rows.set(connection, where, log_size=size + len(fresh), log_mark=mark):
+    if not _rows.set(connection, {"id": job_id, "log_size": size}, log_size=size + len(fresh), log_mark=mark):
         return size
     connection.execute(insert(job_logs).values(job=job_id, start=size, data=fresh))
     return size + len(fresh)
@@ -215,7 +223,7 @@ def not_cleaned(connection: Connection, launcher: str, *, before: float, limit: 
 
 def clean(connection: Connection, job_id: str) -> None:
     """Forget what an ended job was to do, said and left; that it ended, and its log, stay."""
-    if _rows.set(connection, [table.c.id == job_id, table.c.ended.is_not(None)], document=None, result=None):
+    if _rows.set(connection, {"id": job_id, "ended": SOMETHING}, document=None, result=None):
         connection.execute(delete(job_lines).where(job_lines.c.job == job_id))
 
 

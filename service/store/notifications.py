@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from service import limits
 from service.domain.events import Topic
@@ -34,6 +34,10 @@ class Notification:
 
 
 _rows = Rows(table, Notification, json=["message"])
+_newest_pending = select(func.max(table.c.id)).where(
+    table.c.state == NotificationState.PENDING, table.c.handler == bindparam("of")
+)
+_count_attempt = update(table).where(table.c.id == bindparam("of")).values(attempts=table.c.attempts + 1)
 
 
 def add(connection: Connection, notification: Notification) -> Notification | None:
@@ -47,7 +51,7 @@ def get(connection: Connection, notification_id: str) -> Notification:
 
 
 def find(connection: Connection, notification_id: str) -> Notification | None:
-    return _rows.first(connection, _rows.select().where(table.c.id == notification_id))
+    return _rows.find(connection, id=notification_id)
 
 
 def page(
@@ -77,45 +81,43 @@ def page(
 
 def pending(connection: Connection) -> list[Notification]:
     """What has not left, oldest first."""
-    query = _rows.select().where(table.c.state == NotificationState.PENDING)
-    return _rows.all(connection, query.order_by(table.c.id))
+    return _rows.those(connection, "id", state=NotificationState.PENDING)
 
 
 def pending_of(connection: Connection, handler: str, *, limit: int) -> list[Notification]:
     """What one handler has not sent: what was tried least first, then in order."""
-    query = _rows.select().where(table.c.state == NotificationState.PENDING, table.c.handler == handler)
-    return _rows.all(connection, query.order_by(table.c.attempts, table.c.id).limit(limit))
+    pending = {"state": NotificationState.PENDING, "handler": handler}
+    return _rows.those(connection, "attempts", "id", limit=limit, **pending)
 
 
 def newest_pending_of(connection: Connection, handler: str) -> str | None:
     """The id of the newest that one handler has not sent."""
-    query = select(func.max(table.c.id)).where(table.c.state == NotificationState.PENDING, table.c.handler == handler)
-    return connection.execute(query).scalar()
+    return connection.execute(_newest_pending, {"of": handler}).scalar()
 
 
 def supersede(connection: Connection, newer: Notification, *, reason: str) -> None:
     """Of what tells the same handler of the same event of the same run, only `newer` is still worth sending."""
     where = (table.c.handler == newer.handler, table.c.run == newer.run, table.c.event == newer.event)
     waiting = (table.c.state == NotificationState.PENDING, table.c.id != newer.id)
-    _rows.set(connection, [*where, *waiting], state=NotificationState.SUPERSEDED, reason=reason)
+    _rows.set_where(connection, [*where, *waiting], state=NotificationState.SUPERSEDED, reason=reason)
 
 
 def mark_sent(connection: Connection, notification_id: str, *, now: float) -> None:
-    _rows.set(connection, [table.c.id == notification_id], state=NotificationState.SENT, sent_at=now, reason="")
+    _rows.set(connection, {"id": notification_id}, state=NotificationState.SENT, sent_at=now, reason="")
 
 
 def mark_attempt(connection: Connection, notification_id: str, *, reason: str) -> None:
     """It did not leave this time; it will be tried again."""
-    _rows.set(connection, [table.c.id == notification_id], reason=reason)
-    connection.execute(update(table).where(table.c.id == notification_id).values(attempts=table.c.attempts + 1))
+    _rows.set(connection, {"id": notification_id}, reason=reason)
+    connection.execute(_count_attempt, {"of": notification_id})
 
 
 def mark_failed(connection: Connection, notification_id: str, *, reason: str) -> None:
     """Given up."""
-    _rows.set(connection, [table.c.id == notification_id], state=NotificationState.FAILED, reason=reason)
+    _rows.set(connection, {"id": notification_id}, state=NotificationState.FAILED, reason=reason)
 
 
 def reset(connection: Connection, notification_id: str) -> bool:
     """To be sent once more, because somebody asked; False when there is none."""
-    where = [table.c.id == notification_id]
-    return _rows.set(connection, where, state=NotificationState.PENDING, attempts=0, reason="", sent_at=None) == 1
+    fresh = {"attempts": 0, "reason": "", "sent_at": None}
+    return _rows.set(connection, {"id": notification_id}, state=NotificationState.PENDING, **fresh) == 1

@@ -51,24 +51,22 @@ def get(connection: Connection, project: str, preview_id: str) -> Preview:
 
 
 def find(connection: Connection, preview_id: str) -> Preview | None:
-    return _rows.first(connection, _rows.select().where(table.c.id == preview_id))
+    return _rows.find(connection, id=preview_id)
 
 
 def open_of(connection: Connection, project: str) -> list[Preview]:
     """What is to be planned or being planned, oldest first."""
-    return _rows.all(connection, _rows.select().where(table.c.project == project, _open).order_by(table.c.id))
+    return _rows.those(connection, "id", project=project, state=OPEN_PREVIEWS)
 
 
 def begin(connection: Connection, preview_id: str) -> Preview | None:
     """It is being planned, perhaps again after a crash; None when it has ended, or is gone."""
-    if not _rows.set(connection, [table.c.id == preview_id, _open], state=PreviewState.PLANNING):
-        return None
-    return find(connection, preview_id)
+    return _rows.change(connection, {"id": preview_id, "state": OPEN_PREVIEWS}, state=PreviewState.PLANNING)
 
 
 def end(connection: Connection, preview_id: str, state: PreviewState, *, now: float, **also: Any) -> None:
     """`also` are other columns: ref, commit, reason, plan, error. One that has ended stays as it is."""
-    _rows.set(connection, [table.c.id == preview_id, _open], state=state, ended_at=now, **also)
+    _rows.set(connection, {"id": preview_id, "state": OPEN_PREVIEWS}, state=state, ended_at=now, **also)
 
 
 def prune(connection: Connection, project: str, *, now: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from service import limits
 from service.errors import NameTaken, NotFound
@@ -32,6 +32,13 @@ class Project:
 
 
 _rows = Rows(table, Project)
+_highest_seq = select(func.coalesce(func.max(syncs.c.seq), 0)).where(syncs.c.project == bindparam("of"))
+_count_one = (
+    update(table)
+    .where(table.c.name == bindparam("of"))
+    .values(last_seq=table.c.last_seq + 1)
+    .returning(table.c.last_seq)
+)
 
 
 def claim_name(connection: Connection, name: str, *, repository: str, path: str, ref: str, now: float) -> Project:
@@ -68,24 +75,20 @@ def get(connection: Connection, name: str) -> Project:
 
 
 def find(connection: Connection, name: str) -> Project | None:
-    return _rows.first(connection, _rows.select().where(table.c.name == name))
+    return _rows.find(connection, name=name)
 
 
 def by_binding(connection: Connection, repository: str, path: str, ref: str) -> Project | None:
-    return _rows.first(
-        connection,
-        _rows.select().where(table.c.repository == repository, table.c.path == path, table.c.ref == ref),
-    )
+    return _rows.find(connection, repository=repository, path=path, ref=ref)
 
 
 def for_ref(connection: Connection, repository: str, ref: str) -> list[Project]:
     """What is bound to this ref, by path."""
-    where = (table.c.repository == repository, table.c.ref == ref)
-    return _rows.all(connection, _rows.select().where(*where).order_by(table.c.path))
+    return _rows.those(connection, "path", repository=repository, ref=ref)
 
 
 def for_repository(connection: Connection, repository: str) -> list[Project]:
-    return _rows.all(connection, _rows.select().where(table.c.repository == repository).order_by(table.c.name))
+    return _rows.those(connection, "name", repository=repository)
 
 
 def page(
@@ -129,16 +132,15 @@ def pin(connection: Connection, name: str, revision: str | None) -> None:
 
 def next_seq(connection: Connection, name: str) -> int:
     """Count one sync more."""
-    connection.execute(update(table).where(table.c.name == name).values(last_seq=table.c.last_seq + 1))
-    return get(connection, name).last_seq
+    counted: int | None = connection.execute(_count_one, {"of": name}).scalar_one_or_none()
+    return known(counted, f"project {name!r}")
 
 
 def _set(connection: Connection, name: str, **values: object) -> None:
-    if not _rows.set(connection, [table.c.name == name], **values):
+    if not _rows.set(connection, {"name": name}, **values):
         raise NotFound(f"there is no project {name!r}")
 
 
 def _last_seq(connection: Connection, name: str) -> int:
     """How far the syncs counted of whoever had the name before."""
-    query = select(func.coalesce(func.max(syncs.c.seq), 0)).where(syncs.c.project == name)
-    return int(connection.execute(query).scalar_one())
+    return int(connection.execute(_highest_seq, {"of": name}).scalar_one())

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, func, update
 
 from service.store.models import refs as refs_table
 from service.store.models import repositories as table
-from service.store.sql import Rows, insert, known
+from service.store.sql import Rows, known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +44,11 @@ def get(connection: Connection, name: str) -> Repository:
 
 
 def find(connection: Connection, name: str) -> Repository | None:
-    return _rows.first(connection, _rows.select().where(table.c.name == name))
+    return _rows.find(connection, name=name)
 
 
 def all(connection: Connection) -> list[Repository]:  # noqa: A001 - reads as repositories.all
-    return _rows.all(connection, _rows.select().order_by(table.c.name))
+    return _rows.those(connection, "name")
 
 
 def record_fetch(connection: Connection, name: str, *, url: str, default_branch: str | None, now: float) -> None:
@@ -70,10 +70,7 @@ def record_delivery(connection: Connection, name: str, *, url: str, now: float) 
 
 def refs(connection: Connection, repository: str) -> dict[str, Ref]:
     """Every known ref, also those that are missing now."""
-    found = _refs.all(
-        connection, _refs.select().where(refs_table.c.repository == repository).order_by(refs_table.c.ref)
-    )
-    return {row.ref: row for row in found}
+    return {row.ref: row for row in _refs.those(connection, "ref", repository=repository)}
 
 
 def tips(connection: Connection, repository: str) -> dict[str, str]:
@@ -83,22 +80,15 @@ def tips(connection: Connection, repository: str) -> dict[str, str]:
 
 def set_tip(connection: Connection, repository: str, ref: str, commit: str, *, now: float) -> None:
     """The ref is there, at this commit."""
-    values = _refs.values(Ref(repository=repository, ref=ref, commit=commit, seen_at=now))
-    connection.execute(
-        insert(connection.dialect.name, refs_table)
-        .values(values)
-        .on_conflict_do_update(
-            index_elements=[refs_table.c.repository, refs_table.c.ref],
-            set_={"commit": commit, "seen_at": now, "missing_since": None},
-        )
-    )
+    seen = {"commit": commit, "seen_at": now, "missing_since": None}
+    _refs.put(connection, {"repository": repository, "ref": ref}, **seen)
 
 
 def mark_missing(connection: Connection, repository: str, ref: str, *, now: float) -> float:
     """A fetch did not see the ref. Returns since when it is missing."""
     since = func.coalesce(refs_table.c.missing_since, now)
     connection.execute(update(refs_table).where(*_is(repository, ref)).values(missing_since=since))
-    found = _refs.first(connection, _refs.select().where(*_is(repository, ref)))
+    found = _refs.find(connection, repository=repository, ref=ref)
     return now if found is None or found.missing_since is None else found.missing_since
 
 
@@ -111,9 +101,4 @@ def _is(repository: str, ref: str) -> tuple[Any, Any]:
 
 
 def _put(connection: Connection, name: str, **values: Any) -> None:
-    plain = {column: _rows.value(column, value) for column, value in values.items()}
-    connection.execute(
-        insert(connection.dialect.name, table)
-        .values(name=_rows.value("name", name), **plain)
-        .on_conflict_do_update(index_elements=[table.c.name], set_=plain)
-    )
+    _rows.put(connection, {"name": name}, **values)

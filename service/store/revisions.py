@@ -48,7 +48,7 @@ def get(connection: Connection, project: str, revision_id: str) -> Revision:
 
 
 def find(connection: Connection, project: str, revision_id: str) -> Revision | None:
-    return _rows.first(connection, _rows.select().where(table.c.project == project, table.c.id == revision_id))
+    return _rows.find(connection, project=project, id=revision_id)
 
 
 def page(

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Connection, and_, bindparam, or_, select
 
 from service import limits
 from service.domain.projects import Concurrency, Json
@@ -72,6 +72,12 @@ class RunEvent:
 
 _rows = Rows(table, Run, json=["arguments", "results", "error"])
 _events = Rows(events_table, RunEvent, json=["data"], clip=["event"])
+_step_events = (
+    select(events_table.c.event, events_table.c.at, events_table.c.data)
+    .where(events_table.c.run == bindparam("of_run"), events_table.c.event.in_([STARTED, FINISHED]))
+    .order_by(events_table.c.position.desc())
+    .limit(bindparam("last"))
+)
 
 
 def add(connection: Connection, run: Run) -> tuple[Run, bool]:
@@ -93,7 +99,7 @@ def get(connection: Connection, run_id: str) -> Run:
 
 
 def find(connection: Connection, run_id: str) -> Run | None:
-    return _rows.first(connection, _rows.select().where(table.c.id == run_id))
+    return _rows.find(connection, id=run_id)
 
 
 def page(
@@ -129,7 +135,7 @@ def page(
 
 def active(connection: Connection, launcher: str) -> list[Run]:
     """Starting or running, oldest first."""
-    return _in(ACTIVE_RUNS, connection, launcher=launcher)
+    return _rows.those(connection, "id", state=ACTIVE_RUNS, launcher=launcher)
 
 
 def active_elsewhere(connection: Connection, launchers: Collection[str]) -> list[Run]:
@@ -139,23 +145,23 @@ def active_elsewhere(connection: Connection, launchers: Collection[str]) -> list
 
 
 def count_active(connection: Connection, launcher: str) -> int:
-    where = (table.c.launcher == launcher, table.c.state.in_(sorted(ACTIVE_RUNS)))
-    return connection.execute(select(func.count()).select_from(table).where(*where)).scalar_one()
+    return _rows.count(connection, launcher=launcher, state=ACTIVE_RUNS)
 
 
 def queued(connection: Connection, launcher: str) -> list[Run]:
     """Those that wait for a place, oldest first."""
-    return _in([RunState.QUEUED], connection, launcher=launcher)
+    return _rows.those(connection, "id", state=RunState.QUEUED, launcher=launcher)
 
 
 def active_of(connection: Connection, project: str, workflow: str) -> list[Run]:
     """Starting or running runs of one workflow: at most one is wanted."""
-    return _in(ACTIVE_RUNS, connection, project=project, workflow=workflow)
+    return _rows.those(connection, "id", state=ACTIVE_RUNS, project=project, workflow=workflow)
 
 
 def open_of(connection: Connection, project: str, workflow: str | None = None) -> list[Run]:
     """Everything of a project or one of its workflows that has not ended, oldest first."""
-    return _in(OPEN_RUNS, connection, project=project, workflow=workflow)
+    one: dict[str, Any] = {} if workflow is None else {"workflow": workflow}
+    return _rows.those(connection, "id", state=OPEN_RUNS, project=project, **one)
 
 
 def transition(
@@ -178,10 +184,7 @@ def transition(
         also.setdefault("started_at", now)
     if state in ENDED_RUNS:
         also.setdefault("ended_at", now)
-    where = [table.c.id == run_id, table.c.state.in_([str(s) for s in expected])]
-    if not _rows.set(connection, where, state=state, **also):
-        return None
-    return get(connection, run_id)
+    return _rows.change(connection, {"id": run_id, "state": expected}, state=state, **also)
 
 
 def start(connection: Connection, run_id: str, **also: Any) -> Run | None:
@@ -209,11 +212,7 @@ def end(
 
 def request_cancel(connection: Connection, run_id: str, reason: EndReason = EndReason.CANCELLED) -> Run | None:
     """Note that the run is to end; None when it has ended. The first reason stays."""
-    _rows.set(
-        connection,
-        [table.c.id == run_id, table.c.cancel.is_(None), table.c.state.in_(sorted(OPEN_RUNS))],
-        cancel=reason,
-    )
+    _rows.set(connection, {"id": run_id, "cancel": None, "state": OPEN_RUNS}, cancel=reason)
     run = find(connection, run_id)
     return run if run is not None and run.state in OPEN_RUNS else None
 
@@ -228,9 +227,7 @@ def add_events(
     """
     if position < since + len(events):
         raise ValueError(f"{len(events)} events cannot come from {position - since} bytes")
-    if position == since or not _rows.set(
-        connection, [table.c.id == run_id, table.c.position == since], position=position
-    ):
+    if position == since or not _rows.set(connection, {"id": run_id, "position": since}, position=position):
         return []
     made = [_event(run_id, since + index, event, now) for index, event in enumerate(events)]
     for event in made:
@@ -246,10 +243,8 @@ def events(connection: Connection, run_id: str, *, after: int = -1, limit: int |
 
 def step_events(connection: Connection, run_id: str, *, limit: int = limits.RUN_STEP_EVENTS) -> list[StepEvent]:
     """What is known of its steps, in order; of more than `limit` events the last."""
-    columns = (events_table.c.event, events_table.c.at, events_table.c.data)
-    where = (events_table.c.run == run_id, events_table.c.event.in_([STARTED, FINISHED]))
-    query = select(*columns).where(*where).order_by(events_table.c.position.desc()).limit(limit)
-    return [_step_event(*row) for row in reversed(connection.execute(query).all())]
+    found = connection.execute(_step_events, {"of_run": run_id, "last": limit}).all()
+    return [_step_event(*row) for row in reversed(found)]
 
 
 class _StepData(msgspec.Struct):
@@ -265,12 +260,6 @@ _step_data = msgspec.json.Decoder(_StepData)
 def _step_event(event: str, at: float, data: str) -> StepEvent:
     said = _step_data.decode(data)
     return StepEvent(event, str(said.step), at, str(said.state))
-
-
-def _in(states: Collection[RunState], connection: Connection, **same: str | None) -> list[Run]:
-    where = [table.c[name] == value for name, value in same.items() if value is not None]
-    query = _rows.select().where(table.c.state.in_(sorted(states)), *where)
-    return _rows.all(connection, query.order_by(table.c.id))
 
 
 def _event(run: str, position: int, event: Mapping[str, Any], now: float) -> RunEvent:

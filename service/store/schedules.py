@@ -101,7 +101,7 @@ def put(
     same_time = (there.cron, there.timezone) == (spec.cron, spec.timezone)
     _rows.set(
         connection,
-        [table.c.id == there.id],
+        {"id": there.id},
         workflow=spec.workflow,
         cron=spec.cron,
         timezone=spec.timezone,
@@ -118,8 +118,8 @@ def put(
 def remove(connection: Connection, schedule_id: str, *, now: float, sync: str | None = None) -> Schedule:
     """No more fires. One that is removed already stays as it is."""
     there = get(connection, schedule_id)
-    where = [table.c.id == schedule_id, table.c.removed_at.is_(None)]
-    _rows.set(connection, where, removed_at=now, next_due=None, changed_at=now, sync=sync or there.sync)
+    present = {"id": schedule_id, "removed_at": None}
+    _rows.set(connection, present, removed_at=now, next_due=None, changed_at=now, sync=sync or there.sync)
     return get(connection, schedule_id)
 
 
@@ -137,25 +137,22 @@ def get(connection: Connection, schedule_id: str) -> Schedule:
 
 
 def find(connection: Connection, schedule_id: str) -> Schedule | None:
-    return _rows.first(connection, _rows.select().where(table.c.id == schedule_id))
+    return _rows.find(connection, id=schedule_id)
 
 
 def by_name(connection: Connection, project: str, name: str) -> Schedule | None:
     """The one in force."""
-    where = (table.c.project == project, table.c.name == name, table.c.removed_at.is_(None))
-    return _rows.first(connection, _rows.select().where(*where).order_by(table.c.id.desc()))
+    return _rows.find(connection, order="-id", project=project, name=name, removed_at=None)
 
 
 def in_force(connection: Connection, project: str) -> list[Schedule]:
     """What is not removed, suspended ones too, by name."""
-    where = (table.c.project == project, table.c.removed_at.is_(None))
-    return _rows.all(connection, _rows.select().where(*where).order_by(table.c.name))
+    return _rows.those(connection, "name", project=project, removed_at=None)
 
 
 def all_active(connection: Connection) -> list[Schedule]:
     """Everything that will fire: neither removed nor suspended."""
-    where = (table.c.removed_at.is_(None), table.c.suspended.is_(False))
-    return _rows.all(connection, _rows.select().where(*where).order_by(table.c.id))
+    return _rows.those(connection, "id", removed_at=None, suspended=False)
 
 
 def due(connection: Connection, *, now: float) -> list[Schedule]:
@@ -190,17 +187,17 @@ def page(
 def advance(connection: Connection, schedule_id: str, *, evaluated_until: float, next_due: float | None) -> None:
     """Every due time up to `evaluated_until` is in fires now. Never goes back."""
     where = [table.c.id == schedule_id, table.c.removed_at.is_(None), table.c.evaluated_until <= evaluated_until]
-    _rows.set(connection, where, evaluated_until=evaluated_until, next_due=next_due)
+    _rows.set_where(connection, where, evaluated_until=evaluated_until, next_due=next_due)
 
 
 def turn_back(connection: Connection, schedule_id: str, *, evaluated_until: float, next_due: float | None) -> None:
     """The clock was set back: what is due after `evaluated_until` comes again, and keeps the fire that it has."""
-    where = [table.c.id == schedule_id, table.c.removed_at.is_(None)]
-    _rows.set(connection, where, evaluated_until=evaluated_until, next_due=next_due)
+    present = {"id": schedule_id, "removed_at": None}
+    _rows.set(connection, present, evaluated_until=evaluated_until, next_due=next_due)
 
 
 def suspend(connection: Connection, schedule_id: str, *, suspended: bool) -> None:
-    _rows.set(connection, [table.c.id == schedule_id], suspended=suspended)
+    _rows.set(connection, {"id": schedule_id}, suspended=suspended)
 
 
 def add_fire(connection: Connection, fire: Fire) -> bool:
@@ -209,17 +206,12 @@ def add_fire(connection: Connection, fire: Fire) -> bool:
         return True
     if fire.state is not FireState.FIRED:
         return False
-    where = [
-        fires_table.c.schedule == fire.schedule,
-        fires_table.c.due == fire.due,
-        fires_table.c.state == FireState.MISSED,
-    ]
-    return _fires.set(connection, where, state=fire.state, at=fire.at, reason=fire.reason, run=fire.run) == 1
+    missed = {"schedule": fire.schedule, "due": fire.due, "state": FireState.MISSED}
+    return _fires.set(connection, missed, state=fire.state, at=fire.at, reason=fire.reason, run=fire.run) == 1
 
 
 def get_fire(connection: Connection, schedule: str, due: float) -> Fire | None:
-    where = (fires_table.c.schedule == schedule, fires_table.c.due == due)
-    return _fires.first(connection, _fires.select().where(*where))
+    return _fires.find(connection, schedule=schedule, due=due)
 
 
 def page_fires(

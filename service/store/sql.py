@@ -1,17 +1,35 @@
-"""What the per-table modules share: rows as frozen dataclasses, JSON at the boundary, pages by cursor."""
+"""What the per-table modules share: rows as frozen dataclasses, JSON at the boundary, pages by cursor.
+
+Making a statement costs SQLAlchemy four times what executing it does, and a push takes more than a hundred. So what is asked by
+columns that equal something is made once for each set of columns (`find`, `those`, `set`, `change`); other conditions are for
+what is asked seldom (`first`, `all`, `set_where`), or are statements of their module's, made at import.
+"""
 
 from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import fields
 from enum import StrEnum
 from functools import cache
 from typing import Any, Generic, TypeVar, cast
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Float, Row, Select, String, Table, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Float,
+    Row,
+    Select,
+    String,
+    Table,
+    Update,
+    bindparam,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from service import limits
@@ -20,6 +38,10 @@ from service.errors import Malformed, NotFound
 T = TypeVar("T")
 
 _COUNTED = {"preserve_rowcount": True}
+# In the place of a value: anything but NULL.
+SOMETHING = object()
+# Which columns are asked for, and how: what a statement is made of.
+_Shape = tuple[tuple[str, str], ...]
 
 
 class Rows(Generic[T]):
@@ -27,6 +49,8 @@ class Rows(Generic[T]):
 
     `json` names the columns that hold a field's value as JSON. `clip` names texts for people that are cut to their column's
     length; any other string that is too long is refused, on every database alike. `heavy` ones are only read when asked for.
+
+    Where columns are to equal values, None is NULL, `SOMETHING` anything else, and a collection any of its members.
     """
 
     def __init__(
@@ -52,8 +76,8 @@ class Rows(Generic[T]):
     def select(self, *, whole: bool = False) -> Select[Any]:
         return select(*(self._columns if whole else self._light))
 
-    def read(self, row: Row[Any] | Mapping[str, Any]) -> T:
-        values = dict(row._mapping if isinstance(row, Row) else row)  # noqa: SLF001 - SQLAlchemy's public name
+    def read(self, row: Row[Any]) -> T:
+        values = dict(zip(row._fields, row, strict=True))
         for name, reader in self._readers.items():
             if values.get(name) is not None:
                 values[name] = reader(values[name])
@@ -69,13 +93,74 @@ class Rows(Generic[T]):
         if name in self._json:
             return msgspec.json.encode(value).decode()
         if isinstance(value, str):
-            value = str(value).replace("\x00", "\ufffd")  # PostgreSQL has no NUL in texts
+            value = _text(value)
             length = self._lengths.get(name)
             if length is not None and len(value) > length:
                 if name not in self._clip:
                     raise ValueError(f"{self.table.name}.{name} holds {length} characters, not {len(value)}")
                 value = value[: length - 1] + "…"
         return value
+
+    def find(
+        self, connection: Connection, *, order: str = "", whole: bool = False, lock: bool = False, **same: Any
+    ) -> T | None:
+        """The first row by `order`, a column's name; "-name" is the last. `lock` keeps it to the end of the transaction."""
+        query = self._query(_shape(same), (order,) if order else (), whole=whole, lock=lock, limit=1)
+        row = connection.execute(query, _asked(same)).first()
+        return None if row is None else self.read(row)
+
+    def those(self, connection: Connection, *order: str, limit: int | None = None, **same: Any) -> list[T]:
+        """All of them, in the order of these columns, or the first `limit`."""
+        query = self._query(_shape(same), order, limit=limit)
+        return [self.read(row) for row in connection.execute(query, _asked(same))]
+
+    def count(self, connection: Connection, **same: Any) -> int:
+        return int(connection.execute(self._count(_shape(same)), _asked(same)).scalar_one())
+
+    def set(self, connection: Connection, same: Mapping[str, Any], **values: Any) -> int:
+        """Update; returns the number of rows."""
+        return connection.execute(self._update(_shape(same)), _asked(same) | self._plain(values)).rowcount
+
+    def change(self, connection: Connection, same: Mapping[str, Any], **values: Any) -> T | None:
+        """Update a row; as it is then, or None when there was none to update."""
+        row = connection.execute(self._change(_shape(same)), _asked(same) | self._plain(values)).first()
+        return None if row is None else self.read(row)
+
+    @cache  # noqa: B019 - one a table, made at import
+    def _query(
+        self, shape: _Shape, order: tuple[str, ...], *, limit: int | None, whole: bool = False, lock: bool = False
+    ) -> Select[Any]:
+        query = self.select(whole=whole).where(*self._where(shape)).limit(limit)
+        named = ((name.removeprefix("-"), name.startswith("-")) for name in order)
+        query = query.order_by(*(self.table.c[name].desc() if last else self.table.c[name] for name, last in named))
+        return query.with_for_update() if lock else query
+
+    @cache  # noqa: B019 - as above
+    def _count(self, shape: _Shape) -> Select[Any]:
+        return select(func.count()).select_from(self.table).where(*self._where(shape))
+
+    @cache  # noqa: B019 - as above
+    def _update(self, shape: _Shape) -> Update:
+        return update(self.table).where(*self._where(shape))
+
+    @cache  # noqa: B019 - as above
+    def _change(self, shape: _Shape) -> Any:
+        return self._update(shape).returning(*self._light)
+
+    def _where(self, shape: _Shape) -> Iterable[ColumnElement[bool]]:
+        for name, how in shape:
+            column = self.table.c[name]
+            if how == "null":
+                yield column.is_(None)
+            elif how == "something":
+                yield column.is_not(None)
+            elif how == "in":
+                yield column.in_(bindparam(f"is_{name}", expanding=True))
+            else:
+                yield column == bindparam(f"is_{name}")
+
+    def _plain(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: self.value(name, value) for name, value in values.items()}
 
     def first(self, connection: Connection, query: Select[Any]) -> T | None:
         row = connection.execute(query.limit(1)).first()
@@ -96,14 +181,23 @@ class Rows(Generic[T]):
         statement = self._insert(connection.dialect.name).returning(self.table.c.id)
         connection.execute(statement, [self.values(row) for row in rows])
 
-    @cache  # noqa: B019 - one a table, made at import; building a statement costs more than executing it
+    def put(self, connection: Connection, key: Mapping[str, Any], **values: Any) -> None:
+        """Insert, or where the row of this key is there already, update what is given."""
+        statement = self._put(connection.dialect.name, tuple(key), tuple(values))
+        connection.execute(statement, self._plain(key) | self._plain(values))
+
+    @cache  # noqa: B019 - as above
+    def _put(self, dialect: str, key: tuple[str, ...], names: tuple[str, ...]) -> sqlite.Insert:
+        statement = insert(dialect, self.table)
+        fresh = {name: statement.excluded[name] for name in names}
+        return statement.on_conflict_do_update(index_elements=[self.table.c[name] for name in key], set_=fresh)
+
+    @cache  # noqa: B019 - as above
     def _insert(self, dialect: str) -> sqlite.Insert:
         return insert(dialect, self.table).on_conflict_do_nothing()
 
-    def set(self, connection: Connection, where: Iterable[ColumnElement[bool]], **values: Any) -> int:
-        """Update; returns the number of rows."""
-        plain = {name: self.value(name, value) for name, value in values.items()}
-        return connection.execute(update(self.table).where(*where).values(plain)).rowcount
+    def set_where(self, connection: Connection, where: Iterable[ColumnElement[bool]], **values: Any) -> int:
+        return connection.execute(update(self.table).where(*where).values(self._plain(values))).rowcount
 
     def page(
         self,
@@ -133,6 +227,35 @@ class Rows(Generic[T]):
         limit = max(1, min(limit, limits.PAGE_MAX))
         rows = self.all(connection, query.limit(limit + 1))
         return rows[:limit], cursor(rows[limit - 1]) if len(rows) > limit else None
+
+
+def _shape(same: Mapping[str, Any]) -> _Shape:
+    return tuple((name, _how(value)) for name, value in same.items())
+
+
+def _how(value: Any) -> str:
+    if value is None:
+        return "null"
+    if value is SOMETHING:
+        return "something"
+    return "in" if isinstance(value, Collection) and not isinstance(value, str) else "is"
+
+
+def _asked(same: Mapping[str, Any]) -> dict[str, Any]:
+    """The values to compare with, by the names of their parameters."""
+    asked: dict[str, Any] = {}
+    for name, value in same.items():
+        how = _how(value)
+        if how == "is":
+            asked[f"is_{name}"] = _text(value) if isinstance(value, str) else value
+        elif how == "in":
+            asked[f"is_{name}"] = sorted(_text(one) if isinstance(one, str) else one for one in value)
+    return asked
+
+
+def _text(value: str) -> str:
+    """PostgreSQL has no NUL in texts; and an enum's member is its value."""
+    return str(value).replace("\x00", "\ufffd")
 
 
 def known(row: T | None, what: str) -> T:

@@ -66,7 +66,7 @@ def get(connection: Connection, sync_id: str) -> Sync:
 
 
 def find(connection: Connection, sync_id: str) -> Sync | None:
-    return _rows.first(connection, _rows.select().where(table.c.id == sync_id))
+    return _rows.find(connection, id=sync_id)
 
 
 def page(
@@ -94,28 +94,23 @@ def page(
 
 def open_of(connection: Connection, project: str) -> list[Sync]:
     """What is to be done, oldest first: queued, or left in `syncing` by a crash."""
-    query = _rows.select().where(table.c.project == project, table.c.state.in_(sorted(OPEN_SYNCS)))
-    return _rows.all(connection, query.order_by(table.c.seq))
+    return _rows.those(connection, "seq", project=project, state=OPEN_SYNCS)
 
 
 def newest(connection: Connection, project: str, ref: str | None = None) -> Sync | None:
     """The last one of a project, or of one of its refs."""
-    query = _rows.select().where(table.c.project == project)
-    if ref is not None:
-        query = query.where(table.c.ref == ref)
-    return _rows.first(connection, query.order_by(table.c.seq.desc()))
+    one: dict[str, Any] = {} if ref is None else {"ref": ref}
+    return _rows.find(connection, order="-seq", project=project, **one)
 
 
 def of_commit(connection: Connection, project: str, ref: str, commit: str) -> list[Sync]:
     """Every sync of a project to this commit, oldest first."""
-    where = (table.c.project == project, table.c.ref == ref, table.c.commit == commit)
-    return _rows.all(connection, _rows.select().where(*where).order_by(table.c.seq))
+    return _rows.those(connection, "seq", project=project, ref=ref, commit=commit)
 
 
 def for_commit(connection: Connection, repository: str, ref: str, commit: str) -> list[Sync]:
     """Every sync that a push of this commit led to, in all projects, oldest first."""
-    where = (table.c.repository == repository, table.c.ref == ref, table.c.commit == commit)
-    return _rows.all(connection, _rows.select().where(*where).order_by(table.c.id))
+    return _rows.those(connection, "id", repository=repository, ref=ref, commit=commit)
 
 
 def supersede_open(connection: Connection, project: str, *, reason: str, now: float) -> list[Sync]:
@@ -173,8 +168,7 @@ def transition(connection: Connection, sync_id: str, state: SyncState, *, now: f
 
 def record(connection: Connection, sync_id: str, **values: Any) -> Sync:
     """Set columns that are no state: subject, author, base, plan, error ..."""
-    _rows.set(connection, [table.c.id == sync_id], **values)
-    return get(connection, sync_id)
+    return known(_rows.change(connection, {"id": sync_id}, **values), f"sync {sync_id}")
 
 
 def record_timings(connection: Connection, sync_id: str, timings: dict[str, float]) -> None:
@@ -190,5 +184,4 @@ def failure(error: BaseException) -> Json:
 
 
 def _locked(connection: Connection, sync_id: str) -> Sync:
-    query = _rows.select().where(table.c.id == sync_id).with_for_update()
-    return known(_rows.first(connection, query), f"sync {sync_id}")
+    return known(_rows.find(connection, id=sync_id, lock=True), f"sync {sync_id}")

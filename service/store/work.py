@@ -8,11 +8,26 @@ outside the store is preceded by `check`.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Float,
+    Integer,
+    Select,
+    Update,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.sql.dml import ReturningInsert
 
 from service import limits
@@ -89,12 +104,8 @@ def claim(
     keys: Collection[str] | None = None,
 ) -> Claim | None:
     """The work that is due longest, leased to `owner` for `lease_s` seconds; None when none is due."""
-    due = or_(and_(_row.owner.is_(None), _row.not_before <= now), _row.lease_until <= now)
-    query = select(_row.kind, _row.key, _row.wanted, _row.fence, _row.attempts).where(_of(kinds), _open, due)
-    if keys is not None:
-        query = query.where(_row.key.in_(list(keys)))
-    query = query.order_by(_row.not_before, _row.kind, _row.key).limit(1).with_for_update(skip_locked=True)
-    found = connection.execute(query).first()
+    query = _longest_due if keys is None else _longest_due_of_those
+    found = connection.execute(query, {"kinds": list(kinds), "now": now, "keys": list(keys or ())}).first()
     if found is None:
         return None
     mine = Claim(found.kind, found.key, found.wanted, found.fence + 1, found.attempts, owner)
@@ -116,14 +127,8 @@ def again(connection: Connection, claim: Claim, *, at: float, error: str | None 
     With `error` it was a failure and counts; without, it was a pass that ends a row of failures.
     """
     _held(connection, claim)
-    _set(
-        connection,
-        claim,
-        not_before=case((_row.wanted > claim.generation, _earlier(at)), else_=at),
-        attempts=0 if error is None else claim.attempts + 1,
-        error=error,
-        **_FREE,
-    )
+    attempts = 0 if error is None else claim.attempts + 1
+    _set(connection, claim, _put_off, at=at, generation=claim.generation, attempts=attempts, error=error, **_FREE)
     wake.note(connection, claim.kind)
 
 
@@ -145,12 +150,11 @@ def check(connection: Connection, claim: Claim, *, now: float | None = None) -> 
 
 def next_due(connection: Connection, kinds: Collection[str]) -> float | None:
     """The earliest time at which `claim` could find something; None when nothing is wanted."""
-    at = case((_row.owner.is_(None), _row.not_before), else_=_row.lease_until)
-    return connection.execute(select(func.min(at)).where(_of(kinds), _open)).scalar()
+    return connection.execute(_next_due, {"kinds": list(kinds)}).scalar()
 
 
 def get(connection: Connection, kind: str, key: str) -> Work | None:
-    found = connection.execute(_select().where(_is(kind, key))).first()
+    found = connection.execute(_one, {"of_kind": kind, "of_key": key}).first()
     return None if found is None else Work(*found)
 
 
@@ -162,9 +166,9 @@ def is_open(connection: Connection, kind: str, key: str) -> bool:
 
 def waiting(connection: Connection, kinds: Collection[str] | None = None) -> list[Work]:
     """What is not done, the longest due first."""
-    query = _select().where(_open).order_by(_row.not_before, _row.kind, _row.key)
+    query = _all.where(_open).order_by(_row.not_before, _row.kind, _row.key)
     if kinds is not None:
-        query = query.where(_of(kinds))
+        query = query.where(_row.kind.in_(list(kinds)))
     return [Work(*found) for found in connection.execute(query)]
 
 
@@ -206,42 +210,47 @@ _FREE: dict[str, Any] = {"owner": None, "lease_until": None}
 
 def _held(connection: Connection, claim: Claim) -> Any:
     """The claim's row, locked to the end of the transaction (a reader has nothing to lock for)."""
-    query = select(_row.wanted, _row.fence, _row.owner, _row.lease_until).where(_is(claim.kind, claim.key))
-    if not connection.get_execution_options().get("postgresql_readonly"):
-        query = query.with_for_update()
-    held = connection.execute(query).first()
+    reads = connection.get_execution_options().get("postgresql_readonly")
+    held = connection.execute(_held_one if reads else _locked_one, _named(claim)).first()
     if held is None or (held.fence, held.owner) != (claim.fence, claim.owner):
         now = "nobody" if held is None or held.owner is None else held.owner
         raise LeaseLost(f"{claim.kind} {claim.key} is leased to {now}, no longer to {claim.owner}")
     return held
 
 
-def _set(connection: Connection, claim: Claim, **values: Any) -> None:
-    connection.execute(update(work).where(_is(claim.kind, claim.key)).values(values))
+def _set(connection: Connection, claim: Claim, statement: Update | None = None, **values: Any) -> None:
+    connection.execute(_this if statement is None else statement, _named(claim) | values)
 
 
-def _is(kind: str, key: str) -> ColumnElement[bool]:
-    return and_(_row.kind == kind, _row.key == key)
-
-
-def _of(kinds: Collection[str]) -> ColumnElement[bool]:
-    return _row.kind.in_(list(kinds))
+def _named(claim: Claim) -> dict[str, Any]:
+    return {"of_kind": claim.kind, "of_key": claim.key}
 
 
 def _earlier(at: float | ColumnElement[float]) -> ColumnElement[float]:
     return case((_row.not_before < at, _row.not_before), else_=at)
 
 
-def _select() -> Any:
-    return select(
-        _row.kind,
-        _row.key,
-        _row.wanted,
-        _row.done,
-        _row.not_before,
-        _row.attempts,
-        _row.owner,
-        _row.lease_until,
-        _row.fence,
-        _row.error,
+# Made once: to make a statement takes longer than to execute it, and these are what all work goes through.
+_is_one = and_(_row.kind == bindparam("of_kind"), _row.key == bindparam("of_key"))
+_is_of = _row.kind.in_(bindparam("kinds", expanding=True))
+_all = select(*(_row[one.name] for one in fields(Work)))
+_one = _all.where(_is_one)
+_this = update(work).where(_is_one)
+_put_off = _this.values(
+    not_before=case(
+        (_row.wanted > bindparam("generation", type_=Integer), _earlier(bindparam("at", type_=Float))),
+        else_=bindparam("at", type_=Float),
     )
+)
+_held_one = select(_row.wanted, _row.fence, _row.owner, _row.lease_until).where(_is_one)
+_locked_one = _held_one.with_for_update()
+_next_due = select(func.min(case((_row.owner.is_(None), _row.not_before), else_=_row.lease_until))).where(_is_of, _open)
+_is_due = or_(and_(_row.owner.is_(None), _row.not_before <= bindparam("now")), _row.lease_until <= bindparam("now"))
+_longest_due = (
+    select(_row.kind, _row.key, _row.wanted, _row.fence, _row.attempts)
+    .where(_is_of, _open, _is_due)
+    .order_by(_row.not_before, _row.kind, _row.key)
+    .limit(1)
+    .with_for_update(skip_locked=True)
+)
+_longest_due_of_those = _longest_due.where(_row.key.in_(bindparam("keys", expanding=True)))

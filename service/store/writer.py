@@ -12,7 +12,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -25,15 +25,13 @@ from service import faults
 from service.errors import StoreUnavailable
 from service.store import wanted
 from service.store.database import is_conflict, pool_exhausted, unavailable
+from service.store.waiters import Served, Waiters
 
 T = TypeVar("T")
 Item = TypeVar("Item")
 Change = Callable[[Connection], T]
 # One answer an item, in their order.
 Together = Callable[[Connection, Sequence[Item]], Sequence[T]]
-# Told after a commit which kinds of work it made.
-OnWanted = Callable[[Collection[str]], None]
-
 # Serialization failures and deadlocks are nobody's fault; more than so many in a row are a bug.
 _ATTEMPTS = 5
 
@@ -56,10 +54,10 @@ class _Waiting:
 class BatchWriter:
     """The one thread that writes to SQLite."""
 
-    def __init__(self, engine: Engine, *, batch: int, on_wanted: OnWanted) -> None:
+    def __init__(self, engine: Engine, *, batch: int, waiters: Waiters) -> None:
         self._engine = engine
         self._batch = batch
-        self._on_wanted = on_wanted
+        self._waiters = waiters
         self._queue: deque[_Waiting] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -116,12 +114,14 @@ class BatchWriter:
         """One transaction. A change that raises fails alone; a database that fails fails them all."""
         answers: list[tuple[_Waiting, Any]] = []
         work: set[str] = set()
+        served = Served()
         try:
             with self._engine.connect() as connection:
                 try:
                     with connection.begin():
                         for group in _groups(w for w in batch if w.answer.set_running_or_notify_cancel()):
                             answers += self._try(connection, group, work)
+                        served = self._waiters.serve(connection, work)
                         faults.point("store.before-commit")
                     faults.point("store.after-commit")
                 except BaseException:
@@ -129,10 +129,10 @@ class BatchWriter:
                     connection.invalidate()
                     raise
         except BaseException as error:  # noqa: BLE001 - the thread must outlive whatever happened
+            served.undone()
             self._fail([waiting.answer for waiting in batch], error)
             return
-        if work:
-            self._on_wanted(work)
+        served.committed()
         for waiting, value in answers:
             waiting.answer.set_result(value)
 
@@ -184,9 +184,9 @@ def _groups(batch: Iterable[_Waiting]) -> Iterable[list[_Waiting]]:
 class DirectWriter:
     """PostgreSQL: a transaction a change, on the caller's thread."""
 
-    def __init__(self, engine: Engine, *, on_wanted: OnWanted) -> None:
+    def __init__(self, engine: Engine, *, waiters: Waiters) -> None:
         self._engine = engine
-        self._on_wanted = on_wanted
+        self._waiters = waiters
         self._closed = False
 
     def write(self, change: Change[T], timeout_s: float) -> T:
@@ -215,15 +215,19 @@ class DirectWriter:
         self._closed = True
 
     def _once(self, change: Change[T]) -> T:
-        with self._engine.connect() as connection:
-            wanted.take(connection)
-            with connection.begin():
-                value = change(connection)
-                work = wanted.take(connection)
-                faults.point("store.before-commit")
-            faults.point("store.after-commit")
-        if work:
-            self._on_wanted(work)
+        served = Served()
+        try:
+            with self._engine.connect() as connection:
+                wanted.take(connection)
+                with connection.begin():
+                    value = change(connection)
+                    served = self._waiters.serve(connection, wanted.take(connection))
+                    faults.point("store.before-commit")
+                faults.point("store.after-commit")
+        except BaseException:
+            served.undone()
+            raise
+        served.committed()
         return value
 
 

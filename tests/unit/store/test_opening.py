@@ -7,7 +7,6 @@ import signal
 import stat
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +24,7 @@ from service.settings import Settings
 from service.settings import Store as StoreSettings
 from service.store import Store, migrations, open_store, work
 from service.store.models import metadata
+from tests.unit.store.waiting import waiting, want
 
 
 def test_the_data_directory_is_for_the_service_alone(sqlite_settings: Settings) -> None:
@@ -210,87 +210,13 @@ def test_work_postponed_by_a_clock_that_was_set_back_since_is_due_and_a_schedule
     second.close()
 
 
-def want(store: Store) -> None:
-    store.write(lambda conn: work.want(conn, "sync", "x", now=store.now()))
-
-
 @pytest.mark.parametrize("wake", [want, Store.wake, Store.close])
 def test_a_worker_that_waits_is_woken(sqlite_settings: Settings, wake: Callable[[Store], None]) -> None:
     store = open_store(sqlite_settings)
-    heard, woken = threading.Event(), threading.Event()
-
-    def wait() -> None:
-        store.wait_for_work(0)  # what was wanted before this thread began
-        heard.set()
-        store.wait_for_work(600)
-        woken.set()
-
-    thread = threading.Thread(target=wait, daemon=True)
-    thread.start()
-    assert heard.wait(20)
-    wake(store)
-    assert woken.wait(20)
+    with waiting(store, "sync") as worker:
+        wake(store)
+        worker.result(20)
     store.close()
-
-
-def test_a_worker_is_woken_by_its_own_kinds_only(sqlite_store: Store) -> None:
-    sqlite_store.wait_for_work(0, ["sync"])
-    sqlite_store.wait_for_work(0, ["fetch"])
-    want(sqlite_store)
-    began = time.monotonic()
-    sqlite_store.wait_for_work(0.05, ["fetch"])
-    assert time.monotonic() - began >= 0.05
-    sqlite_store.wait_for_work(60, ["launch", "sync"])
-    assert time.monotonic() - began < 30
-
-
-def test_work_wanted_between_looking_and_waiting_is_not_slept_through(sqlite_store: Store) -> None:
-    sqlite_store.wait_for_work(0)
-    with sqlite_store.read() as conn:
-        assert work.next_due(conn, ["sync"]) is None
-    want(sqlite_store)
-    began = time.monotonic()
-    sqlite_store.wait_for_work(60)
-    assert time.monotonic() - began < 30
-
-
-def test_work_that_is_claimable_again_wakes_who_waits(sqlite_store: Store) -> None:
-    """Waiters sleep until the lease ends; who finishes early, or gives it back, tells them."""
-    store = sqlite_store
-
-    def claim() -> work.Claim:
-        got = store.write(lambda conn: work.claim(conn, ["sync"], owner="me", now=store.now(), lease_s=60))
-        assert got is not None
-        return got
-
-    def rings(change: Callable[[Connection], None]) -> bool:
-        before = store._rung.total()
-        store.write(change)
-        return store._rung.total() > before
-
-    want(store)
-    first = claim()
-    assert not rings(lambda conn: work.want(conn, "sync", "x", now=store.now())), "nobody could claim it now"
-    assert rings(lambda conn: work.finish(conn, first))
-    second = claim()
-    assert rings(lambda conn: work.again(conn, second, at=store.now()))
-    third = claim()
-    assert not rings(lambda conn: work.finish(conn, third))
-
-
-def test_a_change_that_failed_wakes_nobody(sqlite_store: Store) -> None:
-    def change(conn: Connection) -> None:
-        work.want(conn, "sync", "x", now=sqlite_store.now())
-        raise LookupError
-
-    sqlite_store.wait_for_work(0)
-    rung = sqlite_store._rung.total()
-    with pytest.raises(LookupError):
-        sqlite_store.write(change)
-    sqlite_store.write(lambda conn: conn.execute(text("SELECT 1")).scalar())
-    assert sqlite_store._rung.total() == rung
-    want(sqlite_store)
-    assert sqlite_store._rung.total() == rung + 1
 
 
 def test_the_clock_goes_on_and_agrees_with_the_wall(store: Store) -> None:

@@ -16,6 +16,7 @@ from service.settings import Store as StoreSettings
 from service.store import Store, deliveries, open_store, work
 from tests.peers.postgres import Postgres
 from tests.unit.store.rows import delivery
+from tests.unit.store.waiting import LONG_S, seek, waiting
 
 pytestmark = pytest.mark.postgres
 
@@ -81,13 +82,11 @@ def test_a_change_that_takes_too_long_is_cancelled_by_the_server(postgres_store:
 
 def test_work_that_another_process_wants_is_seen_within_seconds(postgres_settings: Settings) -> None:
     mine, theirs = open_store(postgres_settings), open_store(postgres_settings)
-    mine.wait_for_work(0)
-    theirs.write(lambda conn: work.want(conn, "sync", "x", now=theirs.now()))
-    mine.wait_for_work(600)
-    with mine.read() as conn:
-        due = work.next_due(conn, ["sync"])
-    assert due is not None
-    assert due <= mine.now() + 1
+    with waiting(mine, "sync") as worker:
+        theirs.write(lambda conn: work.want(conn, "sync", "x", now=theirs.now()))
+        found = worker.result(20) or mine.next_work(seek("sync"), LONG_S)
+    assert found is not None
+    assert found.claim.key == "x"
     mine.close()
     theirs.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,6 +14,7 @@ from service import limits
 from service.errors import LeaseLost
 from service.store import Store, work
 from tests.unit.store.rows import NOW
+from tests.unit.store.waiting import seek
 
 LEASE_S = 60.0
 
@@ -281,10 +283,10 @@ def test_every_wish_is_seen_by_a_claim_that_began_after_it(store: Store) -> None
 
     def labour() -> None:
         while not stop.is_set():
-            mine = claim(store)
-            if mine is None:
-                store.wait_for_work(0.2)
+            found = store.next_work(seek("sync"), 0.2)
+            if found is None:
                 continue
+            mine = found.claim
             seen.append(len(made))
             finish(store, mine)
 
@@ -294,7 +296,7 @@ def test_every_wish_is_seen_by_a_claim_that_began_after_it(store: Store) -> None
         for _ in range(2000):
             if row(store).done == everything:
                 break
-            store.wait_for_work(0.01)
+            time.sleep(0.01)
         stop.set()
         store.wake()
         for worker in workers:

@@ -1,0 +1,167 @@
+"""A transaction that makes work claims it for whoever waits for it, and says so with its commit."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor, wait
+
+import pytest
+from sqlalchemy import Connection, text
+
+from service import faults
+from service.errors import StoreUnavailable
+from service.store import Store, work
+from tests.unit.store.waiting import LONG_S, seek, waiting, want
+
+
+def claimable(store: Store, kind: str = "sync") -> bool:
+    return store.write(lambda conn: work.claim(conn, [kind], owner="other", now=store.now(), lease_s=60)) is not None
+
+
+def test_work_that_is_made_is_claimed_for_who_waits_and_for_nobody_else(store: Store) -> None:
+    with waiting(store, "sync") as worker:
+        want(store)
+        found = worker.result(20)
+    assert found is not None
+    assert (found.claim.kind, found.claim.key, found.opened) == ("sync", "x", None)
+    assert not claimable(store)
+    store.write(lambda conn: work.finish(conn, found.claim))
+
+
+def test_one_piece_is_given_to_one(store: Store) -> None:
+    with waiting(store, "sync") as one, waiting(store, "sync", "launch") as other:
+        want(store)
+        done, _ = wait([one, other], 20, return_when="FIRST_COMPLETED")
+        assert done
+        store.wake()
+        assert sorted([one.result(20) is None, other.result(20) is None]) == [False, True]
+
+
+def test_who_waits_for_other_kinds_waits_on(sqlite_store: Store) -> None:
+    with waiting(sqlite_store, "fetch") as worker:
+        want(sqlite_store, "sync")
+        time.sleep(0.05)
+        assert not worker.done()
+        want(sqlite_store, "fetch")
+        assert worker.result(20) is not None
+    assert claimable(sqlite_store, "sync")
+
+
+def test_work_that_was_there_before_is_claimed_at_once(store: Store) -> None:
+    want(store)
+    found = store.next_work(seek("sync"), LONG_S)
+    assert found is not None
+    assert found.claim.key == "x"
+
+
+def test_work_wanted_for_later_lets_who_waits_know_when(store: Store) -> None:
+    began = store.now()
+    with waiting(store, "sync") as worker:
+        want(store, not_before=began + 0.3)
+        assert worker.result(20) is None
+    while (found := store.next_work(seek("sync"), LONG_S)) is None:
+        pass
+    assert store.now() >= began + 0.3
+    assert found.claim.key == "x"
+
+
+def test_work_that_is_put_down_and_wanted_again_is_given_to_who_waits(store: Store) -> None:
+    want(store)
+    first = store.next_work(seek("sync"), LONG_S)
+    assert first is not None
+    with waiting(store, "sync") as worker:
+        want(store)
+        time.sleep(0.05)
+        assert not worker.done() or worker.result() is None, "somebody is at it"
+    with waiting(store, "sync") as worker:
+        store.write(lambda conn: work.finish(conn, first.claim))
+        again = worker.result(20)
+    assert again is not None
+    assert again.claim.generation == first.claim.generation + 1
+
+
+def test_the_first_change_of_a_step_is_made_with_the_claim_and_may_want_more(store: Store) -> None:
+    def opening(conn: Connection, key: str) -> str:
+        work.want(conn, "watch", key, now=store.now())
+        return f"opened {key}"
+
+    with waiting(store, "watch") as watcher:
+        with waiting(store, "sync", sync=opening) as worker:
+            want(store)
+            found = worker.result(20)
+        watched = watcher.result(20)
+    assert found is not None
+    assert found.opened == ("opened x",)
+    assert watched is not None
+    assert watched.claim.kind == "watch"
+
+
+def test_a_first_change_that_fails_undoes_itself_and_nothing_else(store: Store) -> None:
+    def opening(conn: Connection, key: str) -> None:
+        work.want(conn, "launch", key, now=store.now())
+        conn.execute(text("SELECT nonsense FROM nowhere"))
+
+    with waiting(store, "sync", sync=opening) as worker:
+        want(store)
+        found = worker.result(20)
+    assert found is not None
+    assert found.opened is None
+    with store.read() as conn:
+        assert [(row.kind, row.owner) for row in work.waiting(conn)] == [("sync", "me")]
+
+
+def test_a_change_that_failed_gives_nothing_to_anybody(sqlite_store: Store) -> None:
+    def change(conn: Connection) -> None:
+        work.want(conn, "sync", "x", now=sqlite_store.now())
+        raise LookupError
+
+    with waiting(sqlite_store, "sync") as worker:
+        with pytest.raises(LookupError):
+            sqlite_store.write(change)
+        sqlite_store.write(lambda conn: conn.execute(text("SELECT 1")).scalar())
+        time.sleep(0.05)
+        assert not worker.done()
+    assert not claimable(sqlite_store)
+
+
+def test_a_commit_that_failed_lets_who_waits_look_by_itself(
+    sqlite_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(name: str) -> None:
+        if name == "store.before-commit":
+            monkeypatch.undo()
+            raise OSError("the disk went away")
+
+    with waiting(sqlite_store, "sync") as worker:
+        monkeypatch.setattr(faults, "point", broken)
+        with pytest.raises(StoreUnavailable):
+            want(sqlite_store)
+        assert worker.result(20) is None
+    assert not claimable(sqlite_store)
+
+
+def test_who_stops_waiting_at_the_very_moment_loses_nothing(store: Store) -> None:
+    """Threads that wait for the shortest of times, while work is made: each piece is found once."""
+    keys = [f"k{number}" for number in range(80)]
+    found: Counter[str] = Counter()
+    stop = threading.Event()
+
+    def labour() -> None:
+        while not stop.is_set():
+            if (one := store.next_work(seek("sync"), 0.002)) is not None:
+                found[one.claim.key] += 1
+                store.write(lambda conn: work.finish(conn, one.claim))
+
+    with ThreadPoolExecutor(3) as pool:
+        workers = [pool.submit(labour) for _ in range(3)]
+        for key in keys:
+            want(store, "sync", key)
+        deadline = time.monotonic() + 30
+        while found.total() < len(keys) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        stop.set()
+        for worker in workers:
+            worker.result(20)
+    assert found == Counter(keys)
