@@ -72,8 +72,6 @@ class Errands:
             self._sweep()
             before = time.monotonic() - _REMEMBERED_S
             self._asked = {job: at for job, at in self._asked.items() if at > before}
-        for job in list(self._placing.orphans):
-            self.ask(f"secret of {job}", partial(self._placing.own, job))
         if self._leaving:
             self._let_go()
 

@@ -49,13 +49,19 @@ def config_map(settings: Kubernetes, namespace: str, digest: str, program: bytes
     }
 
 
-def secret(settings: Kubernetes, namespace: str, job: Job, told: Mapping[str, str]) -> Manifest:
-    """`told` are the files that the pod finds in JOB: its id, where to call, the token with which."""
+def secret(
+    settings: Kubernetes, namespace: str, job: Job, told: Mapping[str, str], owner: Mapping[str, Any]
+) -> Manifest:
+    """`told` are the files that the pod finds in JOB: its id, where to call, the token with which. It goes with `owner`, its Job."""
+    reference = {"apiVersion": "batch/v1", "kind": "Job", "name": owner["metadata"]["name"]}
     return {
         "apiVersion": "v1",
         "kind": "Secret",
         "type": "Opaque",
-        "metadata": _metadata(settings, namespace, job),
+        "metadata": {
+            **_metadata(settings, namespace, job),
+            "ownerReferences": [{**reference, "uid": owner["metadata"]["uid"]}],
+        },
         "data": encoded(told),
     }
 
@@ -63,12 +69,6 @@ def secret(settings: Kubernetes, namespace: str, job: Job, told: Mapping[str, st
 def encoded(told: Mapping[str, str]) -> dict[str, str]:
     """As a Secret's `data` holds it."""
     return {name: base64.b64encode(value.encode()).decode() for name, value in told.items()}
-
-
-def owned_by(owner: Mapping[str, Any]) -> Manifest:
-    """The patch that has a Secret go when its Job goes."""
-    reference = {"apiVersion": "batch/v1", "kind": "Job", "name": owner["metadata"]["name"]}
-    return {"metadata": {"ownerReferences": [{**reference, "uid": owner["metadata"]["uid"]}]}}
 
 
 def job(settings: Kubernetes, namespace: str, job: Job, program: str) -> Manifest:

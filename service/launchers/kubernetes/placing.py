@@ -39,27 +39,22 @@ class Placing:
         self._program = program
         self.digest = hashlib.sha256(self._program).hexdigest()
         self._program_at = float("-inf")
-        self.orphans: dict[str, Json] = {}  # Jobs whose Secrets are not theirs yet
         self._lock = threading.Lock()
 
     def place(self, job: Job) -> None:
-        """ConfigMap, Secret, Job. That the Secret is the Job's can be said when the pod is on its way: `own`. Raises LauncherError."""
+        """ConfigMap, Job, and the Job's Secret, with which it goes. Raises LauncherError.
+
+        In this order no Secret is ever without an owner, and a pod is on its way a request earlier: it waits for its Secret, as for
+        its image, and is still being placed when that is there.
+        """
         api = self._api()
         try:
             self._ensure_program(api)
-            self._ensure_secret(api, job)
             made = self._ensure_job(api, job)
             self._view.put(JOBS, made)
-            self.orphans[job.id] = made
+            self._ensure_secret(api, job, made)
         except ClusterRefused as error:
             raise _refused(api, error) from error
-
-    def own(self, job_id: str) -> None:
-        """The Secret is given to its Job, with which it goes. Raises LauncherError."""
-        owner = self.orphans[job_id]
-        self._api().patch("secrets", names.job_name(job_id), manifests.owned_by(owner))
-        if self.orphans.get(job_id) is owner:  # not yet another one, of a later start
-            del self.orphans[job_id]
 
     def look_again(self) -> None:
         """Somebody removes things: the next start looks whether what all pods share is there."""
@@ -143,15 +138,16 @@ class Placing:
                 raise _foreign("ConfigMap", name)
             self._program_at = time.monotonic()
 
-    def _ensure_secret(self, api: Api, job: Job) -> None:
-        manifest = manifests.secret(self._settings, api.namespace, job, self._told(job.id))
+    def _ensure_secret(self, api: Api, job: Job, owner: Json) -> None:
+        manifest = manifests.secret(self._settings, api.namespace, job, self._told(job.id), owner)
         if api.create("secrets", manifest) is not None:
             return
         name = names.job_name(job.id)
         known = api.get("secrets", name)
         if known is not None and not names.is_of(known, self._settings.instance, job.id):
             raise _foreign("Secret", name)
-        if known is None or api.patch("secrets", name, {"data": manifest["data"]}) is None:
+        mended = {"data": manifest["data"], "metadata": {"ownerReferences": manifest["metadata"]["ownerReferences"]}}
+        if known is None or api.patch("secrets", name, mended) is None:
             raise LaunchFailed(f"Secret {name} is being removed")  # by an earlier Job that goes
 
     def _ensure_job(self, api: Api, job: Job) -> Json:

@@ -38,7 +38,12 @@ RIGHTS: tuple[Right, ...] = (
         "", "secrets", ("create",), "A Job's Secret holds its id, where to call, and a token that opens this job alone."
     ),
     Right("", "secrets", ("get",), "A Secret that is there already is adopted, after a look whose it is."),
-    Right("", "secrets", ("patch",), "The Secret is given to its Job as the owner, with which it goes."),
+    Right(
+        "",
+        "secrets",
+        ("patch",),
+        "A Secret that is there already, from an attempt that was cut off, gets what it should hold and its Job as the owner.",
+    ),
     Right("", "secrets", ("delete",), "A Secret whose Job never came to be is removed."),
     Right(
         "",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.errors import ClusterAway
+from service.errors import ClusterAway, ClusterRefused, LaunchFailed
 from service.launchers import EndReason, JobKind
 from service.launchers.kubernetes import KubernetesLauncher, errands, names
 from service.launchers.kubernetes.logs import Logs
@@ -123,40 +123,53 @@ def found(store: Store, id_: str) -> PodJob:
         return jobs.get(conn, id_)
 
 
+def owners(cluster: Cluster, job_id: str) -> list[str]:
+    secret = cluster.get("secrets", names.job_name(job_id))
+    assert secret is not None
+    return [owner["uid"] for owner in secret["metadata"]["ownerReferences"]]
+
+
+def uid(cluster: Cluster, job_id: str) -> str:
+    made = cluster.get("jobs", names.job_name(job_id))
+    assert made is not None
+    return str(made["metadata"]["uid"])
+
+
 def test_it_does_not_get_the_secret_that_goes_with_the_job_before(cluster: Cluster, placing: Placing, job: Any) -> None:
     one = job()
     placing.place(one)
-    placing.own(one.id)
-    before = cluster.get("secrets", names.job_name(one.id))
+    before = uid(cluster, one.id)
+    assert owners(cluster, one.id) == [before]
     placing.clear(one.id, lambda: True)
     placing.place(one)
-    after = cluster.get("secrets", names.job_name(one.id))
-    assert before is not None and after is not None
-    assert before["metadata"]["uid"] != after["metadata"]["uid"]
-    assert "ownerReferences" not in after["metadata"]
+    assert owners(cluster, one.id) == [uid(cluster, one.id)] != [before]
 
 
-def test_its_secret_is_given_to_its_own_job(
-    cluster: Cluster, placing: Placing, job: Any, monkeypatch: pytest.MonkeyPatch
+def test_a_secret_that_another_attempt_left_gets_its_own_job_as_the_owner(
+    cluster: Cluster, placing: Placing, job: Any
 ) -> None:
-    """Also where it is placed while the one before is given its Secret."""
     one = job()
     placing.place(one)
-    patch, times = cluster.patch, list[int]()
+    cluster.delete("jobs", names.job_name(one.id))  # and whoever removes what belonged to it has not come by yet
+    placing.place(one)
+    assert owners(cluster, one.id) == [uid(cluster, one.id)]
 
-    def meanwhile(kind: str, name: str, change: dict[str, Any]) -> dict[str, Any] | None:
-        if not times:
-            times.append(1)
-            placing.clear(one.id, lambda: True)
-            placing.place(one)
-        return patch(kind, name, change)
 
-    monkeypatch.setattr(cluster, "patch", meanwhile)
-    placing.own(one.id)
-    placing.own(one.id)
-    made, secret = cluster.get("jobs", names.job_name(one.id)), cluster.get("secrets", names.job_name(one.id))
-    assert made is not None and secret is not None
-    assert [owner["uid"] for owner in secret["metadata"]["ownerReferences"]] == [made["metadata"]["uid"]]
+def test_no_secret_is_made_without_its_job(
+    cluster: Cluster, placing: Placing, job: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = cluster.create
+
+    def refuse_jobs(kind: str, manifest: Any) -> Any:
+        if kind == "jobs":
+            raise ClusterRefused("no more Jobs here", answer=403)
+        return create(kind, manifest)
+
+    monkeypatch.setattr(cluster, "create", refuse_jobs)
+    one = job()
+    with pytest.raises(LaunchFailed):
+        placing.place(one)
+    assert cluster.get("secrets", names.job_name(one.id)) is None
 
 
 @pytest.fixture

@@ -17,13 +17,14 @@ from service.settings import Kubernetes
 
 GOLDEN = Path(__file__).parent / "golden"
 SECRET = {"id": "x", "url": "https://gitops.example.com", "token": "only-for-this-job"}
+OWNER = {"metadata": {"name": "gitops-x", "uid": "01234567-89ab-cdef-0123-456789abcdef"}}
 VERSIONS = [f"1.{minor}" for minor in range(27, 38)]
 
 
 def _all(settings, job):
     return [
         manifests.config_map(settings, "runners", "0123456789abcdef01", b"the runner"),
-        manifests.secret(settings, "runners", job, SECRET),
+        manifests.secret(settings, "runners", job, SECRET, OWNER),
         manifests.job(settings, "runners", job, "gitops-runner-0123456789abcdef"),
     ]
 
