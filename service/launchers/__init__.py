@@ -11,9 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from service.domain.projects import RunnerRule
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 
 class JobKind(StrEnum):
@@ -112,6 +115,10 @@ class Launcher(Protocol):
 
     def prepare(self) -> None:
         """Do what the first job would wait for. Raises RunnerEnvironmentError."""
+
+    def expect(self, connection: Connection, job: Job) -> None:
+        """`ensure` will be asked for this job. Said in the transaction that decided it, it spares a launcher that notes its jobs in the
+        store one of its own."""
 
     def ensure(self, job: Job) -> None:
         """Start `job` unless it was started before. Raises LaunchFailed, RunnerEnvironmentError."""

@@ -31,13 +31,13 @@ LAUNCH_ATTEMPTS = 6
 
 
 def step(rooms: Rooms, held: Held) -> float | None:
-    run = held.open(partial(take_slot, rooms, run_id=held.key))
+    run, expected = held.open(partial(begin, rooms, run_id=held.key))
     if run is None:
         return None
     if run.state == RunState.QUEUED:
         return rooms.store.now() + _NO_ROOM_S
     try:
-        job = _job(rooms, run)
+        job = expected or rooms.store.write(lambda conn: _expected(rooms, conn, run))
         held.check()
         point("launch.before-ensure")
         rooms.launcher(run.launcher).ensure(job)
@@ -54,7 +54,24 @@ def step(rooms: Rooms, held: Held) -> float | None:
     return None
 
 
-def take_slot(rooms: Rooms, conn: Connection, run_id: str) -> Run | None:
+def begin(rooms: Rooms, conn: Connection, run_id: str) -> tuple[Run | None, Job | None]:
+    """The run as `_take_slot` says, and what its launcher expects now; what keeps it from that is met, and told, later."""
+    run = _take_slot(rooms, conn, run_id)
+    if run is None or run.state == RunState.QUEUED:
+        return run, None
+    try:
+        return run, _expected(rooms, conn, run)
+    except GitopsError:
+        return run, None
+
+
+def _expected(rooms: Rooms, conn: Connection, run: Run) -> Job:
+    job = _job(rooms, conn, run)
+    rooms.launcher(run.launcher).expect(conn, job)
+    return job
+
+
+def _take_slot(rooms: Rooms, conn: Connection, run_id: str) -> Run | None:
     """The run, starting if there is room for it and still queued if not; None when there is nothing to launch."""
     run = runs.get(conn, run_id)
     if run.state == RunState.STARTING:
@@ -91,10 +108,9 @@ def declaration_of(conn: Connection, run: Run) -> Declaration:
     return syncs.get(conn, planned).declaration if planned else Declaration()
 
 
-def _job(rooms: Rooms, run: Run) -> Job:
-    with rooms.store.read() as conn:
-        revision = revisions.get(conn, run.project, run.revision)
-        declaration = declaration_of(conn, run)
+def _job(rooms: Rooms, conn: Connection, run: Run) -> Job:
+    revision = revisions.get(conn, run.project, run.revision)
+    declaration = declaration_of(conn, run)
     owner = rooms.launcher(run.launcher).owner
     workflow = revision.resolved.workflows.get(run.workflow)
     if workflow is None:

@@ -33,7 +33,7 @@ STEPS: dict[str, Step] = {
     "poll": rounds.poll,
     "parse": rounds.parse,
 }
-OPENINGS: dict[str, Opening] = {"sync": sync.begin, "launch": launch.take_slot}
+OPENINGS: dict[str, Opening] = {"sync": sync.begin, "launch": launch.begin}
 # Syncs at a time where projects are loaded elsewhere, so that a sync mostly waits.
 _SYNCS = 16
 

@@ -98,7 +98,9 @@ class _Single:
         """Seconds from the webhook to the Job, without those of the fetch."""
         self.calm()
         fetches = self._fetching()
+        before = len(self._site.made)
         commit, sent = self._prepared.push()
+        self._site.wait(lambda: len(self._site.made) > before, "a Job")  # nobody asks the service anything meanwhile
         sync, run = self._prepared.ended_run(commit)
         made = self._site.job_made(run["id"])
         fetching = self._fetching() - fetches

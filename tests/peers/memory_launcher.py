@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from sqlalchemy import Connection
 
 from service.errors import LaunchFailed
 from service.launchers import EndReason, Job, JobKind, Life, LogChunk, Observation
@@ -67,6 +68,9 @@ class MemoryLauncher:
 
     def prepare(self) -> None:
         """Nothing is to be installed."""
+
+    def expect(self, connection: Connection, job: Job) -> None:
+        """Nothing is to be noted."""
 
     def ensure(self, job: Job) -> None:
         self._refuse("ensure")

@@ -72,11 +72,16 @@ class KubernetesLauncher:
             )
         self._start()
 
+    def expect(self, connection: Connection, job: Job) -> None:
+        self._row(connection, job)
+
     def ensure(self, job: Job) -> None:
         self._start()
         if not job.image:
             raise LaunchFailed(f"job {job.id} names no image", mend="name one in .gitops.yaml: runner.image")
-        row = self._store.write(lambda connection: self._row(connection, job))
+        with self._store.read() as connection:
+            expected = jobs.find(connection, job.id)
+        row = expected or self._store.write(lambda connection: self._row(connection, job))
         if row.claimer is not None or row.cancel is not None:
             return
         if row.ended is not None:
@@ -191,8 +196,7 @@ class KubernetesLauncher:
             created_at=self._store.now(),
             document=document_of(job),
         )
-        jobs.add(connection, added)
-        return jobs.get(connection, job.id)
+        return added if jobs.add(connection, added) else jobs.get(connection, job.id)
 
     def _is_over(self, job_id: str) -> bool:
         """Whether nobody began it anew."""

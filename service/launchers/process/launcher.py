@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from sqlalchemy import Connection
 
 from service import limits
 from service.errors import LaunchFailed
@@ -70,6 +71,9 @@ class ProcessLauncher:
         supplies = self._supply.standard()
         if self._warm is not None:
             self._warm.warm_up(supplies)
+
+    def expect(self, connection: Connection, job: Job) -> None:
+        """Its notes are files."""
 
     def ensure(self, job: Job) -> None:
         folder = self._folder(job.id)
