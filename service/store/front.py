@@ -1,4 +1,4 @@
-"""The store: consistent reads, durable writes, and a bell that rings when there is work."""
+"""The store: consistent reads, durable writes, and work for those who wait for it."""
 
 from __future__ import annotations
 
