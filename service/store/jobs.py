@@ -153,7 +153,7 @@ def cancel(connection: Connection, job_id: str, reason: EndReason) -> None:
 def cancel_elsewhere(connection: Connection, launchers: Collection[str]) -> None:
     """Those that none of these launchers has are to end: nobody follows them, and their pods hear so when they call."""
     where = [table.c.launcher.not_in(sorted(launchers)), table.c.cancel.is_(None), table.c.ended.is_(None)]
-    _rows.set(connection, where, cancel=EndReason.CANCELLED)
+    _rows.set_where(connection, where, cancel=EndReason.CANCELLED)
 
 
 def give_up(connection: Connection, job_id: str, reason: EndReason) -> bool:
