@@ -48,7 +48,7 @@ class KubernetesLauncher:
         self._store = store
         self._view = View()
         self._placing = Placing(self._settings, self._api, self._view, self._told, program or pack.archive())
-        self._logs = Logs(self._api, store, self._view.wake)
+        self._logs = Logs(self._api, store, self._view)
         self._tending = Tending(self._api, store, self._view, self._placing, self._logs, self._settings.start_timeout)
         self._watches: list[Watch] = []
         self._client: Api | None = None

@@ -17,26 +17,32 @@ from service.errors import ClusterAway, ClusterRefused, StoreError
 from service.launchers.kubernetes.api import Api, Stream
 from service.launchers.kubernetes.log_writer import LogWriter, Part
 from service.launchers.kubernetes.mark import Mark, Reader
+from service.launchers.kubernetes.view import View
 from service.store import Store
 
 log = structlog.get_logger(__name__)
 
 FOLLOWERS = 100
 _FETCHERS = 4
+# Those of nodes that did not answer the last time have places of their own, so that the others wait for no such node.
+_DOUBTFUL = 2
 # A workflow may be silent for hours; a connection that nobody holds any more is found by this.
 _SILENCE_S = 600.0
 _FETCH_S = 15.0
+# One turn at most; who has more to read takes another.
+_TURN_S = 60.0
 _PAUSE_S = 1.0
-# When the pod has ended its log does too, and a stream that does not say so is left.
+# When the pod has ended its log does too, and a stream that does not say so, or has not begun, is left.
 _STREAM_END_S = 3.0
-# How long the end of a log is tried for when its node does not give it, and when nobody answers at all.
+# How long the end of a log is tried for when its node does not give it, and when the cluster is away.
 _PATIENCE_S, _AWAY_S = 30.0, 600.0
 _TORN = "\n[mlrun-gitops: the rest of the log could not be read: {}]\n"
 
 
 @dataclass(eq=False)
 class _Tail:
-    """One pod's log on its way. Times are monotonic: `ending_at` when the pod was seen to have ended."""
+    """One pod's log on its way. Times are monotonic: `ending_at` when the pod was seen to have ended, `silent_at` since when its node
+    does not give its end."""
 
     pod: str
     uid: str
@@ -44,24 +50,27 @@ class _Tail:
     stream: Stream | None = None
     thread: threading.Thread | None = None
     ending_at: float | None = None
+    silent_at: float | None = None
     fetched_at: float = 0.0
+    follows: bool = False  # the stream, or the answer that is waited for, goes on as long as the pod
     done: bool = False  # all there is was read
     refused: bool = False  # nobody has it any more
     left: bool = False  # nobody wants it any more
 
 
 class Logs:
-    """All logs of a launcher. Any thread may call. `on_news` hears when the end of some log may be in the store."""
+    """All logs of a launcher. Any thread may call. `view` is woken when the end of some log may be in the store."""
 
-    def __init__(self, api: Callable[[], Api], store: Store, on_news: Callable[[], None]) -> None:
+    def __init__(self, api: Callable[[], Api], store: Store, view: View) -> None:
         self._api = api
-        self._on_news = on_news
+        self._view = view
         self._writer = LogWriter(store, self._written)
         self._followers = FOLLOWERS
         self._tails: dict[str, _Tail] = {}
         self._lock = threading.Condition(threading.RLock())
         self._stopping = threading.Event()
         self._fetchers = threading.BoundedSemaphore(_FETCHERS)
+        self._doubtful = threading.BoundedSemaphore(_DOUBTFUL)
 
     def follow(self, job: str, pod: str, uid: str) -> None:
         """The pod runs: its log is followed from where the store's ends, if there is room."""
@@ -92,10 +101,14 @@ class Logs:
             if tail.ending_at is None:
                 tail.ending_at = time.monotonic()
                 self._lock.notify_all()
+            if tail.follows and time.monotonic() > tail.ending_at + _STREAM_END_S:
+                if tail.stream is not None:
+                    tail.stream.stop()
+                else:  # its node has not even begun to answer, and nothing ends the waiting for that
+                    self.forget(job)
+                    tail = _Tail(tail.pod, tail.uid, Part(job), ending_at=tail.ending_at)
             if tail.thread is None and not tail.done:
                 self._start(job, tail, self._fetch)
-            if tail.stream is not None and time.monotonic() > tail.ending_at + _STREAM_END_S:
-                tail.stream.stop()
             self._writer.hurry(tail.part)
             return tail.done and not tail.part.data
 
@@ -167,13 +180,13 @@ class Logs:
         with self._lock:
             tail.thread = None
         if tail.done:
-            self._on_news()
+            self._view.wake()
 
     def _written(self) -> None:
         with self._lock:
             ended = any(tail.done for tail in self._tails.values())
         if ended:
-            self._on_news()
+            self._view.wake()
 
     def _follow(self, tail: _Tail) -> None:
         while not (self._unwanted(tail) or tail.done):
@@ -193,45 +206,61 @@ class Logs:
 
     def _fetch(self, tail: _Tail) -> None:
         """All that there is now; when the pod has ended, that is all there will be."""
-        with self._fetchers:
-            while not (self._unwanted(tail) or tail.done):
-                ending_at = tail.ending_at
+        while not (self._unwanted(tail) or tail.done):
+            ending_at = tail.ending_at
+            with self._fetchers if tail.silent_at is None else self._doubtful:
                 tail.fetched_at = time.monotonic()
                 if self._try(tail, ending_at) and ending_at is not None:
                     tail.done = True
-                if ending_at is None:
-                    return
-                if not tail.done:
-                    self._stopping.wait(_PAUSE_S)
+            if ending_at is None:
+                return
+            if not tail.done:
+                self._stopping.wait(_PAUSE_S)
 
     def _try(self, tail: _Tail, ending_at: float | None) -> bool:
         """Whether nothing more is to be had."""
         try:
-            self._read(tail, follow=False)
+            whole = self._read(tail, follow=False)
+            tail.silent_at = None
+            if whole:
+                return True
+            why = "it came too slowly"
         except ClusterRefused:
             return True  # it never began, or nobody has it any more
         except (ClusterAway, StoreError) as error:
-            patience_s = _PATIENCE_S if isinstance(error, ClusterAway) and error.answer else _AWAY_S
-            if ending_at is None or time.monotonic() < ending_at + patience_s:
-                return False
-            self._writer.add(tail.part, _TORN.format(error.what).encode(), tail.part.mark)
-            return True
-        return not tail.part.torn
+            why = error.what
+            if not isinstance(error, ClusterAway) or self._view.trouble():
+                tail.silent_at = None  # it is not the node's fault, as far as we see
+            elif tail.silent_at is None:
+                tail.silent_at = time.monotonic()
+        if ending_at is None:
+            return False
+        until = ending_at + _AWAY_S if tail.silent_at is None else max(ending_at, tail.silent_at) + _PATIENCE_S
+        if time.monotonic() < until:
+            return False
+        self._writer.add(tail.part, _TORN.format(why).encode(), tail.part.mark)
+        return True
 
-    def _read(self, tail: _Tail, *, follow: bool) -> None:
+    def _read(self, tail: _Tail, *, follow: bool) -> bool:
+        """Whether it was read to its end."""
         mark = Mark.read(self._writer.begin(tail.part), tail.uid)
         reader = Reader(mark)
         query = {"timestamps": "true", "follow": str(follow).lower()}
         if (since := mark.since) is not None:
             query["sinceTime"] = since
-        with self._api().log(tail.pod, patience_s=_SILENCE_S if follow else _FETCH_S, **query) as stream:
-            tail.stream = stream
-            try:
+        until = float("inf") if follow else time.monotonic() + _TURN_S
+        tail.follows = follow
+        try:
+            with self._api().log(tail.pod, patience_s=_SILENCE_S if follow else _FETCH_S, **query) as stream:
+                tail.stream = stream
                 for piece in stream.pieces() if not self._unwanted(tail) else ():
                     self._writer.add(tail.part, reader.feed(piece), str(reader.mark))
-                    if tail.part.torn or tail.part.full or self._unwanted(tail):
-                        return
-            finally:
-                tail.stream = None
+                    if tail.part.full:
+                        return True
+                    if tail.part.torn or self._unwanted(tail) or time.monotonic() > until:
+                        return False
+        finally:
+            tail.stream, tail.follows = None, False
         if not follow:
             self._writer.add(tail.part, reader.end(), str(reader.mark))
+        return not tail.part.torn

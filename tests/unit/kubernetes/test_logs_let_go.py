@@ -12,6 +12,7 @@ import pytest
 from service.errors import ClusterRefused, StoreUnavailable
 from service.launchers import JobKind
 from service.launchers.kubernetes.logs import Logs
+from service.launchers.kubernetes.view import View
 from service.store import Store, jobs
 from service.store.jobs import PodJob
 from tests.waiting import until
@@ -65,7 +66,7 @@ def node() -> Node:
 
 @pytest.fixture
 def logs(store: Store, node: Node) -> Iterator[Logs]:
-    made = Logs(lambda: node, store, lambda: None)  # type: ignore[arg-type,return-value]
+    made = Logs(lambda: node, store, View())  # type: ignore[arg-type,return-value]
     yield made
     made.close()
 

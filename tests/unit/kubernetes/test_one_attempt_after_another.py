@@ -91,7 +91,7 @@ def tended(cluster: Cluster, placing: Placing, store: Store) -> Iterator[Tending
     view = placing._view
     for kind in (JOBS, PODS):
         view.replace(kind, [], "1")
-    logs = Logs(lambda: cluster, store, view.wake)  # type: ignore[arg-type,return-value]
+    logs = Logs(lambda: cluster, store, view)  # type: ignore[arg-type,return-value]
     made = Tending(lambda: cluster, store, view, placing, logs, 900.0)  # type: ignore[arg-type,return-value]
     yield made
     made.stop()

@@ -247,6 +247,37 @@ def test_it_does_not_give_a_log(meddled, monkeypatch):
     assert chunk.complete
 
 
+@pytest.mark.parametrize("followers", [0, 100])
+def test_nodes_that_do_not_answer_when_they_are_asked_for_logs_keep_no_other_run_from_ending(
+    meddled, monkeypatch, followers
+):
+    """More of them than there are fetchers. Each of their own runs ends too, soon after."""
+    monkeypatch.setattr(logs, "_FETCH_S", 3.0)
+    monkeypatch.setattr(logs, "_PATIENCE_S", 2.0)
+    meddled.launcher._logs._followers = followers
+    silent, over = [meddled.job("print('nobody hears')") for _ in range(6)], threading.Event()
+
+    def stand(_method: str, path: str) -> None:
+        if "/log?" in path and any(job.id in path for job in silent):
+            over.wait(90)
+
+    meddled.meddler.spoil = stand
+    try:
+        for job in silent:
+            _ensure(meddled, job)
+        meddled.wait(lambda: all(meddled.pods(job.id)[0]["status"]["phase"] == "Succeeded" for job in silent))
+        meddled.launcher.observe(dict.fromkeys([job.id for job in silent], 0), 1.0)
+        other = meddled.job("print('heard')")
+        _ensure(meddled, other)
+        assert meddled.follow(other.id, within_s=30).end == (EndReason.EXITED, 0)
+        assert "heard" in meddled.launcher.logs(other.id).text
+        for job in silent:
+            assert meddled.follow(job.id, within_s=45).end == (EndReason.EXITED, 0)
+            assert "the rest of the log could not be read" in meddled.launcher.logs(job.id).text
+    finally:
+        over.set()
+
+
 def test_when_it_says_how_long_to_wait_that_is_waited(meddled):
     meddled.meddler.spoil = lambda method, path: _status(429, **{"Retry-After": "7"}) if method == "POST" else None
     with pytest.raises(ClusterAway) as failure:
