@@ -24,7 +24,7 @@ class PodJob:
     """`document` is what the runner is to do, without paths; `lines` counts its events; `log_size` is in bytes, and `log_mark`
     says where in the pod's own log they end.
 
-    `detail` says how a job stands that has not begun (`0/3 nodes are available ...`), or why it ended.
+    `created_at` is when it was asked for, and once its Job was made, when that was. `detail` says how a job stands that has not begun (`0/3 nodes are available ...`), or why it ended.
     """
 
     id: str
@@ -135,6 +135,11 @@ def keep_result(connection: Connection, job_id: str, result: bytes) -> None:
 def result(connection: Connection, job_id: str) -> bytes | None:
     found: bytes | None = connection.execute(select(table.c.result).where(table.c.id == job_id)).scalar_one_or_none()
     return found
+
+
+def made(connection: Connection, job_id: str, detail: str, *, now: float) -> None:
+    """Its Job is in the cluster, since `now` by our clock: the cluster's may be another one."""
+    _rows.set(connection, {"id": job_id, "ended": None}, detail=detail, created_at=now)
 
 
 def say(connection: Connection, details: Mapping[str, str]) -> None:

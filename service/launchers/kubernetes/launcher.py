@@ -89,7 +89,7 @@ class KubernetesLauncher:
             if not self._store.write(lambda connection: jobs.begin_again(connection, job.id, document_of(job))):
                 return
         self._placing.place(job)
-        if self._store.write(lambda connection: _placed(connection, job.id)):
+        if self._store.write(lambda connection: _placed(connection, job.id, self._store.now())):
             self._view.wake()
         else:  # it was cancelled meanwhile, by somebody who found nothing to remove
             self._placing.remove(job.id)
@@ -223,11 +223,11 @@ class KubernetesLauncher:
             self._logs.fetch(job, pod["metadata"]["name"], pod["metadata"]["uid"])
 
 
-def _placed(connection: Connection, job_id: str) -> bool:
+def _placed(connection: Connection, job_id: str, now: float) -> bool:
     """Its row says from now on how it stands. False when it is to end instead."""
     row = jobs.find(connection, job_id)
     if row is None or row.cancel is not None or row.ended is not None:
         return False
     if not row.detail:
-        jobs.say(connection, {job_id: "its Job was made"})
+        jobs.made(connection, job_id, "its Job was made", now=now)
     return True

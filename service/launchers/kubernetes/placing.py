@@ -80,9 +80,8 @@ class Placing:
                 self._view.forget(job_id)
                 return
             self._delete(api, "jobs", job)
-            for (
-                pod
-            ) in left:  # nobody claimed, so nothing is lost; a node that is gone would never say that it has ended
+            for pod in left:
+                # Nobody claimed, so nothing is lost; a node that is gone would never say that it has ended.
                 self._delete(api, "pods", pod, grace_s=0)
             if time.monotonic() > deadline:
                 raise LaunchFailed(f"what an earlier start of job {job_id} left in the cluster does not go")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -89,7 +88,7 @@ def _with_pod(
     if missing := pods.missing(pod, warnings):
         return Verdict(act=Act.END, reason=EndReason.DELETED, detail=missing)
     waits = pods.waits(pod, warnings)
-    if waits.hopeless or _too_late(pod, seen, now, start_timeout_s):
+    if waits.hopeless or _too_late(row, seen, now, start_timeout_s):
         return Verdict(act=Act.STOP, reason=EndReason.NOT_STARTED, detail=waits.detail, pod=pod)
     return Verdict(act=Act.WAIT, detail=waits.detail, pod=pod)
 
@@ -111,7 +110,7 @@ def _without_pod(
         return Verdict(act=Act.STOP, reason=row.cancel, detail=row.detail)
     said = warnings.get(seen.job["metadata"]["uid"])
     detail = f"it has no pod: {pods.short(said)}" if said else "its pod is being made"
-    if _too_late(None, seen, now, start_timeout_s):
+    if _too_late(row, seen, now, start_timeout_s):
         return Verdict(act=Act.STOP, reason=EndReason.NOT_STARTED, detail=detail)
     return Verdict(act=Act.WAIT, detail=detail)
 
@@ -145,13 +144,10 @@ def _timeout_s(thing: Json) -> float:
         return float("inf")
 
 
-def _too_late(pod: Json | None, seen: Seen, now: float, start_timeout_s: float) -> bool:
-    """While the cluster is not followed, nothing is late: pods do not begin without its API server either."""
-    if not seen.whole:
-        return False
-    first = seen.job or pod
-    created = (first or {}).get("metadata", {}).get("creationTimestamp")
-    return created is not None and now > datetime.fromisoformat(created).timestamp() + start_timeout_s
+def _too_late(row: PodJob, seen: Seen, now: float, start_timeout_s: float) -> bool:
+    """By our clock alone, whatever the cluster's says. While the cluster is not followed, nothing is late: pods do not begin without its
+    API server either."""
+    return seen.whole and now > row.created_at + start_timeout_s
 
 
 def _is_past_deadline(job: Json | None) -> bool:

@@ -76,6 +76,15 @@ def test_what_has_not_begun_in_time_is_stopped(pods):
     assert seen.detail
 
 
+@pytest.mark.parametrize("created", ["2026-01-01T10:00:00Z", "2026-01-01T14:00:00Z"])
+def test_whether_it_is_too_late_our_clock_says_and_not_the_clusters(created):
+    there = job()
+    there["metadata"]["creationTimestamp"] = created
+    seen = Seen(job=there, pods=(RUNNING,))
+    assert verdict(row(), seen, start_timeout_s=61).act is Act.WAIT
+    assert verdict(row(), seen, start_timeout_s=59).act is Act.STOP
+
+
 def test_what_has_begun_is_never_called_not_started():
     assert verdict(row(**CLAIMED), Seen(job=job(), pods=(RUNNING,)), start_timeout_s=1).act is Act.WAIT
 

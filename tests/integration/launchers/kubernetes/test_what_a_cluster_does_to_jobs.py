@@ -47,6 +47,18 @@ def test_it_does_not_begin_in_time(make_stage):
     stage.wait(lambda: not stage.jobs())
 
 
+@pytest.mark.parametrize("ours", [-3600.0, 3600.0])
+def test_its_clock_and_ours_are_an_hour_apart(stage, kubelet, monkeypatch, ours):
+    """Nothing is stopped for that, and what does not begin in time is."""
+    now = stage.callee.store.now
+    monkeypatch.setattr(stage.callee.store, "now", lambda: now() + ours)
+    assert stage.follow(stage.start("print('begun')")).end == (EndReason.EXITED, 0)
+    kubelet.hold()
+    stage.launcher._tending._start_timeout_s = 3.0
+    told = stage.follow(stage.start("print('never')"))
+    assert told.end[0] is EndReason.NOT_STARTED
+
+
 def test_the_image_has_no_python(stage, kubelet):
     kubelet.know({"registry.test/bare:1": Image(env={"PATH": "/nowhere"})})
     job = stage.start(image="registry.test/bare:1")
