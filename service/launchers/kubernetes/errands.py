@@ -80,7 +80,7 @@ class Errands:
             rows = jobs.those(connection, list(self._leaving))
         for job, since in list(self._leaving.items()):
             row = rows.get(job)
-            if row is not None and _began_again(row):
+            if row is not None and self._began_again(row, since):
                 del self._leaving[job]
                 continue
             if row is not None and not self._is_over(row):
@@ -88,10 +88,21 @@ class Errands:
                     self.ask(job, partial(self._placing.remove, job))
                 continue
             keep = _is_worth_keeping(self._view.of(job))
-            if self.ask(job, partial(self._placing.let_go, job, keep=keep)):
+            if self.ask(job, partial(self._placing.let_go, job, partial(self._is_left, job, since), keep=keep)):
                 self._store.write(partial(jobs.clean, job_id=job))
                 del self._leaving[job]
                 self._view.forget(job)
+
+    def _is_left(self, job: str, since: float) -> bool:
+        with self._store.read() as connection:
+            row = jobs.find(connection, job)
+        return row is None or not self._began_again(row, since)
+
+    def _began_again(self, row: PodJob, since: float) -> bool:
+        """What was let go of, at `since`, had ended, or was to; or had long been claimed."""
+        if row.ended is not None or row.cancel is not None:
+            return False
+        return row.claimed_at is None or row.claimed_at > self._store.now() - (time.monotonic() - since)
 
     def _sweep(self) -> None:
         """Jobs whose end was recorded by a service that was killed before it let them go, in the cluster or in the store; and loads that
@@ -116,11 +127,6 @@ class Errands:
         for job in old:  # one at a time: a log may be large, and others write too
             if time.monotonic() < until:
                 self._store.write(partial(jobs.forget, job_id=job))
-
-
-def _began_again(row: PodJob) -> bool:
-    """What was let go of had ended, or was to."""
-    return row.ended is None and row.cancel is None and not row.claimer
 
 
 def _is_worth_keeping(seen: Seen) -> bool:

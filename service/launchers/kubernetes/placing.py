@@ -96,16 +96,18 @@ class Placing:
         for pod in self._view.of(job_id).pods:
             api.delete("pods", pod["metadata"]["name"])
 
-    def let_go(self, job_id: str, *, keep: bool) -> None:
-        """After the end is recorded: the Secret goes, and the Job at once or after the time it is kept. Raises LauncherError."""
-        api = self._api()
-        name, seconds = names.job_name(job_id), int(self._settings.keep)
-        if self._ours(api, "jobs", job_id) is not None:
-            if keep and seconds:
-                api.patch("jobs", name, {"spec": {"ttlSecondsAfterFinished": seconds}})
-            else:
-                api.delete("jobs", name)
-        self._delete(api, "secrets", self._ours(api, "secrets", job_id))
+    def let_go(self, job_id: str, is_over: Callable[[], bool], *, keep: bool) -> None:
+        """After the end is recorded: the Secret goes, and the Job at once or after the time it is kept; unless somebody began the job
+        anew, as in `clear`. Raises LauncherError."""
+        api, seconds = self._api(), int(self._settings.keep)
+        job, secret = self._ours(api, "jobs", job_id), self._ours(api, "secrets", job_id)
+        if not is_over():
+            return
+        if job is not None and keep and seconds:
+            api.patch("jobs", names.job_name(job_id), {"spec": {"ttlSecondsAfterFinished": seconds}})
+        else:
+            self._delete(api, "jobs", job)
+        self._delete(api, "secrets", secret)
 
     def look(self, job_id: str) -> None:
         """Put into the view what the cluster has of the job now. Raises LauncherError."""

@@ -233,8 +233,34 @@ def test_nobody_claims_it_while_what_the_one_before_left_is_removed(
     assert claims[-1], "the next attempt may"
 
 
+@pytest.mark.parametrize("is_over", [True, False])
+def test_it_is_not_let_go_by_a_look_at_the_one_before(
+    cluster: Cluster, placing: Placing, job: Any, is_over: bool
+) -> None:
+    """Whether the store was asked before or after it was begun."""
+    one = job()
+    placing.place(one)
+
+    def meanwhile() -> bool:
+        placing.clear(one.id, lambda: True)
+        placing.place(one)
+        return is_over
+
+    placing.let_go(one.id, meanwhile, keep=False)
+    assert {kind for kind, _ in cluster.things} == {"configmaps", "secrets", "jobs"}
+    placing.let_go(one.id, lambda: True, keep=False)
+    assert {kind for kind, _ in cluster.things} == {"configmaps"}
+
+
+@pytest.mark.parametrize("claimed", [False, True])
 def test_it_is_not_let_go_with_the_one_before(
-    cluster: Cluster, placing: Placing, tended: Tending, store: Store, job: Any, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster,
+    placing: Placing,
+    tended: Tending,
+    store: Store,
+    job: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    claimed: bool,
 ) -> None:
     monkeypatch.setattr(errands, "_LINGER_S", 0.0)
     for id_ in ("again", "over"):
@@ -243,6 +269,9 @@ def test_it_is_not_let_go_with_the_one_before(
         placing.place(job(id=id_))
         tended.let_go(id_)
     store.write(lambda conn: jobs.begin_again(conn, "again", {"job": {}}))
+    if claimed:
+        placing._view.put(PODS, pod("again"))
+        assert store.write(lambda conn: jobs.claim(conn, "again", f"{POD}_x", "{}", now=store.now()))
     tended.start()
     until(lambda: cluster.get("jobs", names.job_name("over")) is None, "what is over to be deleted")
     assert cluster.get("jobs", names.job_name("again")) is not None
