@@ -1,7 +1,11 @@
-"""A message of every event, made as the service makes it: as it is on a good day, as an attacker writes it, and far too long."""
+"""A message of every event, made as the service makes it: as it is on a good day, as an attacker writes it, and far too long.
+
+They are made once: a test of one event would otherwise make all the others too.
+"""
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -28,14 +32,17 @@ HOSTILE = (
 )
 
 
+@cache
 def realistic() -> dict[Topic, Message]:
     return _every(_Words())
 
 
+@cache
 def hostile() -> dict[Topic, Message]:
     return _every(_Words(HOSTILE))
 
 
+@cache
 def oversized() -> dict[Topic, Message]:
     return _every(_Words("\N{PILE OF POO}<&>" * 2000, many=400))
 
