@@ -40,7 +40,7 @@ class Gate:
             self._changed.wait_for(lambda: self._open is None or name in self._open)
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:

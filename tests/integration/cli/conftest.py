@@ -81,7 +81,7 @@ class Cli:
 def serve(settings: Settings) -> Iterator[Cli]:
     api = make_api(settings)
     server = make_server("127.0.0.1", 0, api.app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, name="api")
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="api")
     thread.start()
     try:
         yield Cli(f"http://127.0.0.1:{server.server_port}", api)

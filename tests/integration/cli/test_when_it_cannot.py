@@ -48,7 +48,7 @@ def another_program(status: int, kind: str, body: bytes, encoding: str = "") -> 
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Same) as other:
-        thread = threading.Thread(target=other.serve_forever)
+        thread = threading.Thread(target=other.serve_forever, args=(0.02,))
         thread.start()
         try:
             yield f"http://127.0.0.1:{other.server_port}"
