@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import signal
 from collections import Counter
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -42,6 +44,14 @@ hypothesis.settings.load_profile("house")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _MISSING = "peer missing: "
+_ROOT = Path(__file__).parents[1]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tests start the service hundreds of times; where nobody may write bytecode, each start would compile all of it."""
+    if not hasattr(config, "workerinput"):
+        for package in ("service", "handlers"):
+            compileall.compile_dir(_ROOT / package, quiet=2)
 
 
 @pytest.fixture(scope="session")
