@@ -15,6 +15,9 @@ from tests.peers.kubernetes.kubelet.status import ContainerState
 if TYPE_CHECKING:
     from tests.peers.kubernetes.kubelet.pod import Pod
 
+# What has not started or is not ready yet is asked again soon, so that what waits for it need not wait for a whole period.
+_SOON_S = 0.25
+
 
 class Probes:
     """Of one container that has started, until `stop`. Without a readiness probe it is ready at once."""
@@ -45,10 +48,12 @@ class Probes:
 
     async def _until_success(self, probe: Document) -> bool:
         await asyncio.sleep(probe.get("initialDelaySeconds", 0))
-        for _ in range(probe.get("failureThreshold", 3)):
+        # Asked more often than it says, and given up when it says.
+        patience = asyncio.get_running_loop().time() + probe.get("failureThreshold", 3) * probe.get("periodSeconds", 10)
+        while asyncio.get_running_loop().time() < patience:
             if await self._passes(probe):
                 return True
-            await asyncio.sleep(probe.get("periodSeconds", 10))
+            await asyncio.sleep(_SOON_S)
         return False
 
     async def _ready(self, probe: Document) -> None:
@@ -59,8 +64,7 @@ class Probes:
             failures = 0 if passes else failures + 1
             if passes != self._state.ready and (passes or failures >= probe.get("failureThreshold", 3)):
                 await self._set_ready(passes)
-            # Not ready yet: asked again soon, so that what waits for it need not wait for a whole period.
-            await asyncio.sleep(probe.get("periodSeconds", 10) if self._state.ready else 0.25)
+            await asyncio.sleep(probe.get("periodSeconds", 10) if self._state.ready else _SOON_S)
 
     async def _live(self, probe: Document) -> None:
         await asyncio.sleep(probe.get("initialDelaySeconds", 0))

@@ -102,7 +102,7 @@ RULES = (
         what="Probes (httpGet, tcpSocket) of the kinds startup, readiness, liveness, with their delays and thresholds.",
         source="docs: concepts/configuration/liveness-readiness-startup-probes",
         here="probes",
-        differs="No exec and no grpc. What is not ready yet is asked every quarter of a second. They ask 127.0.0.1.",
+        differs="No exec and no grpc. What has not started or is not ready yet is asked every quarter of a second. They ask 127.0.0.1.",
     ),
     Rule(
         what="Environment: the image's, then envFrom, then env; $(NAME) is expanded in env, command and args, and $$ is $.",
