@@ -9,42 +9,38 @@ from tests.peers.containers.lookalikes import PLAIN, VARIANTS, VERSION, ensure_m
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(900)]  # the first one is made, from packages
 
-_ASK = (
-    "import kfp, mlrun, os, shutil, sys; "
-    "print(mlrun.__version__, kfp.__version__, *sys.version_info[:2], os.getuid(), os.environ.get('HOME'), "
-    "shutil.which('python'), os.getcwd(), sep='|')"
+_PACKAGES = "import kfp, mlrun, sys; print(mlrun.__version__, kfp.__version__, *sys.version_info[:2], sep='|')"
+_SURROUNDINGS = (
+    "import os, shutil; print(os.getuid(), os.environ.get('HOME'), shutil.which('python'), os.getcwd(), sep='|')"
 )
 # MLRun is imported in four seconds on a machine that has nothing else to do.
 _IMPORT_S = 300
 _LOCKED_DOWN = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
 
 
-def _ask(engine: Engine, variant: str, *options: str) -> dict[str, str]:
+def _ask(engine: Engine, variant: str, program: str, *options: str) -> list[str]:
     """What `python`, found as a pod's command finds it, says of itself."""
-    printed = engine.run(
-        ensure_mlrun_kfp(engine, variant), "python", "-c", _ASK, options=options, timeout_s=_IMPORT_S
-    ).stdout
-    names = ("mlrun", "kfp", "major", "minor", "uid", "home", "python", "folder")
-    return dict(zip(names, printed.strip().split("|"), strict=True))
+    image = ensure_mlrun_kfp(engine, variant)
+    return engine.run(image, "python", "-c", program, options=options, timeout_s=_IMPORT_S).stdout.strip().split("|")
 
 
 @pytest.mark.parametrize("variant", [PLAIN, *VARIANTS], ids=lambda variant: variant or "plain")
 def test_each_imports_mlrun_and_kfp_on_python_39_also_where_nothing_may_be_written(
     engine: Engine, variant: str
 ) -> None:
-    said = _ask(engine, variant, *_LOCKED_DOWN)
-    assert (said["mlrun"], said["kfp"], said["major"], said["minor"]) == (VERSION, "1.8.22", "3", "9")
+    assert _ask(engine, variant, _PACKAGES, *_LOCKED_DOWN) == [VERSION, "1.8.22", "3", "9"]
 
 
 def test_each_is_odd_as_its_name_says(engine: Engine) -> None:
-    plain = _ask(engine, PLAIN)
-    assert (plain["uid"], plain["home"], plain["python"], plain["folder"]) == (
-        "0", "/root", "/usr/local/bin/python", "/mlrun",
-    )  # fmt: skip
-    assert _ask(engine, "user1000")["uid"] == "1000"
-    assert _ask(engine, "home-root")["home"] == "/"
-    assert _ask(engine, "workdir")["folder"] == "/srv/an odd place"
-    assert _ask(engine, "conda")["python"] == "/opt/conda/bin/python"
+    def around(variant: str) -> dict[str, str]:
+        names = ("uid", "home", "python", "folder")
+        return dict(zip(names, _ask(engine, variant, _SURROUNDINGS), strict=True))
+
+    assert around(PLAIN) == {"uid": "0", "home": "/root", "python": "/usr/local/bin/python", "folder": "/mlrun"}
+    assert around("user1000")["uid"] == "1000"
+    assert around("home-root")["home"] == "/"
+    assert around("workdir")["folder"] == "/srv/an odd place"
+    assert around("conda")["python"] == "/opt/conda/bin/python"
 
 
 def test_the_one_of_anaconda_has_no_other_python(engine: Engine) -> None:
