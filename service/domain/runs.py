@@ -92,12 +92,6 @@ def advance(before: Progress, seen: Seen, now: float) -> Step:
     return Step(progress=after, start_again=again, topics=_news(before, after))
 
 
-def end_before_start(before: Progress, state: RunState, reason: str, now: float) -> Step:
-    """A run that was never told to a launcher ends: cancelled, superseded, or failed to be prepared."""
-    after = replace(before, state=state, reason=reason, ended_at=now)
-    return Step(progress=after, topics=_news(before, after))
-
-
 def _apply(run: Progress, event: Mapping[str, Any], now: float) -> Progress:
     at = _at(event, now)
     if run.state is not RunState.RUNNING:

@@ -171,11 +171,6 @@ def record(connection: Connection, sync_id: str, **values: Any) -> Sync:
     return known(_rows.change(connection, {"id": sync_id}, **values), f"sync {sync_id}")
 
 
-def record_timings(connection: Connection, sync_id: str, timings: dict[str, float]) -> None:
-    """Add stages, or write them anew."""
-    record(connection, sync_id, timings=_locked(connection, sync_id).timings | timings)
-
-
 def failure(error: BaseException) -> Json:
     """An error as it is stored and shown."""
     if isinstance(error, GitopsError):

@@ -124,15 +124,6 @@ def test_what_finished_before_it_could_be_cancelled_has_finished() -> None:
     )
 
 
-def test_a_run_that_ends_before_it_started() -> None:
-    step = runs.end_before_start(Progress(state=RunState.QUEUED), RunState.CANCELLED, "asked for", NOW)
-    assert (step.progress.state, step.topics, step.progress.ended_at) == (
-        RunState.CANCELLED,
-        (Topic.RUN_CANCELLED,),
-        NOW,
-    )
-
-
 @pytest.mark.parametrize(
     "event", [{}, {"event": 5, "at": None}, {"event": "finished"}, DONE | {"results": [1]}, BROKEN | {"error": "x"}]
 )

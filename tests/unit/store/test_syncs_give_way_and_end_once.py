@@ -61,10 +61,6 @@ def test_a_sync_that_succeeds_has_its_plan_and_its_times(store: Store) -> None:
     mine = add(store)
     store.write(lambda conn: syncs.start(conn, mine.id, base="b" * 40, now=NOW + 1))
     store.write(lambda conn: syncs.record(conn, mine.id, subject="Train on more", author="Ada"))
-    store.write(lambda conn: syncs.record_timings(conn, mine.id, {"fetch": 0.5}))
-    store.write(lambda conn: syncs.record_timings(conn, mine.id, {"load": 2.0}))
-    with store.read() as conn:
-        assert syncs.get(conn, mine.id).timings == {"fetch": 0.5, "load": 2.0}
     done = store.write(lambda conn: syncs.succeed(conn, mine.id, plan=PLAN, timings={"apply": 1.0}, now=NOW + 3))
     assert (done.state, done.base, done.plan, done.revision) == (SyncState.SUCCEEDED, "b" * 40, PLAN, "r1")
     assert (done.started_at, done.ended_at, done.subject, done.author) == (NOW + 1, NOW + 3, "Train on more", "Ada")
