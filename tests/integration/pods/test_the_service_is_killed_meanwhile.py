@@ -52,7 +52,7 @@ def service(place: Place, tmp_path: Path) -> Iterator[ServiceProcess]:
     job = {"version": 1, "id": "one", "kind": "run", "script": SCRIPT}
     row = PodJob(
         id="one",
-        launcher="elsewhere",
+        launcher="process",  # one that the service has, which ends what others began, and that keeps no such rows
         kind=JobKind.RUN,
         repository="fraud",
         commit=commit,
