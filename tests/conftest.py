@@ -44,6 +44,7 @@ hypothesis.settings.load_profile("house")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _MISSING = "peer missing: "
+_TAKES_TIME = ("slow", "faults", *present.PEERS)
 _ROOT = Path(__file__).parents[1]
 
 
@@ -52,6 +53,18 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         for package in ("service", "handlers"):
             compileall.compile_dir(_ROOT / package, quiet=2)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Workers take whole files, so those that take long come first: at the end no worker waits for another's last one.
+
+    What a file's tests need and say of themselves tells how long they take, then how many they are.
+    """
+    needs, sizes = Counter[Path](), Counter(item.path for item in items)
+    for item in items:
+        needs[item.path] = max(needs[item.path], sum(bool(item.get_closest_marker(name)) for name in _TAKES_TIME))
+    items.sort(key=lambda item: (-needs[item.path], -sizes[item.path], item.path))
 
 
 @pytest.fixture(scope="session")
