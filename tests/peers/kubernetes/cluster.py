@@ -114,6 +114,10 @@ class Cluster:
         self.programs["apiserver"].start()
         self._wait("apiserver", f"{self.server}/readyz")
         self.api.wait_for("/api/v1/namespaces/default", lambda _: True)
+        # As where they have lost their lease meanwhile: each of their watches would otherwise wait for up to a minute to be asked again.
+        for name in ("controllers", "scheduler"):
+            self.programs[name].stop(signal.SIGKILL)
+            self.programs[name].start()
 
     def restart_apiserver(self) -> None:
         self.stop_apiserver()
