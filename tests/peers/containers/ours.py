@@ -36,9 +36,11 @@ def ensure_ours(engine: Engine) -> str:
     tag = f"{_REPOSITORY}:{recipe}"
     used = engine.root / "ours"
     with engine.alone("ours"):
-        if not engine.has(tag):
-            build_ours(engine, tag, "--layers=true")  # packages are installed anew only when their lock has changed
         used.mkdir(exist_ok=True)
+        if not engine.has(tag):
+            # Packages are installed anew only when their lock has changed; a machine's first, in CI the only one, keeps nothing
+            # for a next one and is as any other build is.
+            build_ours(engine, tag, *(["--layers=true"] if any(used.iterdir()) else []))
         (used / recipe).touch()
         for other in used.iterdir():
             if time.time() - other.stat().st_mtime > _KEPT_S:
