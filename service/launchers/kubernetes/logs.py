@@ -229,8 +229,8 @@ class Logs:
             return True  # it never began, or nobody has it any more
         except (ClusterAway, StoreError) as error:
             why = error.what
-            if not isinstance(error, ClusterAway) or self._view.trouble():
-                tail.silent_at = None  # it is not the node's fault, as far as we see
+            if not isinstance(error, ClusterAway) or (not error.answer and self._view.trouble()):
+                tail.silent_at = None  # nobody answers us at all, or it is our own store
             elif tail.silent_at is None:
                 tail.silent_at = time.monotonic()
         if ending_at is None:
