@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from service.store import wanted, work
+from service.store.database import unavailable
 
 # The first change of a step: a function of the connection and the key of its work.
 Opening = Callable[[Connection, str], Any]
@@ -36,7 +37,10 @@ class Seek:
     openings: Mapping[str, Opening] = field(default_factory=dict)
 
     def take(self, connection: Connection, now: float) -> Found | None:
-        """Claim what is due longest, and make the first change. What that raises undoes it alone: the step will meet it again."""
+        """Claim what is due longest, and make the first change. What that raises undoes it alone: the step will meet it again.
+
+        Unless the database cannot write, or has undone the whole transaction by itself: then this raises.
+        """
         claim = work.claim(connection, self.kinds, owner=self.owner, now=now, lease_s=self.lease_s)
         if claim is None:
             return None
@@ -44,10 +48,14 @@ class Seek:
         if opening is None:
             return Found(claim)
         noted = wanted.take(connection)
+        savepoint = connection.begin_nested()
         try:
-            with connection.begin_nested():
-                opened = (opening(connection, claim.key),)
-        except Exception:  # noqa: BLE001 - whatever it is, it is the step's to tell
+            opened = (opening(connection, claim.key),)
+            savepoint.commit()
+        except Exception as error:  # whatever it is, it is the step's to tell
+            if unavailable(error):
+                raise
+            savepoint.rollback()
             wanted.take(connection)
             opened = None
         for kind in noted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from collections import Counter
@@ -14,6 +15,12 @@ from service import faults
 from service.errors import StoreUnavailable
 from service.store import Store, work
 from tests.unit.store.waiting import LONG_S, seek, waiting, want
+
+
+def sqlite_error(code: int) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError("database or disk is full")
+    error.sqlite_errorcode = code
+    return error
 
 
 def claimable(store: Store, kind: str = "sync") -> bool:
@@ -110,6 +117,29 @@ def test_a_first_change_that_fails_undoes_itself_and_nothing_else(store: Store) 
     assert found.opened is None
     with store.read() as conn:
         assert [(row.kind, row.owner) for row in work.waiting(conn)] == [("sync", "me")]
+
+
+@pytest.mark.parametrize(
+    "error", [LookupError("no such savepoint"), sqlite_error(sqlite3.SQLITE_FULL)], ids=["gone", "full"]
+)
+def test_a_transaction_that_the_database_undid_in_a_first_change_is_not_said_to_be_written(
+    sqlite_store: Store, error: Exception
+) -> None:
+    """As SQLite does when the disk is full: all that the transaction held is gone, whoever's it was."""
+
+    def opening(conn: Connection, _key: str) -> None:
+        driver = conn.connection.driver_connection
+        assert driver is not None
+        driver.execute("ROLLBACK")
+        raise error
+
+    with waiting(sqlite_store, "sync", sync=opening) as worker:
+        with pytest.raises(StoreUnavailable):
+            want(sqlite_store)
+        assert worker.result(20) is None
+    assert not claimable(sqlite_store)
+    want(sqlite_store)
+    assert claimable(sqlite_store)
 
 
 def test_a_change_that_failed_gives_nothing_to_anybody(sqlite_store: Store) -> None:
