@@ -29,6 +29,9 @@ _CHUNK = 256 * limits.KIB
 # Questions that are put at once: what they and their answers take fits into the pipes, also into those of one page that a user
 # with very many gets.
 _AT_ONCE = 64
+# What of a mirror is kept in memory: so many commits and folders, of which none is larger.
+_KEPT, _KEPT_BYTES = 64, 16 * limits.KIB
+_ID = 40  # characters of a whole id; anything else may name something else tomorrow
 # Folders of one comparison. A few objects can be a tree of any size, when each holds the next one many times.
 _FOLDERS = 2_000
 FOLDER = b"40000"
@@ -65,7 +68,7 @@ class Objects:
 
     def commit(self, sha: str) -> bytes:
         """Header and message, as git keeps them."""
-        return self._contents.content(sha, b"commit", limits.GIT_OUTPUT_BYTES)
+        return self._contents.kept(sha, b"commit", limits.GIT_OUTPUT_BYTES)
 
     def commits(self, names: Sequence[str]) -> list[str | None]:
         """The commit that each is or, being a tag, leads to; None for whatever else, and for what is broken."""
@@ -81,7 +84,7 @@ class Objects:
 
     def folder(self, tree: str) -> dict[bytes, Found]:
         """The entries of a tree, in git's order."""
-        data = self._contents.content(tree, b"tree", limits.GIT_OUTPUT_BYTES)
+        data = self._contents.kept(tree, b"tree", limits.GIT_OUTPUT_BYTES)
         entries: dict[bytes, Found] = {}
         at, size = 0, len(data)
         while at < size:
@@ -178,6 +181,22 @@ class _Talk:
         with self._asked(names) as running:
             return [running.content(name, kind, cap) for name in names]
 
+    def kept(self, sha: str, kind: bytes, cap: int) -> bytes:
+        """The same of what is asked for again and again on a push's way, the last few commits and folders: an id names its content."""
+        with self._lock:
+            kept = self._present().kept
+            data = kept.pop((kind, sha), None)
+            if data is not None:
+                kept[kind, sha] = data
+                return data
+        data = self.content(sha, kind, cap)
+        if len(sha) == _ID and len(data) <= _KEPT_BYTES:
+            with self._lock:
+                kept[kind, sha] = data
+                if len(kept) > _KEPT:
+                    del kept[next(iter(kept))]
+        return data
+
     def sizes(self, blobs: Sequence[str]) -> list[int]:
         with self._asked(blobs) as running:
             return [running.header(blob, b"blob") for blob in blobs]
@@ -220,6 +239,7 @@ class _Talk:
 class _Running:
     def __init__(self, git: Git, mode: str, place: tuple[int, int] | None) -> None:
         self.place = place
+        self.kept: dict[tuple[bytes, str], bytes] = {}  # the longest unused first
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
         self._process = git.talk("cat-file", mode, stderr=self._said.fileno())
         self.close = weakref.finalize(self, _close, self._process, self._said)

@@ -64,6 +64,39 @@ def test_what_differs_is_what_git_says(place: Place) -> None:
     assert len(found) == 6
 
 
+def test_the_last_commits_and_folders_are_at_hand_and_no_others(place: Place) -> None:
+    first = place.push({"a.txt": "1"})
+    place.fetch()
+    with objects_of(place) as objects:
+        tree = objects.root(first)
+        assert objects.folder(tree)
+        (pid,) = talking(place)
+        os.kill(pid, signal.SIGSTOP)  # whatever is asked of it now is not answered
+        try:
+            assert objects.root(first) == tree
+            assert set(objects.folder(tree)) == {b"a.txt"}
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        for number in range(70):
+            place.work.commit({"a.txt": str(number)}, "Change")
+        place.work.push("HEAD:refs/heads/main")
+        place.fetch()
+        for commit in place.repository.git("rev-list", "main").split():
+            assert objects.root(commit)
+        assert len(objects._contents._running.kept) == 64  # type: ignore[union-attr]  # it runs
+
+
+def test_what_the_mirror_before_had_is_not_at_hand_in_the_next(place: Place) -> None:
+    commit = place.push({"a.txt": "1"})
+    place.fetch()
+    with objects_of(place) as objects:
+        assert objects.root(commit)
+        place.mirror.rename(place.mirror.with_name("before.git"))
+        place.repository.git("init", "--quiet", "--bare", str(place.mirror))
+        with pytest.raises(GitError):
+            objects.root(commit)
+
+
 def test_a_git_that_was_killed_is_replaced(place: Place) -> None:
     commit = place.push({"a.txt": "1"})
     place.fetch()
