@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from service.domain.projects import Declaration, Resolved
-from service.errors import ClusterAway, LoadFailed
+from service.errors import LauncherError, LoadFailed, StoreUnavailable
 from service.launchers import Job, JobKind
 from service.reconciler.dispatcher import Held
 from service.reconciler.images import load_image
@@ -46,7 +46,8 @@ def load(rooms: Rooms, held: Held, sync: Sync) -> Resolved:
         except LoadFailed:
             launcher.clean(job.id)
             raise
-        except ClusterAway:  # what it was told of may be there all the same, and the next attempt has another name
+        except (LauncherError, StoreUnavailable):
+            # What it was told of may be there all the same, in whole or in part, and the next attempt has another name.
             launcher.cancel(job.id)
             launcher.clean(job.id)
             raise

@@ -43,16 +43,17 @@ def step(rooms: Rooms, held: Held) -> float | None:
         except GitopsError as error:
             often = held.claim.attempts + 1 >= SYNC_ATTEMPTS
             if not error.retry or (often and is_tag(sync.ref)):
-                _fail(rooms, project, sync, error)
+                _fail(rooms, held, project, sync, error)
                 continue
             if often:
-                _complain(rooms, project, sync, error)
+                _complain(rooms, held, project, sync, error)
             raise
         except Exception as error:
             if held.claim.attempts + 1 < SYNC_ATTEMPTS:
                 raise
             log.exception("sync failed by a bug", sync=sync.id)
-            _fail(rooms, project, sync, GitopsError(f"internal error: {type(error).__name__}", mend="see the log"))
+            internal = GitopsError(f"internal error: {type(error).__name__}", mend="see the log")
+            _fail(rooms, held, project, sync, internal)
         with rooms.store.read() as conn:  # mostly that was all, which takes no write
             if not syncs.open_of(conn, held.key):
                 break
@@ -115,10 +116,11 @@ def _apply(
         rooms.schedules_changed.set()
 
 
-def _fail(rooms: Rooms, project: Project, sync: Sync, error: GitopsError) -> None:
+def _fail(rooms: Rooms, held: Held, project: Project, sync: Sync, error: GitopsError) -> None:
     """The last good revision and its schedules stay in force."""
 
     def change(conn: Connection) -> None:
+        work.check(conn, held.claim, now=rooms.store.now())
         failed = syncs.fail(conn, sync.id, error=error, now=rooms.store.now())
         projects.record_error(conn, project.name, str(error))
         news.of_sync(rooms, conn, Topic.SYNC_FAILED, failed)
@@ -126,10 +128,11 @@ def _fail(rooms: Rooms, project: Project, sync: Sync, error: GitopsError) -> Non
     rooms.store.write(change)
 
 
-def _complain(rooms: Rooms, project: Project, sync: Sync, error: GitopsError) -> None:
+def _complain(rooms: Rooms, held: Held, project: Project, sync: Sync, error: GitopsError) -> None:
     """People hear of it, although it may still succeed."""
 
     def change(conn: Connection) -> None:
+        work.check(conn, held.claim, now=rooms.store.now())
         troubled = syncs.record(conn, sync.id, error=syncs.failure(error))
         projects.record_error(conn, project.name, str(error))
         news.of_sync(rooms, conn, Topic.SYNC_FAILED, troubled)

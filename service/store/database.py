@@ -106,6 +106,11 @@ def postgres_engine(url: str) -> Engine:
         connect_args={
             "connect_timeout": int(limits.STORE_WRITE_TIMEOUT_S),
             "application_name": "mlrun-gitops",
+            # A server that is cut off answers nothing: known after the time that a write may take.
+            "keepalives_idle": int(limits.STORE_WRITE_TIMEOUT_S),
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+            "tcp_user_timeout": milliseconds,
             "options": f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds} -c timezone=UTC",
         },
     )
@@ -137,6 +142,11 @@ def unavailable(error: BaseException) -> StoreUnavailable | None:
 def is_conflict(error: DBAPIError) -> bool:
     """A serialization failure or a deadlock of PostgreSQL's: nobody's fault, and gone at the next try."""
     return getattr(error.orig, "sqlstate", None) in ("40001", "40P01")
+
+
+def is_locked(error: BaseException) -> bool:
+    """PostgreSQL waited long enough for somebody who holds a lock."""
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == "55P03"
 
 
 def _postgres_away(error: BaseException, original: BaseException) -> StoreUnavailable | None:

@@ -100,16 +100,17 @@ class Store:
         """
         patience = timeout_s if self._alone else min(timeout_s, _LOOK_S)
         waiter = self._waiters.join(seek)
-        found, pause = None, patience
         try:
             with self.read() as connection:
                 due = work.next_due(connection, seek.kinds)
             pause = patience if due is None else min(patience, due - self.now())
             if pause > 0:
                 waiter.wait(pause)
-        finally:
-            found = self._waiters.leave(waiter)
-        if found is None and pause <= 0:
+        except BaseException:
+            if (found := self._waiters.leave(waiter)) is None:
+                raise
+            return found  # it is ours, whatever went wrong with looking for it
+        if (found := self._waiters.leave(waiter)) is None and pause <= 0:
             now = self.now()
             found = self.write(lambda connection: seek.take(connection, now))
         return found

@@ -10,10 +10,14 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
+from service import limits
 from service.store import wanted, work
-from service.store.database import unavailable
+from service.store.database import is_locked, unavailable
+
+# Whose change this is does not wait for a row that somebody else's first change wants; it waits itself.
+_NO_LONG_WAIT = text("SET LOCAL lock_timeout = 100")
 
 # The first change of a step: a function of the connection and the key of its work.
 Opening = Callable[[Connection, str], Any]
@@ -50,10 +54,12 @@ class Seek:
         noted = wanted.take(connection)
         savepoint = connection.begin_nested()
         try:
+            if connection.dialect.name == "postgresql":
+                connection.execute(_NO_LONG_WAIT)
             opened = (opening(connection, claim.key),)
             savepoint.commit()
         except Exception as error:  # whatever it is, it is the step's to tell
-            if unavailable(error):
+            if unavailable(error) and not is_locked(error):
                 raise
             savepoint.rollback()
             wanted.take(connection)
@@ -95,12 +101,13 @@ class Waiters:
         return waiter
 
     def leave(self, waiter: Waiter) -> Found | None:
-        """What was claimed for it. Where a transaction is at that just now, its end is waited for."""
+        """What was claimed for it. Where a transaction is at that just now, its end is waited for; one that hangs has the claim until
+        its lease ends."""
         with self._lock:
             if waiter in self._waiting:
                 self._waiting.remove(waiter)
                 return None
-        return waiter.wait()
+        return waiter.wait(limits.STORE_WRITE_TIMEOUT_S)
 
     def wake(self, kinds: Collection[str] | None = None) -> None:
         """Let those who wait for one of these kinds (None: everybody) look by themselves."""
@@ -109,9 +116,10 @@ class Waiters:
 
     def serve(self, connection: Connection, kinds: Collection[str]) -> Served:
         """In the transaction that made work of these kinds, just before its commit."""
-        served = Served()
+        served = Served(self)
         try:
             while kinds:
+                served.kinds.update(kinds)
                 picked = self._pick(kinds)
                 served.found |= dict.fromkeys(picked)
                 for waiter in picked:
@@ -132,13 +140,17 @@ class Waiters:
 
 @dataclass(slots=True)
 class Served:
-    """For whom a transaction claimed what. They wait until it says how it ended."""
+    """For whom a transaction claimed what, and which kinds of work it made. They wait until it says how it ended."""
 
+    waiters: Waiters
+    kinds: set[str] = field(default_factory=set)
     found: dict[Waiter, Found | None] = field(default_factory=dict)
 
     def committed(self) -> None:
         for waiter, found in self.found.items():
             waiter.wake(found)
+        if self.kinds:
+            self.waiters.wake(self.kinds)  # those who came since, and looked before this was to be seen
 
     def undone(self) -> None:
         """Nothing of it is true."""

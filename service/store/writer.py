@@ -114,7 +114,7 @@ class BatchWriter:
         """One transaction. A change that raises fails alone; a database that fails fails them all."""
         answers: list[tuple[_Waiting, Any]] = []
         work: set[str] = set()
-        served = Served()
+        served = Served(self._waiters)
         try:
             with self._engine.connect() as connection:
                 try:
@@ -215,7 +215,7 @@ class DirectWriter:
         self._closed = True
 
     def _once(self, change: Change[T]) -> T:
-        served = Served()
+        served = Served(self._waiters)
         try:
             with self._engine.connect() as connection:
                 wanted.take(connection)

@@ -13,6 +13,7 @@ import structlog
 
 from service import limits
 from service.errors import ClusterAway, LauncherError
+from service.launchers import EndReason, JobKind
 from service.launchers.kubernetes import pods
 from service.launchers.kubernetes.placing import Placing
 from service.launchers.kubernetes.view import Seen, View
@@ -120,13 +121,25 @@ class Errands:
         with self._store.read() as connection:
             known = jobs.those(connection, [env["value"] for env in envs if env.get("value")])
             forgotten = jobs.not_cleaned(connection, LAUNCHER, before=before)
+            half_made = [row.id for row in jobs.not_ended(connection, LAUNCHER) if _is_half_made(row, before)]
             old = jobs.old_loads(connection, LAUNCHER, before=self._store.now() - limits.POD_LOADS_KEPT_S)
-        for job in forgotten + [row.id for row in known.values() if row.ended_at is not None and row.ended_at < before]:
+        for job in half_made:
+            self._store.write(partial(jobs.end, job_id=job, reason=EndReason.CANCELLED, now=self._store.now()))
+        for job in (
+            half_made
+            + forgotten
+            + [row.id for row in known.values() if row.ended_at is not None and row.ended_at < before]
+        ):
             self.let_go(job)
         until = time.monotonic() + _FORGETTING_S
         for job in old:  # one at a time: a log may be large, and others write too
             if time.monotonic() < until:
                 self._store.write(partial(jobs.forget, job_id=job))
+
+
+def _is_half_made(row: PodJob, before: float) -> bool:
+    """A load that could not be made, nor cancelled then; its next attempt had another name. A run has the same one, however long it takes."""
+    return row.kind is JobKind.LOAD and not (row.detail or row.claimer) and row.created_at < before
 
 
 def _is_worth_keeping(seen: Seen) -> bool:

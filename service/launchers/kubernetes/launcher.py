@@ -205,17 +205,17 @@ class KubernetesLauncher:
         return row is not None and row.ended is not None and row.claimer is None
 
     def _cancelled(self, connection: Connection, job: str, reason: EndReason) -> bool:
-        """Whether there may be something in the cluster. A job of which nothing is known yet ends before it begins."""
+        """Whether there may be something in the cluster. A job that was not made yet ends before it begins."""
         now = self._store.now()
         unknown = PodJob(id=job, launcher=LAUNCHER, kind=JobKind.RUN, repository="", commit="", created_at=now)
-        jobs.add(connection, unknown)
+        expected = not jobs.add(connection, unknown)
         jobs.cancel(connection, job, reason)
         row = jobs.find(connection, job)
         assert row is not None
         if row.detail or row.claimer or row.ended:
             return row.ended is None
         jobs.end(connection, job, reason, now=now)
-        return False
+        return expected  # and half of it may have been made
 
     def _fetch_log(self, job: str) -> None:
         pod = next(iter(self._view.of(job).pods[-1:]), None)

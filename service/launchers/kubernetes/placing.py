@@ -50,9 +50,10 @@ class Placing:
         api = self._api()
         try:
             self._ensure_program(api)
+            told = self._told(job.id)  # what can go wrong here does before there is anything
             made = self._ensure_job(api, job)
             self._view.put(JOBS, made)
-            self._ensure_secret(api, job, made)
+            self._ensure_secret(api, job, told, made)
         except ClusterRefused as error:
             raise _refused(api, error) from error
 
@@ -109,14 +110,18 @@ class Placing:
             self._delete(api, "jobs", job)
         self._delete(api, "secrets", secret)
 
-    def look(self, job_id: str) -> None:
-        """Put into the view what the cluster has of the job now. Raises LauncherError."""
+    def look(self, job_id: str) -> str:
+        """Put into the view what the cluster has of the job now. What of ours its pods need and is not there. Raises LauncherError."""
         api = self._api()
         if (job := self._ours(api, "jobs", job_id)) is not None:
             self._view.put(JOBS, job)
         selector = f"{names.selector(self._settings.instance)},{names.JOB}={names.job_label(job_id)}"
+        lacking = "" if job is None or self._ours(api, "secrets", job_id) else f"Secret {names.job_name(job_id)}"
         for pod in api.list("pods", labelSelector=selector)[0]:
             self._view.put("pods", pod)
+            for program in _programs(pod):
+                lacking = lacking if api.get("configmaps", program) else f"ConfigMap {program}"
+        return lacking
 
     def _delete(self, api: Api, kind: str, thing: Json | None, grace_s: int | None = None) -> None:
         """This very one, and none of its name that came after it."""
@@ -139,8 +144,8 @@ class Placing:
                 raise _foreign("ConfigMap", name)
             self._program_at = time.monotonic()
 
-    def _ensure_secret(self, api: Api, job: Job, owner: Json) -> None:
-        manifest = manifests.secret(self._settings, api.namespace, job, self._told(job.id), owner)
+    def _ensure_secret(self, api: Api, job: Job, told: Mapping[str, str], owner: Json) -> None:
+        manifest = manifests.secret(self._settings, api.namespace, job, told, owner)
         if api.create("secrets", manifest) is not None:
             return
         name = names.job_name(job.id)
@@ -163,6 +168,12 @@ class Placing:
         if known is None or known["metadata"].get("deletionTimestamp"):
             raise LaunchFailed(f"Job {name} is being removed")
         return known
+
+
+def _programs(pod: Json) -> list[str]:
+    """The ConfigMap that holds what it runs."""
+    named = [(volume.get("configMap") or {}).get("name", "") for volume in pod["spec"].get("volumes", ())]
+    return [name for name in named if name.startswith(names.program_name(""))]
 
 
 def _refused(api: Api, error: ClusterRefused) -> LaunchFailed:

@@ -36,7 +36,7 @@ _NOT_STARTED = frozenset({"StartError", "ContainerCannotRun"})
 _NO_PROGRAM = re.compile(
     r"executable file not found|no such file or directory|exec format error|permission denied", re.IGNORECASE
 )
-_MISSING = re.compile(r'(secret|configmap) "?(gitops-[a-z0-9-]+)"? not found', re.IGNORECASE)
+_MISSING = re.compile(r'(?:secret|configmap) "?gitops-[a-z0-9-]+"? not found', re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +130,10 @@ def _node_is_silent(pod: Json) -> bool:
     return bool(_runner(pod).get("ready")) and _condition(pod, "Ready", "False", "Unknown") is not None
 
 
-def missing(pod: Json, warnings: Mapping[str, str]) -> str:
-    """What of ours the pod cannot be made without and somebody removed. Once it was made, an event that said so is an old one."""
-    if has_begun(pod):
-        return ""
+def misses(pod: Json, warnings: Mapping[str, str]) -> bool:
+    """Whether it is said that something of ours, without which the pod cannot be made, is not there, or was not when that was said."""
     said = f"{_waiting(pod).get('message', '')} {warnings.get(pod['metadata']['uid'], '')}"
-    found = _MISSING.search(said)
-    return f"{found[1].capitalize()} {found[2]} was deleted" if found else ""
+    return not has_begun(pod) and _MISSING.search(said) is not None
 
 
 def waits(pod: Json, warnings: Mapping[str, str]) -> Waits:

@@ -142,13 +142,14 @@ class Tending(threading.Thread):
         if not row.claimer and seen.whole:
             self._ask_why(row, seen)
         verdict = self._judged(row, seen)
-        if verdict.act is Act.LOOK and self._errands.ask(row.id, lambda: self._placing.look(row.id)):
-            verdict = self._judged(row, self._view.of(row.id), looked=True)
+        found: list[str] = []
+        if verdict.act is Act.LOOK and self._errands.ask(row.id, lambda: found.append(self._placing.look(row.id))):
+            verdict = self._judged(row, self._view.of(row.id), lacking=found[0])
         return verdict
 
-    def _judged(self, row: PodJob, seen: Seen, *, looked: bool = False) -> Verdict:
+    def _judged(self, row: PodJob, seen: Seen, *, lacking: str | None = None) -> Verdict:
         said, now = self._warnings.said, self._store.now()
-        return judge(row, seen, said, now=now, start_timeout_s=self._start_timeout_s, looked=looked)
+        return judge(row, seen, said, now=now, start_timeout_s=self._start_timeout_s, lacking=lacking)
 
     def _ask_why(self, row: PodJob, seen: Seen) -> None:
         """Events are asked for only of a job that has had its time to begin, and whose pod does not say why it has not."""

@@ -41,16 +41,24 @@ class Verdict:
 
 
 def judge(
-    row: PodJob, seen: Seen, warnings: Mapping[str, str], *, now: float, start_timeout_s: float, looked: bool = False
+    row: PodJob,
+    seen: Seen,
+    warnings: Mapping[str, str],
+    *,
+    now: float,
+    start_timeout_s: float,
+    lacking: str | None = None,
 ) -> Verdict:
-    """`warnings`: what the cluster's events say of objects, by uid. `looked`: the cluster itself was asked just now."""
+    """`warnings`: what the cluster's events say of objects, by uid. `lacking`: what of ours is not there, where the cluster itself was
+    asked just now."""
+    looked = lacking is not None
     if not row.claimer and seen.job is None and not looked:
         return Verdict(act=Act.LOOK if seen.whole else Act.WAIT, detail=row.detail)
     pod = _that_counts(row, seen)
     if pod is not None and (ending := pods.ending(pod)) is not None:
         return _ended(row, seen, pod, ending)
     if pod is not None and pod in seen.pods:
-        return _with_pod(row, seen, pod, warnings, now=now, start_timeout_s=start_timeout_s)
+        return _with_pod(row, seen, pod, warnings, now=now, start_timeout_s=start_timeout_s, lacking=lacking)
     if pod is not None and row.claimer:
         return _ended(row, seen, pod, pods.removal(pod))
     return _without_pod(row, seen, warnings, now=now, start_timeout_s=start_timeout_s, looked=looked)
@@ -72,7 +80,14 @@ def _is_of(pod: Json, job: Json) -> bool:
 
 
 def _with_pod(
-    row: PodJob, seen: Seen, pod: Json, warnings: Mapping[str, str], *, now: float, start_timeout_s: float
+    row: PodJob,
+    seen: Seen,
+    pod: Json,
+    warnings: Mapping[str, str],
+    *,
+    now: float,
+    start_timeout_s: float,
+    lacking: str | None,
 ) -> Verdict:
     """It is there and has not ended."""
     if (ending_s := seen.ending_s.get(pod["metadata"]["uid"])) is not None:
@@ -85,8 +100,10 @@ def _with_pod(
         if now > row.claimed_at + _timeout_s(seen.job or pod):
             return Verdict(act=Act.STOP, reason=EndReason.TIMED_OUT, detail=_TOO_LONG, pod=pod)
         return Verdict(act=Act.WAIT, pod=pod)
-    if missing := pods.missing(pod, warnings):
-        return Verdict(act=Act.END, reason=EndReason.DELETED, detail=missing)
+    if pods.misses(pod, warnings) and lacking != "":  # it may have come since
+        if lacking is None:
+            return Verdict(act=Act.LOOK if seen.whole else Act.WAIT, detail=row.detail, pod=pod)
+        return Verdict(act=Act.END, reason=EndReason.DELETED, detail=f"{lacking} was deleted")
     waits = pods.waits(pod, warnings)
     if waits.hopeless or _too_late(row, seen, now, start_timeout_s):
         return Verdict(act=Act.STOP, reason=EndReason.NOT_STARTED, detail=waits.detail, pod=pod)

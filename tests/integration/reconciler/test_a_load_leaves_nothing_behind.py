@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.errors import ClusterAway
+from service.errors import ClusterAway, GitopsError, LaunchFailed, StoreUnavailable
 from service.launchers import EndReason, Job, JobKind
 from tests.integration.reconciler.stage import Stage, project_yaml, wait_for
 
@@ -40,12 +40,15 @@ def test_a_load_that_was_killed_is_begun_again_and_leaves_no_files(stage: Stage)
     assert stage.launcher.left() == []
 
 
-def test_a_load_that_a_cluster_took_without_saying_so_is_ended_and_leaves_nothing(stage: Stage) -> None:
+@pytest.mark.parametrize("error", [ClusterAway, LaunchFailed, StoreUnavailable])
+def test_a_load_that_a_launcher_took_without_saying_so_is_ended_and_leaves_nothing(
+    stage: Stage, error: type[GitopsError]
+) -> None:
     ensure = stage.launcher.ensure
 
     def unheard(job: Job) -> None:
         ensure(job)
-        raise ClusterAway("the answer was lost")
+        raise error("the answer was lost")
 
     with stage.launcher.loads_wait(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(stage.launcher, "ensure", unheard)

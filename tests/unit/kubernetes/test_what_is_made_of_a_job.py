@@ -42,8 +42,17 @@ def owned(made: dict[str, Any], owner: str = JOB_UID, **metadata: Any) -> dict[s
     return {**made, "metadata": {**made["metadata"], "ownerReferences": [{"uid": owner}], **metadata}}
 
 
-def verdict(known: PodJob, seen: Seen, *, start_timeout_s: float = 900.0, looked: bool = False, **warnings: str):
-    return judge(known, seen, warnings, now=NOW, start_timeout_s=start_timeout_s, looked=looked)
+def verdict(
+    known: PodJob,
+    seen: Seen,
+    *,
+    start_timeout_s: float = 900.0,
+    looked: bool = False,
+    lacking: str = "",
+    **warnings: str,
+):
+    found = lacking if looked else None
+    return judge(known, seen, warnings, now=NOW, start_timeout_s=start_timeout_s, lacking=found)
 
 
 RUNNING = owned(pod(RUNS, ready=True, phase="Running"))
@@ -59,7 +68,7 @@ def test_one_that_waits_says_for_what():
 
 
 def test_a_job_without_a_pod_says_what_the_events_say():
-    seen = judge(row(), Seen(job=job()), {JOB_UID: "exceeded quota: pods"}, now=NOW, start_timeout_s=900, looked=False)
+    seen = judge(row(), Seen(job=job()), {JOB_UID: "exceeded quota: pods"}, now=NOW, start_timeout_s=900)
     assert (seen.act, seen.detail) == (Act.WAIT, "it has no pod: exceeded quota: pods")
 
 
@@ -166,9 +175,12 @@ def test_a_failed_job_without_a_pod_has_ended():
     assert verdict(row(), failed, looked=True).reason is EndReason.DELETED
 
 
-def test_a_missing_secret_ends_the_attempt():
-    seen = verdict(row(), Seen(job=job(), pods=(owned(waiting("X", 'secret "gitops-x" not found')),)))
-    assert (seen.act, seen.reason, seen.detail) == (Act.END, EndReason.DELETED, "Secret gitops-x was deleted")
+def test_a_missing_secret_ends_the_attempt_once_the_cluster_itself_has_none():
+    seen = Seen(job=job(), pods=(owned(waiting("X", 'secret "gitops-x" not found')),))
+    assert verdict(row(), seen).act is Act.LOOK
+    ended = verdict(row(), seen, looked=True, lacking="Secret gitops-x")
+    assert (ended.act, ended.reason, ended.detail) == (Act.END, EndReason.DELETED, "Secret gitops-x was deleted")
+    assert verdict(row(), seen, looked=True).act is Act.WAIT  # it came meanwhile
 
 
 def test_why_a_runner_left_before_it_began_is_said_and_what_a_run_did_is_its_own_word():

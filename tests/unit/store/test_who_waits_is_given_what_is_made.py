@@ -13,7 +13,8 @@ from sqlalchemy import Connection, text
 
 from service import faults
 from service.errors import StoreUnavailable
-from service.store import Store, work
+from service.settings import Settings
+from service.store import Store, front, open_store, work
 from tests.unit.store.waiting import LONG_S, seek, waiting, want
 
 
@@ -170,6 +171,78 @@ def test_a_commit_that_failed_lets_who_waits_look_by_itself(
             want(sqlite_store)
         assert worker.result(20) is None
     assert not claimable(sqlite_store)
+
+
+def test_who_begins_to_wait_while_a_commit_is_on_its_way_is_woken_by_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looked before the work was to be seen, and after the transaction had looked for who waits."""
+    here, go = threading.Event(), threading.Event()
+
+    def point(name: str) -> None:
+        if name == "store.before-commit" and not here.is_set():
+            here.set()
+            assert go.wait(20)
+
+    monkeypatch.setattr(faults, "point", point)
+    with ThreadPoolExecutor(1) as pool:
+        made = pool.submit(want, store)
+        assert here.wait(20)
+        with waiting(store, "sync") as worker:
+            time.sleep(0.1)  # until it has looked, in vain
+            go.set()
+            made.result(20)
+            began = store.now()
+            found = worker.result(20) or store.next_work(seek("sync"), LONG_S)
+            waited = store.now() - began
+    assert found is not None
+    assert waited < front._LOOK_S / 2, "it slept on until it looked by itself"
+
+
+def test_a_claim_for_somebody_who_could_not_look_is_not_dropped(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks, go = threading.Event(), threading.Event()
+
+    def next_due(*_: object) -> None:
+        looks.set()
+        assert go.wait(20)
+        raise StoreUnavailable("all connections to the store are in use")
+
+    monkeypatch.setattr(work, "next_due", next_due)
+    with ThreadPoolExecutor(1) as pool:
+        worker = pool.submit(store.next_work, seek("sync"), LONG_S)
+        assert looks.wait(20)
+        want(store)
+        go.set()
+        found = worker.result(20)
+    assert found is not None
+    assert found.claim.key == "x"
+
+
+@pytest.mark.postgres
+def test_a_first_change_that_waits_for_a_lock_keeps_no_other_change_from_being_written(
+    postgres_settings: Settings,
+) -> None:
+    store, other = open_store(postgres_settings), open_store(postgres_settings)
+    held, go = threading.Event(), threading.Event()
+
+    def hold(conn: Connection) -> None:
+        work.want(conn, "watch", "k", now=other.now())
+        held.set()
+        assert go.wait(20)
+
+    with ThreadPoolExecutor(1) as pool:
+        holder = pool.submit(other.write, hold)
+        assert held.wait(20)
+        opening = {"launch": lambda conn, _key: work.want(conn, "watch", "k", now=store.now())}
+        with waiting(store, "launch", **opening) as worker:
+            want(store, "launch")
+            found = worker.result(20)
+        go.set()
+        holder.result(20)
+    assert found is not None
+    assert found.opened is None, "the step is to make it by itself"
+    for one in (store, other):
+        one.close()
 
 
 def test_who_stops_waiting_at_the_very_moment_loses_nothing(store: Store) -> None:

@@ -340,3 +340,50 @@ def test_a_start_that_is_cut_off_after_any_step_is_finished_by_the_next(meddled,
     assert told.kinds == ["claimed", "finished"]
     (made,) = meddled.jobs()
     meddled.wait(lambda: meddled.owner_of_secret(job.id) == made["metadata"]["uid"])
+
+
+def _refuses_secrets(method, path):
+    return (
+        _status(403, "Forbidden", "exceeded quota: secrets") if method == "POST" and path.endswith("/secrets") else None
+    )
+
+
+def test_a_secret_that_came_late_was_not_deleted(meddled, kubelet):
+    """The node has said that it is not there, which is an old tale when it is asked why the pod has not begun."""
+    go = threading.Event()
+
+    def spoil(method, path):
+        if method == "POST" and path.endswith("/secrets"):
+            assert go.wait(60)
+
+    meddled.meddler.spoil = spoil
+    job = meddled.job("print('once')")
+    start = threading.Thread(target=meddled.launcher.ensure, args=(job,))
+    start.start()
+    meddled.wait(lambda: [one for one in meddled.listed("events") if one.get("reason") == "FailedMount"])
+    kubelet.hold()  # from here on as with an image that is pulled for long
+    go.set()
+    start.join(30)
+    told = meddled.wait(lambda: [row for row in [meddled.row(job.id)] if row.detail not in ("", "its Job was made")])
+    for _ in range(8):
+        (seen,) = meddled.launcher.observe({job.id: 0}, 0.5)
+        assert seen.life is not Life.GONE, (seen, told)
+    kubelet.release()
+    assert meddled.follow(job.id).kinds == ["claimed", "finished"]
+
+
+def test_a_start_that_is_given_up_takes_what_was_made_of_it_along(meddled):
+    meddled.meddler.spoil = _refuses_secrets
+    job = meddled.job("print('once')")
+    with pytest.raises(LaunchFailed):
+        meddled.launcher.ensure(job)
+    assert meddled.jobs()
+    meddled.launcher.cancel(job.id)
+    assert not [one for one in meddled.jobs() if not one["metadata"].get("deletionTimestamp")]
+
+
+def test_what_a_pod_could_not_be_told_is_known_before_there_is_one(meddled):
+    meddled.launcher._url = ""
+    with pytest.raises(LaunchFailed, match="where the service is"):
+        meddled.launcher.ensure(meddled.job("print('once')"))
+    assert not meddled.jobs()
