@@ -111,7 +111,7 @@ def test_what_its_pod_is_made_from_is_deleted(stage, kubelet, what):
     kubelet.release()
     told = stage.follow(job)
     assert told.end[0] is EndReason.DELETED, told.last
-    assert f"{what.capitalize()} gitops-" in told.last.detail
+    assert f"{what} gitops-" in told.last.detail.lower()
     assert "was deleted" in told.last.detail
     # Nobody claimed it: told once more, it runs.
     stage.launcher.ensure(stage.job(id=job))
