@@ -261,7 +261,7 @@ def _send(connection: socket.socket, reply: dict[str, Any]) -> None:
 
 def _child(line: socket.socket, sockets: list[socket.socket], files: list[int]) -> None:
     """Wait for the one job and do it. Never returns."""
-    code = 2
+    code = 1  # as of any Python that raised; 2 says that the job itself is no good
     try:
         for one in sockets:
             one.close()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.integration.runner.projects import EXAMPLES, project, steps
+from tests.peers.runner import ENVIRONMENT as ENVIRONMENT_OF_JOBS
 from tests.peers.runner import Ended, Runner
 
 pytestmark = [pytest.mark.runner, pytest.mark.slow]
@@ -185,3 +186,14 @@ def test_a_load_tells_the_same(runner: Runner, files: Path | dict[str, str]) -> 
     assert events(cold) == events(warm)
     if cold.exit_code == 0:
         assert cold.result == warm.result
+
+
+def test_a_runner_that_cannot_begin_is_no_bad_job(runner: Runner) -> None:
+    """As where the disk is full: the same job may well begin the next time, and code 2 would say that it never will."""
+    codes = {}
+    for name, start in {"cold": runner.start_cold, "warm": runner.start_warm}.items():
+        folder, source = runner.place(project())
+        runner.write(folder, source, {"kind": "load"})
+        (folder / "events.jsonl").mkdir()
+        codes[name] = start(folder, source, ENVIRONMENT_OF_JOBS)
+    assert codes == {"cold": 1, "warm": 1}
