@@ -190,5 +190,5 @@ def gone(pid: int) -> bool:
     """Whether the process is no more, a zombie counted as gone."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] in "ZX"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # before it was opened, or before it was read
         return True
