@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import tempfile
 import textwrap
 import time
 import uuid
@@ -154,15 +153,6 @@ class Told:
 def _checkout(into: Path) -> None:
     into.mkdir()
     (into / "a.txt").write_text("of the commit\n", encoding="utf-8")
-
-
-@pytest.fixture
-def ground() -> Iterator[Path]:
-    """A short directory that the runner's user can reach; pytest's own is its owner's alone."""
-    path = Path(tempfile.mkdtemp(prefix="launch-", dir="/tmp"))
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path)
 
 
 def settings_on(ground: Path, user: int) -> Settings:

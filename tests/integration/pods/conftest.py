@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import shutil
 import sys
 import tarfile
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -48,15 +46,6 @@ def old_python() -> Path:
 @pytest.fixture
 def files() -> dict[str, bytes]:
     return dict(FILES)
-
-
-@pytest.fixture
-def ground() -> Iterator[Path]:
-    """Where any user gets to."""
-    place = Path(tempfile.mkdtemp(prefix="pod-", dir="/tmp"))
-    place.chmod(0o755)
-    yield place
-    shutil.rmtree(place)
 
 
 @pytest.fixture
