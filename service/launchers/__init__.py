@@ -116,12 +116,14 @@ class Launcher(Protocol):
     def prepare(self) -> None:
         """Do what the first job would wait for. Raises RunnerEnvironmentError."""
 
-    def expect(self, connection: Connection, job: Job) -> None:
+    def expect(self, connection: Connection, job: Job) -> bool:
         """`ensure` will be asked for this job. Said in the transaction that decided it, it spares a launcher that notes its jobs in the
-        store one of its own."""
+        store one of its own. Whether it was new to it."""
 
-    def ensure(self, job: Job) -> None:
-        """Start `job` unless it was started before. Raises LaunchFailed, RunnerEnvironmentError."""
+    def ensure(self, job: Job, *, is_new: bool = False) -> None:
+        """Start `job` unless it was started before. `is_new` is what `expect` said just now: a launcher need not look.
+
+        Raises LaunchFailed, RunnerEnvironmentError."""
 
     def observe(self, positions: Mapping[str, int], timeout_s: float) -> list[Observation]:
         """News of these jobs; waits up to `timeout_s` for the first."""

@@ -17,27 +17,23 @@ from service.store import Store, keys
 _KEY = "jobs"
 
 
-def token_of(store: Store, job_id: str) -> str:
-    """43 characters, safe in URLs, headers and files. Raises StoreUnavailable."""
-    return _sign(key_of_jobs(store), job_id)
-
-
 def key_of_jobs(store: Store) -> bytes:
-    """What tokens are made with. Raises StoreUnavailable."""
+    """What tokens are made with; it never changes. Raises StoreUnavailable."""
     with store.read() as connection:
         known = keys.find(connection, _KEY)
     return known or store.write(_key)
 
 
+def token_of(key: bytes, job_id: str) -> str:
+    """43 characters, safe in URLs, headers and files."""
+    signature = hmac.new(key, job_id.encode(errors="surrogatepass"), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(signature).rstrip(b"=").decode()
+
+
 def fits(key: bytes, job_id: str, token: str) -> bool:
     """In a time that tells nothing about the right one."""
-    return hmac.compare_digest(_sign(key, job_id).encode(), token.encode(errors="surrogatepass"))
+    return hmac.compare_digest(token_of(key, job_id).encode(), token.encode(errors="surrogatepass"))
 
 
 def _key(connection: Connection) -> bytes:
     return keys.key(connection, _KEY)
-
-
-def _sign(key: bytes, job_id: str) -> str:
-    signature = hmac.new(key, job_id.encode(errors="surrogatepass"), hashlib.sha256).digest()
-    return base64.urlsafe_b64encode(signature).rstrip(b"=").decode()

@@ -40,6 +40,7 @@ class Held:
         self.claim = found.claim
         self._opened = found.opened
         self.lost = threading.Event()
+        self.is_put_down = False
         self._store = store
         self._until = store.now() + limits.LEASE_S
 
@@ -60,6 +61,17 @@ class Held:
             raise LeaseLost(f"the lease on {self.claim.kind} {self.claim.key} is lost")
         if self._until - self._store.now() < limits.LEASE_S / 3:
             self.renew()
+
+    def close(self, closing: Callable[[Connection], bool]) -> None:
+        """The last change of a step. When it says that nothing is left to do, the work is put down in the same transaction."""
+
+        def change(conn: Connection) -> bool:
+            is_done = closing(conn)
+            if is_done:
+                work.finish(conn, self.claim)
+            return is_done
+
+        self.is_put_down = self._store.write(change)
 
     def renew(self) -> None:
         now = self._store.now()
@@ -160,7 +172,7 @@ class Dispatcher:
         try:
             with structlog.contextvars.bound_contextvars(work=claim.kind, key=claim.key):
                 at, error = self._step(held)
-                if not held.lost.is_set():
+                if not (held.is_put_down or held.lost.is_set()):
                     self._put_down(held, at, error)
         finally:
             with self._lock:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from service.domain import image_choice, policy
 from service.domain.projects import Declaration, RunnerRule
-from service.domain.states import RunState
+from service.domain.states import ACTIVE_RUNS, RunState
 from service.errors import ClusterAway, GitopsError, LaunchFailed, LeaseLost, Stopping, StoreUnavailable
 from service.faults import point
 from service.launchers import Job, JobKind
@@ -37,10 +37,10 @@ def step(rooms: Rooms, held: Held) -> float | None:
     if run.state == RunState.QUEUED:
         return rooms.store.now() + _NO_ROOM_S
     try:
-        job = expected or rooms.store.write(lambda conn: _expected(rooms, conn, run))
+        job, is_new = expected or rooms.store.write(lambda conn: _expected(rooms, conn, run))
         held.check()
         point("launch.before-ensure")
-        rooms.launcher(run.launcher).ensure(job)
+        rooms.launcher(run.launcher).ensure(job, is_new=is_new)
         point("launch.after-ensure")
     except (LeaseLost, StoreUnavailable, Stopping):
         raise  # says nothing about the run
@@ -54,7 +54,7 @@ def step(rooms: Rooms, held: Held) -> float | None:
     return None
 
 
-def begin(rooms: Rooms, conn: Connection, run_id: str) -> tuple[Run | None, Job | None]:
+def begin(rooms: Rooms, conn: Connection, run_id: str) -> tuple[Run | None, tuple[Job, bool] | None]:
     """The run as `_take_slot` says, and what its launcher expects now; what keeps it from that is met, and told, later."""
     run = _take_slot(rooms, conn, run_id)
     if run is None or run.state == RunState.QUEUED:
@@ -65,10 +65,10 @@ def begin(rooms: Rooms, conn: Connection, run_id: str) -> tuple[Run | None, Job 
         return run, None
 
 
-def _expected(rooms: Rooms, conn: Connection, run: Run) -> Job:
+def _expected(rooms: Rooms, conn: Connection, run: Run) -> tuple[Job, bool]:
+    """The job, and whether its launcher hears of it for the first time."""
     job = _job(rooms, conn, run)
-    rooms.launcher(run.launcher).expect(conn, job)
-    return job
+    return job, rooms.launcher(run.launcher).expect(conn, job)
 
 
 def _take_slot(rooms: Rooms, conn: Connection, run_id: str) -> Run | None:
@@ -84,10 +84,9 @@ def _take_slot(rooms: Rooms, conn: Connection, run_id: str) -> Run | None:
     launcher = run.launcher if run.launcher in rooms.launchers else rooms.settings.launcher.kind
     if runs.count_active(conn, launcher) >= rooms.settings.launcher.concurrency:
         return run
-    if runs.active_of(conn, run.project, run.workflow):
-        return run
-    if runs.open_of(conn, run.project, run.workflow)[0].id != run.id:
-        return run  # an older one of this workflow has its turn first
+    others = runs.open_of(conn, run.project, run.workflow)
+    if any(other.state in ACTIVE_RUNS or other.id < run.id for other in others):
+        return run  # one of this workflow is active, or has its turn first
     work.want(conn, "watch", launcher, now=rooms.store.now())
     return runs.start(conn, run.id, **_as_settings_are(rooms, conn, run, launcher))
 

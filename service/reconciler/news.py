@@ -12,7 +12,7 @@ from service.domain.messages import CommitFacts, RunFacts, Where
 from service.domain.planned import ScheduleSpec
 from service.domain.projects import NotifyRule
 from service.domain.states import ENDED_RUNS, DeliveryState
-from service.domain.steps import steps_of
+from service.domain.steps import Step, steps_of
 from service.errors import GitopsError
 from service.notifier import Notifier
 from service.reconciler.rooms import Rooms
@@ -51,7 +51,7 @@ def of_run(rooms: Rooms, conn: Connection, topic: Topic, run: Run, *, log_tail: 
         ended_at=run.ended_at,
         results=run.results,
         error=run.error,
-        steps=steps_of(runs.step_events(conn, run.id), ended=run.state in ENDED_RUNS),
+        steps=_steps(conn, run),
         log_tail=log_tail,
     )
     sync = _sync_of(conn, run)
@@ -98,6 +98,12 @@ def of_missed(rooms: Rooms, conn: Connection, project: Project, schedule: Schedu
     times = [datetime.fromtimestamp(one, UTC).isoformat(timespec="seconds") for one in due]
     content = messages.of_missed(where, name=schedule.name, schedule=schedule.id, due=times)
     rooms.notifier.announce(conn, content, rules=_rules(conn, project))
+
+
+def _steps(conn: Connection, run: Run) -> tuple[Step, ...]:
+    if run.started_at is None:
+        return ()
+    return steps_of(runs.step_events(conn, run.id), ended=run.state in ENDED_RUNS)
 
 
 def _links(rooms: Rooms, **paths: str) -> dict[str, str]:

@@ -34,7 +34,7 @@ SYNC_ATTEMPTS = 6
 
 def step(rooms: Rooms, held: Held) -> float | None:
     """Every open sync of the project: of a branch the newest, of tags each."""
-    while (begun := held.open(partial(begin, rooms, name=held.key))) is not None:
+    while not held.is_put_down and (begun := held.open(partial(begin, rooms, name=held.key))) is not None:
         project, sync = begun
         try:
             _bring(rooms, held, project, sync)
@@ -54,9 +54,6 @@ def step(rooms: Rooms, held: Held) -> float | None:
             log.exception("sync failed by a bug", sync=sync.id)
             internal = GitopsError(f"internal error: {type(error).__name__}", mend="see the log")
             _fail(rooms, held, project, sync, internal)
-        with rooms.store.read() as conn:  # mostly that was all, which takes no write
-            if not syncs.open_of(conn, held.key):
-                break
     return None
 
 
@@ -90,13 +87,14 @@ def _bring(rooms: Rooms, held: Held, project: Project, sync: Sync) -> None:
 
 
 def _skip(rooms: Rooms, held: Held, project: Project, sync: Sync, reason: str) -> None:
-    def change(conn: Connection) -> None:
+    def change(conn: Connection) -> bool:
         work.check(conn, held.claim, now=rooms.store.now())
         skipped = syncs.transition(conn, sync.id, SyncState.SKIPPED, now=rooms.store.now(), reason=reason)
         projects.record_synced(conn, project.name, sync.commit)
         news.of_sync(rooms, conn, Topic.SYNC_SUCCEEDED, skipped)  # who heard that it began hears how it ended
+        return not syncs.open_of(conn, held.key)
 
-    rooms.store.write(change)
+    held.close(change)
 
 
 def _apply(
@@ -104,14 +102,15 @@ def _apply(
 ) -> None:
     began = time.monotonic()
 
-    def change(conn: Connection) -> None:
+    def change(conn: Connection) -> bool:
         work.check(conn, held.claim, now=rooms.store.now())
         apply(rooms, conn, project, sync, plan, resolved)
         timings["apply"] = round(time.monotonic() - began, 4)
         ended = syncs.succeed(conn, sync.id, plan=plan, timings=timings, now=rooms.store.now())
         news.of_sync(rooms, conn, Topic.SYNC_SUCCEEDED, ended)
+        return not syncs.open_of(conn, held.key)
 
-    rooms.store.write(change)
+    held.close(change)
     if plan.schedules:
         rooms.schedules_changed.set()
 

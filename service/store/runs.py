@@ -153,11 +153,6 @@ def queued(connection: Connection, launcher: str) -> list[Run]:
     return _rows.those(connection, "id", state=RunState.QUEUED, launcher=launcher)
 
 
-def active_of(connection: Connection, project: str, workflow: str) -> list[Run]:
-    """Starting or running runs of one workflow: at most one is wanted."""
-    return _rows.those(connection, "id", state=ACTIVE_RUNS, project=project, workflow=workflow)
-
-
 def open_of(connection: Connection, project: str, workflow: str | None = None) -> list[Run]:
     """Everything of a project or one of its workflows that has not ended, oldest first."""
     one: dict[str, Any] = {} if workflow is None else {"workflow": workflow}

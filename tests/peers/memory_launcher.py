@@ -69,10 +69,11 @@ class MemoryLauncher:
     def prepare(self) -> None:
         """Nothing is to be installed."""
 
-    def expect(self, connection: Connection, job: Job) -> None:
+    def expect(self, connection: Connection, job: Job) -> bool:
         """Nothing is to be noted."""
+        return False
 
-    def ensure(self, job: Job) -> None:
+    def ensure(self, job: Job, *, is_new: bool = False) -> None:
         self._refuse("ensure")
         with self._lock:
             kept = self._jobs.get(job.id)

@@ -59,6 +59,11 @@ def fake_program(into: Path) -> Path:
     return path
 
 
+def token_of_pod(store: Store, job: str) -> str:
+    """What a pod of this service shows."""
+    return tokens.token_of(tokens.key_of_jobs(store), job)
+
+
 class Callee:
     """The service as pods call it. `files` opens the archive of (repository, commit).
 
@@ -167,7 +172,7 @@ class Callee:
 
     def secret(self, folder: Path, job: str = "one", **other: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, text in {"id": job, "url": self.url, "token": tokens.token_of(self.store, job), **other}.items():
+        for name, text in {"id": job, "url": self.url, "token": token_of_pod(self.store, job), **other}.items():
             (folder / name).write_text(text + "\n")
         return folder
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Connection
@@ -25,7 +26,7 @@ from service.launchers.kubernetes.view import JOBS, PODS, View
 from service.launchers.kubernetes.watch import Watch
 from service.launchers.results import result_of
 from service.launchers.text import whole
-from service.launchers.tokens import token_of
+from service.launchers.tokens import key_of_jobs, token_of
 from service.settings import Settings
 from service.store import Store, jobs
 from service.store.jobs import PodJob
@@ -72,16 +73,14 @@ class KubernetesLauncher:
             )
         self._start()
 
-    def expect(self, connection: Connection, job: Job) -> None:
-        self._row(connection, job)
+    def expect(self, connection: Connection, job: Job) -> bool:
+        return jobs.add(connection, self._new(job))
 
-    def ensure(self, job: Job) -> None:
+    def ensure(self, job: Job, *, is_new: bool = False) -> None:
         self._start()
         if not job.image:
             raise LaunchFailed(f"job {job.id} names no image", mend="name one in .gitops.yaml: runner.image")
-        with self._store.read() as connection:
-            expected = jobs.find(connection, job.id)
-        row = expected or self._store.write(lambda connection: self._row(connection, job))
+        row = self._new(job) if is_new else self._known(job)
         if row.claimer is not None or row.cancel is not None:
             return
         if row.ended is not None:
@@ -155,6 +154,10 @@ class KubernetesLauncher:
         if self._client is not None:
             self._client.close()
 
+    @cached_property
+    def _key(self) -> bytes:
+        return key_of_jobs(self._store)
+
     def _api(self) -> Api:
         with self._lock:
             if self._client is None:
@@ -177,7 +180,7 @@ class KubernetesLauncher:
             failure = LaunchFailed("pods are not told where the service is", mend="set server.internal_url")
             failure.retry = False
             raise failure
-        told = {"id": job_id, "url": self._url, "token": token_of(self._store, job_id)}
+        told = {"id": job_id, "url": self._url, "token": token_of(self._key, job_id)}
         if self._settings.ca_bundle is None:
             return told
         try:
@@ -186,8 +189,17 @@ class KubernetesLauncher:
             mend = "mend launcher.kubernetes.ca_bundle"
             raise LaunchFailed(f"{self._settings.ca_bundle} cannot be read: {error.strerror}", mend=mend) from error
 
+    def _known(self, job: Job) -> PodJob:
+        with self._store.read() as connection:
+            known = jobs.find(connection, job.id)
+        return known or self._store.write(lambda connection: self._row(connection, job))
+
     def _row(self, connection: Connection, job: Job) -> PodJob:
-        added = PodJob(
+        added = self._new(job)
+        return added if jobs.add(connection, added) else jobs.get(connection, job.id)
+
+    def _new(self, job: Job) -> PodJob:
+        return PodJob(
             id=job.id,
             launcher=LAUNCHER,
             kind=job.kind,
@@ -196,7 +208,6 @@ class KubernetesLauncher:
             created_at=self._store.now(),
             document=document_of(job),
         )
-        return added if jobs.add(connection, added) else jobs.get(connection, job.id)
 
     def _is_over(self, job_id: str) -> bool:
         """Whether nobody began it anew."""

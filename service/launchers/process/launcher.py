@@ -72,10 +72,11 @@ class ProcessLauncher:
         if self._warm is not None:
             self._warm.warm_up(supplies)
 
-    def expect(self, connection: Connection, job: Job) -> None:
-        """Its notes are files."""
+    def expect(self, connection: Connection, job: Job) -> bool:  # noqa: ARG002 - it looks in files
+        """Its notes are files, in which `ensure` looks."""
+        return False
 
-    def ensure(self, job: Job) -> None:
+    def ensure(self, job: Job, *, is_new: bool = False) -> None:  # noqa: ARG002 - as above
         folder = self._folder(job.id)
         if folder.unclaimed:
             folder.begin_again()

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from service.launchers import JobKind, tokens
+from service.launchers import JobKind
 from service.settings import Settings
 from service.source import Source
 from service.store import jobs, open_store
 from service.store.jobs import PodJob
 from tests.integration.source.conftest import Place, forge, place, place_for
-from tests.peers.pod import Pod, until
+from tests.peers.pod import Pod, token_of_pod, until
 from tests.peers.service_process import ServiceProcess
 
 __all__ = ["forge", "place", "place_for"]
@@ -62,7 +62,7 @@ def service(place: Place, tmp_path: Path) -> Iterator[ServiceProcess]:
     store.write(lambda conn: jobs.add(conn, row))
     secret = tmp_path / "secret"
     secret.mkdir()
-    for name, text in {"id": "one", "url": process.url, "token": tokens.token_of(store, "one")}.items():
+    for name, text in {"id": "one", "url": process.url, "token": token_of_pod(store, "one")}.items():
         (secret / name).write_text(text)
     store.close()
     yield process.start()

@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from service import limits
-from service.launchers import EndReason, JobKind, tokens
+from service.launchers import EndReason, JobKind
 from service.store import jobs
-from tests.peers.pod import Callee
+from tests.peers.pod import Callee, token_of_pod
 
 ME, OTHER = "m" * 32, "o" * 32
 
@@ -19,7 +19,7 @@ ME, OTHER = "m" * 32, "o" * 32
 def http(callee: Callee) -> Iterator[httpx.Client]:
     callee.add()
     with httpx.Client(base_url=f"{callee.url}/runner/v1/jobs", trust_env=False) as client:
-        client.headers["Authorization"] = f"Bearer {tokens.token_of(callee.store, 'one')}"
+        client.headers["Authorization"] = f"Bearer {token_of_pod(callee.store, 'one')}"
         yield client
 
 
@@ -37,7 +37,7 @@ def event(name: str, **fields: Any) -> str:
 
 def test_strangers_are_all_answered_alike(callee: Callee, http: httpx.Client) -> None:
     callee.add("two")
-    wrong = ["", "Bearer", "Bearer x", "Basic abc", f"Bearer {tokens.token_of(callee.store, 'two')}", "Bearer \xe9"]
+    wrong = ["", "Bearer", "Bearer x", "Basic abc", f"Bearer {token_of_pod(callee.store, 'two')}", "Bearer \xe9"]
     answers = [http.get("/one/job", headers=[(b"Authorization", shown.encode("latin-1"))]) for shown in wrong]
     answers.append(http.get("/nobody/job"))
     answers.append(http.post("/nobody/events", content=b"no JSON"))
@@ -47,7 +47,7 @@ def test_strangers_are_all_answered_alike(callee: Callee, http: httpx.Client) ->
 
 def test_the_document_comes_in_its_own_order(callee: Callee, http: httpx.Client) -> None:
     callee.add("ordered", payload={"z": {"b": 1, "a": 2}, "a": 1})
-    answer = http.get("/ordered/job", headers={"Authorization": f"Bearer {tokens.token_of(callee.store, 'ordered')}"})
+    answer = http.get("/ordered/job", headers={"Authorization": f"Bearer {token_of_pod(callee.store, 'ordered')}"})
     assert list(answer.json()["job"])[-2:] == ["z", "a"]
     assert list(answer.json()["job"]["z"]) == ["b", "a"]
 
@@ -123,7 +123,7 @@ def test_what_is_too_large_is_refused_while_it_is_read(callee: Callee, http: htt
     for content in (endless(), b"x" * (limits.POD_WORDS_BYTES + 1)):
         assert http.post("/one/claim", content=content).status_code == 413
     callee.add("load", kind=JobKind.LOAD)
-    http.headers["Authorization"] = f"Bearer {tokens.token_of(callee.store, 'load')}"
+    http.headers["Authorization"] = f"Bearer {token_of_pod(callee.store, 'load')}"
     claim(http, job="load")
     large = http.put("/load/result", content=b"x" * (limits.LOAD_RESULT_BYTES + 1), headers={"Gitops-Claimer": ME})
     assert large.status_code == 413
@@ -141,7 +141,7 @@ def test_a_job_that_tells_without_end_is_not_kept(
 
 def test_a_result_is_kept_and_the_last_one_counts(callee: Callee, http: httpx.Client) -> None:
     callee.add("load", kind=JobKind.LOAD)
-    http.headers["Authorization"] = f"Bearer {tokens.token_of(callee.store, 'load')}"
+    http.headers["Authorization"] = f"Bearer {token_of_pod(callee.store, 'load')}"
     early = http.put("/load/result", content=b"0", headers={"Gitops-Claimer": ME})
     claim(http, job="load")
     twice = [http.put("/load/result", content=body, headers={"Gitops-Claimer": ME}) for body in (b"1", b"2")]

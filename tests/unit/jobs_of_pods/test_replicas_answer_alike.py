@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from service.errors import Conflict, GitopsError, Gone, Unauthorized
-from service.launchers import EndReason, JobKind, tokens
+from service.launchers import EndReason, JobKind
 from service.launchers.callbacks import Callbacks
 from service.store import Store, jobs
 from service.store.jobs import PodJob
+from tests.peers.pod import token_of_pod
 
 EVENT = b'{"event": "a", "at": "x"}'
 
@@ -53,8 +54,8 @@ def at_once(*actions: Callable[[], Any]) -> list[Any]:
 
 def test_a_token_is_right_everywhere(replicas: tuple[Callbacks, Callbacks], store: Store) -> None:
     for replica in replicas:
-        replica.authorize("one", tokens.token_of(store, "one"))
-        for job, token in (("one", ""), ("one", tokens.token_of(store, "two")), ("two", tokens.token_of(store, "two"))):
+        replica.authorize("one", token_of_pod(store, "one"))
+        for job, token in (("one", ""), ("one", token_of_pod(store, "two")), ("two", token_of_pod(store, "two"))):
             with pytest.raises(Unauthorized):
                 replica.authorize(job, token)
 

@@ -111,7 +111,6 @@ def test_runs_are_counted_by_launcher_and_found_by_workflow(store: Store) -> Non
         assert runs.count_active(conn, "process") == 2
         assert [r.id for r in runs.active(conn, "process")] == [one.id, three.id]
         assert [r.id for r in runs.queued(conn, "process")] == [two.id]
-        assert [r.id for r in runs.active_of(conn, "fraud", "main")] == [one.id]
         assert [r.id for r in runs.open_of(conn, "fraud", "other")] == [three.id]
         assert len(runs.open_of(conn, "fraud")) == 4
 
