@@ -91,6 +91,20 @@ def test_a_job_that_is_cancelled_before_it_starts_never_does(stage):
     assert not stage.jobs()
 
 
+def test_a_job_that_is_cancelled_between_expecting_and_starting_it_never_does(stage):
+    job = stage.job("")
+    assert stage.callee.store.write(lambda connection: stage.launcher.expect(connection, job))
+    stage.launcher.cancel(job.id)
+    stage.launcher.ensure(job, is_new=True)
+    assert stage.follow(job.id).end[0] is EndReason.CANCELLED
+    stage.wait(lambda: not stage.jobs())
+
+
+def test_a_job_is_new_once(stage):
+    job = stage.job("")
+    assert [stage.callee.store.write(lambda c: stage.launcher.expect(c, job)) for _ in range(2)] == [True, False]
+
+
 def test_a_job_that_takes_too_long_is_ended(stage):
     job = stage.start("time.sleep(600)", timeout_s=2.0)
     told = stage.follow(job)
