@@ -33,6 +33,9 @@ GitopsError
 │   ├── LaunchFailed
 │   ├── ClusterAway          Kubernetes does not answer now; says nothing about any job
 │   └── ClusterRefused       Kubernetes said no
+├── MlrunError               the MLRun API
+│   ├── MlrunAway            it was not reached, or could not do it now; says nothing about any run
+│   └── MlrunRefused         it said no
 ├── DeliveryError            a notification did not leave
 ├── ApiError                 what a service answered a command instead of what was asked for
 │   └── UnreachableError     nobody answered, or somebody who could not at this moment
@@ -224,6 +227,43 @@ class ClusterRefused(LauncherError):
         super().__init__(what, mend=mend, detail=detail)
         self.answer = answer
         self.reason = reason
+
+
+class MlrunError(GitopsError):
+    """What the MLRun API answered instead of what was asked for. `answer` is the HTTP status, 0 for none."""
+
+    status = HTTPStatus.BAD_GATEWAY
+
+    def __init__(self, what: str, *, mend: str = "", detail: str = "", answer: int = 0) -> None:
+        super().__init__(what, mend=mend, detail=detail)
+        self.answer = answer
+
+
+class MlrunAway(MlrunError):
+    """The MLRun API was not reached, or could not do it now, or does not let us in at this moment.
+
+    `sent` is False where it certainly did not act on the request. `retry_after_s` is what it asked for, else 0.
+    """
+
+    retry = True
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        mend: str = "",
+        detail: str = "",
+        answer: int = 0,
+        retry_after_s: float = 0.0,
+        sent: bool = True,
+    ) -> None:
+        super().__init__(what, mend=mend, detail=detail, answer=answer)
+        self.retry_after_s = retry_after_s
+        self.sent = sent
+
+
+class MlrunRefused(MlrunError):
+    """The MLRun API refused it, or answered what cannot be understood, and would again."""
 
 
 class DeliveryError(GitopsError):

@@ -146,6 +146,18 @@ WARM_PARENTS = 2
 # Processes that wait to look after a job. A push has two jobs, to load the project and to run it.
 KEEPERS = 2
 
+# The MLRun API. One answer: a page of functions whose code is in them, a hundred files of 600 kB.
+MLRUN_ANSWER_BYTES = 64 * MIB
+# A page of a list, and how many pages there may be: 20,000 functions; a server that never ends its list ends here.
+MLRUN_PAGE = 100
+MLRUN_PAGES = 200
+# What is read of a run's log at once; MLRun's own client asks for as much.
+MLRUN_LOG_BYTES = 1 * MIB
+# What is quoted of an answer that refuses.
+MLRUN_QUOTE_CHARACTERS = 500
+# What the server is and can is asked again after so long, and after every outage: it may have been upgraded unnoticed.
+MLRUN_SERVER_S = 600.0
+
 # Lists page by cursor.
 PAGE_DEFAULT = 50
 PAGE_MAX = 500

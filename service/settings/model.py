@@ -112,6 +112,22 @@ class Mlrun(Section):
     source: Literal["archive", "git"] = Field(
         default="archive", description="Where MLRun takes files from: an archive of the very commit, or the Git branch."
     )
+    token: SecretStr | None = Field(
+        default=None, description="What the service shows to the MLRun API, where that wants a bearer token."
+    )
+    access_key: SecretStr | None = Field(
+        default=None,
+        description="The same for an MLRun of the Iguazio platform: an access key, sent as the session of its owner.",
+    )
+    username: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Whose `access_key` it is, where the platform is reached from outside: both are then sent as user and password.",
+    )
+    ca_bundle: Path | None = Field(
+        default=None,
+        description="Certificates that are trusted besides the system's, if the MLRun API has one of an own authority.",
+    )
     runner_token: SecretStr | None = Field(default=None, description="What runners show to the MLRun API.")
     image_suffix: str = Field(
         default=SUFFIX,
@@ -123,6 +139,14 @@ class Mlrun(Section):
         description="The registry that MLRun's images are taken from, with the folder they lie in where they do: "
         "`registry.example.com:5000/mirror`. By default Docker Hub.",
     )
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> Mlrun:
+        if self.token and self.access_key:
+            raise wrong(at(("access_key",), "stands beside token", mend="give the one that the MLRun API asks for"))
+        if self.username and not self.access_key:
+            raise wrong(at(("username",), "has no access_key", mend="give both, or neither", value=self.username))
+        return self
 
     @field_validator("images_registry")
     @classmethod
