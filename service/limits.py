@@ -23,6 +23,11 @@ STORE_BATCH_ROWS = 64
 # A writer that waited this long answers 503 instead of holding the forge's connection (GitHub gives 10 s).
 STORE_WRITE_TIMEOUT_S = 8.0
 
+# A step of a migration waits so long for a table, and everybody else behind it; then it lets them go first and comes again.
+MIGRATION_LOCK_MS = 2_000
+# Longer than any step waits for others; the chart's hook gives up after ten minutes.
+MIGRATION_PATIENCE_S = 540.0
+
 # Leases: outside writes time out under a third of it.
 LEASE_S = 60.0
 OUTSIDE_WRITE_TIMEOUT_S = LEASE_S / 3 - 1

@@ -58,6 +58,8 @@ def _store(case: Case) -> Iterator[Finding]:
         yield good("store", f"{found.where} will be made when the service starts")
     elif found.migration == found.newest:
         yield good("store", f"{found.where} opens{used}")
+    elif found.migration > found.newest and found.usable:
+        yield good("store", f"{found.where} opens{used}; a newer version added to it")
     elif found.migration > found.newest:
         said = f"{found.where} was written by a newer version ({found.migration}; this one knows {found.newest})"
         yield bad("store", said, "install that version again, or restore the backup from before it")

@@ -166,6 +166,11 @@ def test_a_store_of_a_newer_version_or_one_that_is_none_is_told(doctor: Doctor) 
 
     with sqlite3.connect(data / "store.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.commit()
+        doctor.look()
+        assert doctor["store"][0] == "good"
+        assert "a newer version added to it" in doctor["store"][1]
+        connection.execute("UPDATE structure SET oldest = '9.0.0'")
     connection.close()
     assert doctor.look().code == 1
     assert "written by a newer version" in doctor["store"][1]

@@ -56,6 +56,7 @@ def test_a_store_of_a_newer_version_is_refused_untouched(tmp_path: Path) -> None
     assert alone("migrate", at=tmp_path, environment=environment).code == 0
     with sqlite3.connect(tmp_path / "data/store.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute("UPDATE structure SET oldest = '9.0.0'")
     connection.close()
     said = alone("migrate", at=tmp_path, environment=environment)
     assert said.code == 1

@@ -144,6 +144,7 @@ def test_opening_again_keeps_what_is_there(settings: Settings) -> None:
 def test_a_database_of_a_newer_version_is_refused(settings: Settings) -> None:
     store = open_store(settings)
     store.write(lambda conn: conn.execute(text("UPDATE alembic_version SET version_num = '9999'")))
+    store.write(lambda conn: conn.execute(text("UPDATE structure SET oldest = '9.0.0'")))
     store.close()
     with pytest.raises(StoreUnavailable, match="newer version"):
         open_store(settings, wait_s=0)
