@@ -1,4 +1,4 @@
-"""What a run's news make of it, pure: events and life in; state, results, error and news for people out.
+"""What a run's news make of it, pure: events and life in; state, results and error out.
 
 States: queued → starting (the launcher was told) → running (the runner claimed the run) → an end. Claimed is the line
 that matters: before it no user code ran and the job may be started again; after it a job that is gone without
@@ -18,8 +18,8 @@ from service.domain.states import ENDED_RUNS, RunState
 from service.limits import LAUNCH_STARTS
 
 _UNFINISHED_ENDS = {"cancelled": RunState.CANCELLED, "timed-out": RunState.TIMED_OUT}
+# What is told of an end.
 TOPICS = {
-    RunState.RUNNING: Topic.RUN_STARTED,
     RunState.SUCCEEDED: Topic.RUN_SUCCEEDED,
     RunState.FAILED: Topic.RUN_FAILED,
     RunState.TIMED_OUT: Topic.RUN_TIMED_OUT,
@@ -68,11 +68,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """Where an observation led. `start_again`: the launcher should be told once more. `topics` are news, in order."""
+    """Where an observation led. `start_again`: the launcher should be told once more."""
 
     progress: Progress
     start_again: bool = False
-    topics: tuple[Topic, ...] = ()
 
 
 def advance(before: Progress, seen: Seen, now: float) -> Step:
@@ -89,7 +88,7 @@ def advance(before: Progress, seen: Seen, now: float) -> Step:
         after, again = _gone(after, seen, now)
     elif after.state is RunState.STARTING and seen.detail:
         after = replace(after, reason=seen.detail)
-    return Step(progress=after, start_again=again, topics=_news(before, after))
+    return Step(progress=after, start_again=again)
 
 
 def _apply(run: Progress, event: Mapping[str, Any], now: float) -> Progress:
@@ -169,15 +168,6 @@ def _error(said: Any) -> Json:
     given = said if isinstance(said, dict) else {"message": said}
     error = {key: str(given[key]) for key in ("type", "message", "traceback", "step") if given.get(key)}
     return {"type": "Error", "message": "the workflow failed and gave no reason"} | error
-
-
-def _news(before: Progress, after: Progress) -> tuple[Topic, ...]:
-    """Of a run that began and ended in one observation both are news; one cancelled before it began only ends."""
-    if before.state is after.state:
-        return ()
-    began = before.started_at is None and after.started_at is not None
-    started = (Topic.RUN_STARTED,) if began else ()
-    return (*started, TOPICS[after.state]) if after.state in ENDED_RUNS else started
 
 
 def _at(event: Mapping[str, Any], now: float) -> float:

@@ -78,17 +78,7 @@ class Folder:
 
     def kept(self) -> bool:
         """Whether a keeper holds the lock."""
-        try:
-            lock = os.open(self.path / layout.LOCK, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(lock)
-        return False
+        return layout.held(self.path / layout.LOCK)
 
     # Making it.
 

@@ -7,7 +7,6 @@ the service asks now and then for the one it would use.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -165,17 +164,7 @@ def ping(folder: Path) -> Mapping[str, object] | None:
 
 def _held(folder: Path) -> bool:
     """Whether a parent lives there, ready or still importing."""
-    try:
-        lock = os.open(folder / layout.SOCKET_LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(lock)
-    return False
+    return layout.held(folder / layout.SOCKET_LOCK)
 
 
 def _environment(supplies: Supplies, folder: Path) -> dict[str, str]:

@@ -8,7 +8,8 @@ import pytest
 
 from service.launchers import EndReason, JobKind
 from service.store import jobs
-from tests.peers.pod import Callee, Pod, until
+from tests.peers.pod import Callee, Pod
+from tests.waiting import until
 
 Start = Callable[..., Pod]
 RAN = "open(os.environ['HOME'] + '/ran', 'a').write('x')\n"

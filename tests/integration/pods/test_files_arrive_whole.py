@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.peers.pod import Callee, Pod, until
+from tests.peers.pod import Callee, Pod
+from tests.waiting import until
 
 Start = Callable[..., Pod]
 SEEN = "import hashlib\nemit('seen', sha=hashlib.sha256(open('large', 'rb').read()).hexdigest())\n"

@@ -12,7 +12,8 @@ from service.launchers import EndReason
 from service.settings import Settings
 from service.source.archive import Archives
 from tests.integration.pods.conftest import packed
-from tests.peers.pod import Callee, Pod, until
+from tests.peers.pod import Callee, Pod
+from tests.waiting import until
 
 Start = Callable[..., Pod]
 OLD = [

@@ -13,12 +13,14 @@ from service.launchers import EndReason, JobKind
 from service.launchers.document import needs_of
 from service.launchers.pack import pack
 from service.store import jobs
-from tests.integration.runner.projects import project
+from tests.integration.pods.project import files
 from tests.peers.containers import Engine
 from tests.peers.containers import engine as the_engine
 from tests.peers.containers.engine import Container
 from tests.peers.containers.lookalikes import PLAIN, VARIANTS, VERSION, ensure_mlrun_kfp
 from tests.peers.pod import Callee
+
+__all__ = ["files"]
 
 pytestmark = [
     pytest.mark.container,
@@ -35,11 +37,6 @@ PROJECT = {"path": ".", "name": None, "repository_name": "fraud", "source": "git
 @pytest.fixture(scope="session")
 def engine() -> Engine:
     return the_engine()
-
-
-@pytest.fixture
-def files() -> dict[str, bytes]:
-    return {name: text.encode() for name, text in project().items()}
 
 
 def pod(engine: Engine, ground: Path, callee: Callee, image: str, program: Path, *options: str) -> Container:

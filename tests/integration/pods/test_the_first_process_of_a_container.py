@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.peers.pod import Callee, Pod, children, until
+from tests.peers.pod import Callee, Pod, children
+from tests.waiting import until
 
 Contained = Callable[[], tuple[Pod, int]]
 

@@ -14,22 +14,17 @@ from service.launchers import EndReason, JobKind
 from service.launchers.document import needs_of
 from service.launchers.pack import pack
 from service.store import jobs
-from tests.integration.runner.projects import project
+from tests.integration.pods.project import files
 from tests.peers.pod import Callee, Pod
 from tests.peers.runner_python import runner_python
 
-__all__ = ["runner_python"]
+__all__ = ["files", "runner_python"]
 
 pytestmark = [pytest.mark.runner, pytest.mark.slow]
 
 PROJECT = {"path": ".", "name": None, "repository_name": "fraud", "source": "git://git.example.com/ml/fraud.git"}
 # Of nobody that the machine knows.
 STRANGER = 54321
-
-
-@pytest.fixture
-def files() -> dict[str, bytes]:
-    return {name: text.encode() for name, text in project().items()}
 
 
 @pytest.fixture

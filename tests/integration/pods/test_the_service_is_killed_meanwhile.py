@@ -18,8 +18,9 @@ from service.source import Source
 from service.store import jobs, open_store
 from service.store.jobs import PodJob
 from tests.integration.source.conftest import Place, forge, place, place_for
-from tests.peers.pod import Pod, token_of_pod, until
+from tests.peers.pod import Pod, token_of_pod
 from tests.peers.service_process import ServiceProcess
+from tests.waiting import until
 
 __all__ = ["forge", "place", "place_for"]
 

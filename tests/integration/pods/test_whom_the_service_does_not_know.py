@@ -11,7 +11,8 @@ import pytest
 
 from service.launchers import JobKind
 from service.workflow_runner.pod.service import STRANGER_S
-from tests.peers.pod import Callee, Pod, fake_program, until
+from tests.peers.pod import Callee, Pod, fake_program
+from tests.waiting import until
 
 Start = Callable[..., Pod]
 UNKNOWN = "401 Unauthorized", b'{"detail": "there is no such job, or this is not its token"}'

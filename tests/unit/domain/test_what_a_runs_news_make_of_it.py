@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.domain import runs
-from service.domain.events import Topic
 from service.domain.runs import Progress
 from service.domain.states import ENDED_RUNS, RunState
 from service.launchers import EndReason, Life, Observation
@@ -40,19 +39,19 @@ def at(text: str) -> float:
 
 def test_a_run_that_goes_well() -> None:
     began = runs.advance(STARTING, seen(CLAIMED), NOW)
-    assert (began.progress.state, began.topics) == (RunState.RUNNING, (Topic.RUN_STARTED,))
+    assert began.progress.state is RunState.RUNNING
     assert began.progress.started_at == at("2023-11-14T22:00:00Z")
     going = runs.advance(began.progress, seen(STEP, position=20), NOW)
-    assert (going.topics, going.progress.position) == ((), 20)
+    assert (going.progress.state, going.progress.position) == (RunState.RUNNING, 20)
     ended = runs.advance(going.progress, seen(DONE, life=Life.GONE, ended=EndReason.EXITED, exit_code=0), NOW)
-    assert (ended.progress.state, ended.topics) == (RunState.SUCCEEDED, (Topic.RUN_SUCCEEDED,))
+    assert ended.progress.state is RunState.SUCCEEDED
     assert ended.progress.results == {"rows": 5}
     assert ended.progress.ended_at == at("2023-11-14T22:01:00Z")
 
 
 def test_a_run_that_fails_has_the_users_own_error() -> None:
     ended = runs.advance(STARTING, seen(CLAIMED, BROKEN, life=Life.GONE, ended=EndReason.EXITED, exit_code=1), NOW)
-    assert ended.topics == (Topic.RUN_STARTED, Topic.RUN_FAILED)
+    assert ended.progress.state is RunState.FAILED
     assert ended.progress.error == {"type": "ValueError", "message": "no rows", "traceback": "..."}
     assert ended.progress.reason == "no rows"
 
@@ -62,20 +61,20 @@ def test_a_run_that_fails_has_the_users_own_error() -> None:
 def test_claimed_and_gone_without_a_word_is_lost(life: Life, reason: EndReason | None) -> None:
     ended = runs.advance(STARTING, seen(CLAIMED, STEP, life=life, ended=reason, exit_code=-9), NOW)
     assert (ended.progress.state, ended.start_again) == (RunState.LOST, False)
-    assert ended.topics == (Topic.RUN_STARTED, Topic.RUN_LOST)
+    assert ended.progress.started_at == at("2023-11-14T22:00:00Z")
     assert ended.progress.error is not None
 
 
 @pytest.mark.parametrize("life", [Life.GONE, Life.UNKNOWN])
 def test_gone_before_it_was_claimed_is_started_again(life: Life) -> None:
     again = runs.advance(STARTING, seen(life=life, ended=EndReason.KILLED), NOW)
-    assert (again.progress.state, again.start_again, again.topics) == (RunState.STARTING, True, ())
+    assert (again.progress.state, again.start_again) == (RunState.STARTING, True)
 
 
 def test_a_runner_that_never_begins_is_given_up() -> None:
     often = replace(STARTING, starts=LAUNCH_STARTS)
     ended = runs.advance(often, seen(life=Life.GONE, ended=EndReason.EXITED, exit_code=1), NOW)
-    assert (ended.progress.state, ended.topics) == (RunState.FAILED, (Topic.RUN_FAILED,))
+    assert ended.progress.state is RunState.FAILED
     assert f"{LAUNCH_STARTS} times (exit code 1)" in ended.progress.reason
 
 
@@ -85,25 +84,23 @@ def test_a_job_that_the_runner_cannot_read_is_not_tried_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cancel", "ended", "state", "topic"),
+    ("cancel", "ended", "state"),
     [
-        ("cancelled", EndReason.CANCELLED, RunState.CANCELLED, Topic.RUN_CANCELLED),
-        (None, EndReason.CANCELLED, RunState.CANCELLED, Topic.RUN_CANCELLED),
-        ("superseded", EndReason.CANCELLED, RunState.SUPERSEDED, Topic.RUN_CANCELLED),
-        (None, EndReason.TIMED_OUT, RunState.TIMED_OUT, Topic.RUN_TIMED_OUT),
-        ("cancelled", EndReason.TIMED_OUT, RunState.TIMED_OUT, Topic.RUN_TIMED_OUT),
-        ("cancelled", EndReason.KILLED, RunState.CANCELLED, Topic.RUN_CANCELLED),
+        ("cancelled", EndReason.CANCELLED, RunState.CANCELLED),
+        (None, EndReason.CANCELLED, RunState.CANCELLED),
+        ("superseded", EndReason.CANCELLED, RunState.SUPERSEDED),
+        (None, EndReason.TIMED_OUT, RunState.TIMED_OUT),
+        ("cancelled", EndReason.TIMED_OUT, RunState.TIMED_OUT),
+        ("cancelled", EndReason.KILLED, RunState.CANCELLED),
     ],
 )
 @pytest.mark.parametrize("claimed", [True, False])
-def test_an_end_that_was_asked_for(
-    cancel: str | None, ended: EndReason, state: RunState, topic: Topic, claimed: bool
-) -> None:
+def test_an_end_that_was_asked_for(cancel: str | None, ended: EndReason, state: RunState, claimed: bool) -> None:
     before = (
         Progress(state=RunState.RUNNING, started_at=1.0, cancel=cancel) if claimed else replace(STARTING, cancel=cancel)
     )
     step = runs.advance(before, seen(life=Life.GONE, ended=ended), NOW)
-    assert (step.progress.state, step.topics, step.start_again) == (state, (topic,), False)
+    assert (step.progress.state, step.start_again) == (state, False)
     assert step.progress.ended_at == NOW
 
 
@@ -143,9 +140,8 @@ class Story:
     cancel: str | None
     cuts: list[int] = field(default_factory=list)
 
-    def told(self, cuts: list[int]) -> tuple[Progress, list[Topic], int]:
+    def told(self, cuts: list[int]) -> tuple[Progress, int]:
         progress, again = replace(STARTING, cancel=self.cancel), 0
-        topics: list[Topic] = []
         edges = [0, *sorted(cut for cut in cuts if 0 < cut < len(self.events)), len(self.events)]
         for begin, end in pairwise(edges):
             last = end == len(self.events)
@@ -157,8 +153,7 @@ class Story:
             )
             step = runs.advance(progress, part, NOW)
             progress, again = step.progress, again + step.start_again
-            topics += step.topics
-        return progress, topics, again
+        return progress, again
 
 
 stories = st.builds(
@@ -179,16 +174,13 @@ stories = st.builds(
 @settings(max_examples=500, deadline=None)
 @given(stories)
 def test_in_one_telling_or_in_parts_it_is_the_same_story(story: Story) -> None:
-    assert story.told(story.cuts)[:2] == story.told([])[:2]
+    assert story.told(story.cuts)[0] == story.told([])[0]
 
 
 @settings(max_examples=500, deadline=None)
 @given(stories)
-def test_a_run_ends_once_and_is_told_once(story: Story) -> None:
-    progress, topics, again = story.told(story.cuts)
-    assert len(topics) == len(set(topics))
-    ends = [topic for topic in topics if topic is not Topic.RUN_STARTED]
-    assert len(ends) == (1 if progress.state in ENDED_RUNS else 0)
+def test_a_run_ends_once(story: Story) -> None:
+    progress, again = story.told(story.cuts)
     assert (progress.ended_at is not None) == (progress.state in ENDED_RUNS)
     assert not (again and story.events), "code that may have run is never run again"
     after = runs.advance(progress, seen(CLAIMED, DONE, life=Life.GONE), NOW + 1)

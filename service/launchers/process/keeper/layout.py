@@ -19,6 +19,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from pathlib import Path
@@ -82,6 +83,21 @@ def read_document(path: Path) -> dict[str, Any] | None:
     except ValueError:
         return {}
     return document if isinstance(document, dict) else {}
+
+
+def held(path: Path) -> bool:
+    """Whether somebody lives who locked this file, which others may have put there: what can't be opened is held by nobody."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
 
 
 def sync_directory(path: Path) -> None:

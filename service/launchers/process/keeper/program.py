@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import select
@@ -217,17 +216,7 @@ class Keeper:
 
     def held(self) -> bool:
         """Asked only of a claimed job: before, our own look could make its runner think the lock is taken."""
-        try:
-            file = os.open(self.folder / layout.ALIVE, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(file)
-        return False
+        return layout.held(self.folder / layout.ALIVE)
 
     def warn(self, text: str) -> None:
         """An event of ours, before the runner's first; written only to a file that is the runner's own."""

@@ -6,7 +6,6 @@ one gets the claim, and the other ends.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import socket
@@ -63,25 +62,11 @@ def _connect(folder: Path, stop: Callable[[], object]) -> socket.socket:
                 raise Cold("it is not wanted any more")
             if waited > _WAIT_S:
                 raise Cold(f"the warm parent was not ready after {_WAIT_S:.0f} s")
-            if waited > _BIRTH_S and not _locked(folder / layout.SOCKET_LOCK):
+            if waited > _BIRTH_S and not layout.held(folder / layout.SOCKET_LOCK):
                 raise Cold("the warm parent has ended; the service's log says why")
             time.sleep(0.05)
     finally:
         os.close(directory)
-
-
-def _locked(path: Path) -> bool:
-    try:
-        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(file)
-    return False
 
 
 def _ask(connection: socket.socket, order: Order, job: Path) -> int:
