@@ -77,7 +77,7 @@ def make_service(
 
 def check_supported(settings: Settings) -> None:
     """Raises SettingsError for what may be written in settings and this version does not have."""
-    for name in settings.launchers:
+    for name in settings.launchers_in_use:
         if name not in LAUNCHERS:
             raise SettingsError(
                 f"the launcher {name!r} is not in this version", mend=f"Use one of: {', '.join(LAUNCHERS)}"
@@ -95,7 +95,7 @@ LAUNCHERS: dict[str, Callable[[Settings, Store], Launcher]] = {
 def _make_launchers(settings: Settings, store: Store) -> dict[str, Launcher]:
     """By name. Raises SettingsError for one that this version does not have."""
     check_supported(settings)
-    return {name: LAUNCHERS[name](settings, store) for name in settings.launchers}
+    return {name: LAUNCHERS[name](settings, store) for name in settings.launchers_in_use}
 
 
 def _make_app(rooms: Rooms, metrics: health.Metrics) -> Flask:

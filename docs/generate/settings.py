@@ -37,10 +37,8 @@ environment. Secrets are shown as asterisks everywhere."""
 _NOT_YET = {
     "auth.oidc": "",
     "mlrun.api": "A service with it does not start yet.",
-    "mlrun.source": "Nothing is saved into an MLRun API yet.",
     "mlrun.runner_token": "Nothing speaks to an MLRun API yet.",
     "launcher.kind": "A service with the kind `mlrun` does not start yet.",
-    "schedules.owner": "`gitops` it is, whatever stands here: MLRun's schedules are not used yet.",
 }
 
 _EXAMPLE = """\

@@ -38,6 +38,15 @@ class _Field:
         # cronsim reads `5-5/2` as "from 5 on", cron as 5.
         return found["first"] if first == last else item
 
+    def numbers(self, item: str) -> range:
+        """What an item that `plain` took stands for."""
+        found = _ITEM.fullmatch(item)
+        assert found is not None
+        step = int(item.partition("/")[2] or 1)
+        if found["first"] is None:
+            return range(self.low, self.high + 1, step)
+        return range(self._number(found["first"]), self._number(found["last"] or found["first"]) + 1, step)
+
     def _number(self, text: str) -> int:
         if text in self.names:
             return self.names.index(text) + self.low
@@ -73,6 +82,12 @@ def checked(expression: str) -> str:
     """The five fields as cronsim should read them. Raises CronError."""
     fields = zip(_FIELDS, _fields(expression), strict=True)
     return " ".join(_field(expression, kind, field) for kind, field in fields)
+
+
+def items(expression: str) -> tuple[dict[str, range], ...]:
+    """Of each field of a valid expression its items, and the numbers that each stands for; Sunday is 0 and 7. Raises CronError."""
+    fields = zip(_FIELDS, checked(expression).split(), strict=True)
+    return tuple({item: kind.numbers(item) for item in field.split(",")} for kind, field in fields)
 
 
 def _fields(expression: str) -> list[str]:

@@ -14,6 +14,7 @@ Decisions worth knowing:
   revision is unchanged.
 - The image of every workflow is chosen, and the project's Python held against MLRun's, before anything is done: what has no image is
   an error of the plan, not of a run at night.
+- What MLRun's runner or MLRun's clock cannot do, where they are to, is an error of the plan too.
 - Schedules are project.yaml's (named as their workflow, UTC) and `.gitops.yaml`'s, which win by name.
 """
 
@@ -21,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from service.domain import image_choice, schedules, triggers
+from service.domain import image_choice, mlrun_requests, mlrun_schedules, schedules, triggers
 from service.domain.diff import diff, masked, shown
 from service.domain.images import RunnerImage
 from service.domain.planned import (
@@ -61,7 +62,7 @@ def make_plan(inputs: Inputs) -> Plan:
     declaration: Declaration = inputs.declaration
     for rule in declaration.run or ():
         schedules.known(rule.workflow, inputs.resolved, who="a run rule of .gitops.yaml")
-    wanted = schedules.wanted(declaration, inputs.resolved)
+    wanted = _wanted(inputs)
     revision = revision_id(inputs.resolved)
     in_force = _puts_in_force(inputs)
     unchanged = inputs.in_force is not None and revision_id(inputs.in_force) == revision
@@ -69,6 +70,9 @@ def make_plan(inputs: Inputs) -> Plan:
     image_choice.check_allowed(inputs, images)
     changes = diff(inputs.in_force, inputs.resolved) if in_force and not unchanged else ()
     runs, not_run = _runs(inputs, images, scheduled={spec.workflow for spec in wanted.values()})
+    if inputs.runs_in_mlrun:
+        asked = [(run.workflow, run.arguments) for run in runs]
+        mlrun_requests.check(declaration, inputs.resolved.workflows, asked, tag=triggers.is_tag(inputs.ref))
     return Plan(
         project=inputs.resolved.name,
         ref=inputs.ref,
@@ -102,6 +106,15 @@ def render(plan: Plan) -> list[str]:
     lines += [f"  skip {one.what}: {one.reason}" for one in plan.skipped]
     lines += [f"! {warning}" for warning in plan.warnings]
     return lines
+
+
+def _wanted(inputs: Inputs) -> dict[str, ScheduleSpec]:
+    wanted = schedules.wanted(inputs.declaration, inputs.resolved)
+    if not inputs.clock_in_mlrun or not _puts_in_force(inputs):
+        return wanted
+    for spec in wanted.values():
+        mlrun_requests.arguments(inputs.resolved.workflows[spec.workflow], spec.arguments)
+    return mlrun_schedules.kept(inputs.declaration, wanted)
 
 
 _SIGNS = {Action.CREATE: "+", Action.CHANGE: "~", Action.REMOVE: "-", Action.KEEP: "="}

@@ -85,7 +85,8 @@ class Inputs:
     `changed_paths` None means unknown: then everything changed. `in_force` is the resolved project of the
     revision in force, None at first. `messages` are the commit messages since the base, newest first. `images` is the
     operator's MLRun, without which no images are chosen; `python` what the project says of its own. `policy` is what workflows may
-    ask for where they run as pods; None: they have no say.
+    ask for where they run as pods; None: they have no say. `runs_in_mlrun` and `clock_in_mlrun`: MLRun runs the workflows, and fires the
+    schedules.
     """
 
     cause: Cause
@@ -101,6 +102,8 @@ class Inputs:
     images: Images | None = None
     python: Said | None = None
     policy: Policy | None = None
+    runs_in_mlrun: bool = False
+    clock_in_mlrun: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ class Feature(StrEnum):
     PAGES = "lists come in pages"
     DELETE_FUNCTION_IN_BACKGROUND = "a function is deleted by API v2"
     NODE_SELECTOR_OF_RUNNERS = "a submitted workflow has a node selector for its runner"
+    RUNNERS_WAIT = "a runner ends when its workflow has ended"
     SEVERAL_STATES = "runs are asked for by several states"
     RUN_SETUP = "a runner executes project_setup.py only where the workflow says so"
 
@@ -92,6 +93,13 @@ DIFFERENCES = (
         before="WorkflowSpec has no `workflow_runner_node_selector`; it is dropped",
         after="the runner's pod has it",
         source="1.5.2 and 1.8.0 mlrun/common/schemas/workflow.py",
+    ),
+    Difference(
+        feature=Feature.RUNNERS_WAIT,
+        since=(1, 9, 0),
+        before="the runner of a workflow of Kubeflow has completed when it has started it",
+        after="it is told to wait for the end, and fails with its workflow",
+        source="1.8.0 and 1.9.2 mlrun/projects/pipelines.py load_and_run_workflow, wait_for_completion",
     ),
     Difference(
         feature=Feature.SEVERAL_STATES,

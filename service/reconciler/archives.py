@@ -12,6 +12,7 @@ import hmac
 
 from sqlalchemy import Connection
 
+from service.domain.states import OPEN_RUNS
 from service.store import Store, keys, projects, revisions, runs, syncs
 
 _KEY = "archives"
@@ -22,17 +23,29 @@ def archive_url(store: Store, base: str, project: str, commit: str) -> str:
     with store.read() as connection:
         key = keys.find(connection, _KEY)
     key = key or store.write(lambda connection: keys.key(connection, _KEY))
-    return f"{base.rstrip('/')}/archives/{project}.{_sign(key, project, commit)}/{commit}.tar.gz"
+    return _address(key, base, project, commit)
+
+
+def archive_url_of_run(connection: Connection, base: str, project: str, run: str, commit: str) -> str:
+    """The same for one run, which no other has: it is worth something while that run goes on."""
+    return _address(keys.key(connection, _KEY), base, f"{project}.{run}", commit)
 
 
 def repository_of(store: Store, capability: str, commit: str) -> str | None:
     """The repository whose `commit` may be read; None for every reason why not."""
-    project, _, signature = capability.partition(".")
+    whose, _, signature = capability.rpartition(".")
+    project, _, run = whose.partition(".")
     with store.read() as connection:
         key = keys.find(connection, _KEY)
-        if key is None or not _equal(_sign(key, project, commit), signature):
+        if key is None or not _equal(_sign(key, whose, commit), signature):
             return None
+        if run:
+            return _going_on(connection, run, commit)
         return _in_force(connection, project, commit) or _running(connection, project, commit)
+
+
+def _address(key: bytes, base: str, whose: str, commit: str) -> str:
+    return f"{base.rstrip('/')}/archives/{whose}.{_sign(key, whose, commit)}/{commit}.tar.gz"
 
 
 def _in_force(connection: Connection, project: str, commit: str) -> str | None:
@@ -50,9 +63,14 @@ def _running(connection: Connection, project: str, commit: str) -> str | None:
     return next(going_on, None)
 
 
-def _sign(key: bytes, project: str, commit: str) -> str:
+def _going_on(connection: Connection, run: str, commit: str) -> str | None:
+    found = runs.find(connection, run)
+    return found.repository if found is not None and found.state in OPEN_RUNS and found.commit == commit else None
+
+
+def _sign(key: bytes, whose: str, commit: str) -> str:
     """Neither holds a NUL, so that no two pairs are signed alike."""
-    said = f"{project}\0{commit}".encode(errors="surrogatepass")
+    said = f"{whose}\0{commit}".encode(errors="surrogatepass")
     return base64.urlsafe_b64encode(hmac.new(key, said, hashlib.sha256).digest()).rstrip(b"=").decode()
 
 

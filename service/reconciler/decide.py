@@ -20,7 +20,7 @@ from service.reconciler.discover import CommitFiles, policy_of
 from service.reconciler.dispatcher import Held
 from service.reconciler.images import images_of, said_python
 from service.reconciler.load import load
-from service.reconciler.rooms import Rooms
+from service.reconciler.rooms import MLRUN, Rooms
 from service.store import revisions, schedules, syncs
 from service.store.projects import Project
 from service.store.syncs import Sync
@@ -58,7 +58,8 @@ def decide(
         decision = _worth_it(rooms, project, sync, changed)
         if not decision.yes:
             return Nothing(decision.reason)
-    images = images_of(rooms.settings, rooms.launcher_for(sync.declaration).name)
+    launcher = rooms.launcher_for(sync.declaration).name
+    images = images_of(rooms.settings, launcher)
     image_choice.check_packages(sync.declaration, in_process=images.in_process)
     with _timed(timings, "load"):
         resolved = load(rooms, held, sync)
@@ -78,6 +79,8 @@ def decide(
         images=images,
         policy=None if images.in_process else policy_of(rooms.settings),
         python=said_python(CommitFiles(rooms.source, sync.repository, sync.commit), sync.declaration),
+        runs_in_mlrun=launcher == MLRUN,
+        clock_in_mlrun=rooms.settings.schedules.owner == MLRUN,
     )
     with _timed(timings, "plan"):
         return Decided(make_plan(inputs), resolved)

@@ -11,21 +11,22 @@ from sqlalchemy import Connection
 from service.domain import image_choice, policy
 from service.domain.projects import Declaration, RunnerRule
 from service.domain.states import ACTIVE_RUNS, RunState
-from service.errors import ClusterAway, GitopsError, LaunchFailed, LeaseLost, Stopping, StoreUnavailable
+from service.errors import ClusterAway, GitopsError, LaunchFailed, LeaseLost, MlrunAway, Stopping, StoreUnavailable
 from service.faults import point
 from service.launchers import Job, JobKind
 from service.reconciler.discover import policy_of
 from service.reconciler.dispatcher import Held
 from service.reconciler.end_run import end_run
 from service.reconciler.images import images_of, runner_image
+from service.reconciler.in_mlrun import source_for_mlrun
 from service.reconciler.load import project_document
-from service.reconciler.rooms import Rooms
+from service.reconciler.rooms import MLRUN, Rooms
 from service.store import revisions, runs, syncs, work
 from service.store.runs import Run
 
 # Without room a run is looked at again this much later; the end of another run calls it at once.
 _NO_ROOM_S = 5.0
-# A cluster that does not answer is asked again so often, for as long as that takes.
+# A cluster, or a MLRun, that does not answer is asked again so often, for as long as that takes.
 _AWAY_S = 5.0
 LAUNCH_ATTEMPTS = 6
 
@@ -44,7 +45,10 @@ def step(rooms: Rooms, held: Held) -> float | None:
         point("launch.after-ensure")
     except (LeaseLost, StoreUnavailable, Stopping):
         raise  # says nothing about the run
-    except ClusterAway as error:  # nor does this; a run that waits is better than one that failed for an upgrade's sake
+    except (
+        ClusterAway,
+        MlrunAway,
+    ) as error:  # nor does this; a run that waits is better than one that failed for an upgrade's sake
         _say(rooms, run, error.what)
         return rooms.store.now() + max(_AWAY_S, error.retry_after_s)
     except GitopsError as error:
@@ -121,6 +125,8 @@ def _job(rooms: Rooms, conn: Connection, run: Run) -> Job:
         "arguments": run.arguments,
         "engine": "local" if workflow.engine == "local" else "kfp",
     }
+    if run.launcher == MLRUN:
+        payload["source_url"] = source_for_mlrun(rooms, conn, run)
     return Job(
         id=run.id,
         kind=JobKind.RUN,

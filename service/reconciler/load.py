@@ -32,7 +32,7 @@ LOAD_ATTEMPTS = 3
 def load(rooms: Rooms, held: Held, sync: Sync) -> Resolved:
     """The project at the sync's commit. Raises LoadFailed with the user's own traceback in `detail`."""
     key = _key(rooms, sync)
-    launcher = rooms.launcher_for(sync.declaration)
+    launcher = rooms.loader_for(sync.declaration)
     kept = rooms.settings.data_dir / "loads" / f"{key}.json"
     if (known := _kept(kept)) is not None:
         return known
@@ -67,7 +67,7 @@ def load(rooms: Rooms, held: Held, sync: Sync) -> Resolved:
 def _key(rooms: Rooms, sync: Sync) -> str:
     """What a load depends on: the files, the runner environment, the parameters. Nothing else."""
     declaration = sync.declaration
-    launcher = rooms.launcher_for(declaration)
+    launcher = rooms.loader_for(declaration)
     parts = (
         sync.project,
         rooms.source.tree(sync.repository, sync.commit),
@@ -85,7 +85,7 @@ def _key(rooms: Rooms, sync: Sync) -> str:
 def _job(rooms: Rooms, sync: Sync, attempt: str) -> Job:
     """`attempt` tells one start from the next: a job that has ended, also by a full disk, never runs again."""
     declaration = sync.declaration
-    launcher = rooms.launcher_for(declaration)
+    launcher = rooms.loader_for(declaration)
     image = load_image(rooms.settings, launcher.name, declaration)
     return Job(
         id=f"load-{sync.id}-{attempt}",

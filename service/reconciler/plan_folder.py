@@ -25,6 +25,7 @@ from service.launchers.process import ProcessLauncher
 from service.reconciler.discover import GITOPS_FILE, Declared, concerned, declarations_of, policy_of
 from service.reconciler.images import images_of, said_python
 from service.reconciler.resolve import Vanished, git_source, resolve
+from service.reconciler.rooms import MLRUN
 from service.settings import Settings
 from service.source import Folder, folder_at, work_tree_of
 from service.store import new_id
@@ -246,5 +247,7 @@ def _plan(
             images=images,
             python=said_python(subject.folder, declaration),
             policy=None if images.in_process else policy_of(settings),
+            runs_in_mlrun=(declaration.runner.launcher or settings.launcher.kind) == MLRUN,
+            clock_in_mlrun=settings.schedules.owner == MLRUN,
         )
     )

@@ -15,6 +15,9 @@ from service.settings import Repository, Settings
 from service.source import Source
 from service.store import Store
 
+# The launcher whose runs are MLRun's, and which loads nothing.
+MLRUN = "mlrun"
+
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
@@ -37,6 +40,11 @@ class Rooms:
     def launcher_for(self, declaration: Declaration) -> Launcher:
         """Where this project's jobs run: where the repository says, else where the settings say."""
         return self.launchers.get(declaration.runner.launcher or "") or self.launchers[self.settings.launcher.kind]
+
+    def loader_for(self, declaration: Declaration) -> Launcher:
+        """Where this project is loaded: where its jobs run, unless they are MLRun's, which loads nothing."""
+        launcher = self.launcher_for(declaration)
+        return launcher if launcher.name != MLRUN else self.launchers[self.settings.launcher.loads]
 
     def launcher(self, name: str) -> Launcher:
         """Raises LaunchFailed for one that the operator has taken away."""

@@ -170,6 +170,10 @@ class LauncherSettings(Section):
         default="process",
         description="`process`: child processes of the service. `kubernetes`: Jobs. `mlrun`: MLRun's own runner.",
     )
+    loads: Literal["process", "kubernetes"] = Field(
+        default="process",
+        description="Where projects are loaded that run by `mlrun`, since MLRun's runner loads none.",
+    )
     concurrency: int = Field(default=2, ge=1, le=1000, description="Jobs at the same time.")
     runner_python: Path | None = Field(
         default=None,
@@ -262,6 +266,12 @@ class Settings(Section):
     def launchers(self) -> tuple[str, ...]:
         """What jobs may run by; the first is taken where nobody chooses."""
         return tuple(dict.fromkeys((self.launcher.kind, *self.policy.launchers)))
+
+    @property
+    def launchers_in_use(self) -> tuple[str, ...]:
+        """These, and the one that loads projects for MLRun's runner, where that is one of them."""
+        loads = (self.launcher.loads,) if "mlrun" in self.launchers else ()
+        return tuple(dict.fromkeys((*self.launchers, *loads)))
 
     def masked(self) -> dict[str, Any]:
         """All settings as plain JSON for people to see: a secret is asterisks, whether given or read from a file."""

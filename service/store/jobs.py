@@ -102,6 +102,18 @@ def claim(connection: Connection, job_id: str, claimer: str, line: str, *, now: 
     return job is not None and job.claimer == claimer
 
 
+def take(connection: Connection, job_id: str, claimer: str, detail: str, *, now: float) -> bool:
+    """Whether it is `claimer`'s from now on, who has not said anything yet. It was nobody's, and is nobody's to take a second time."""
+    free = {"id": job_id, "claimer": None, "ended": None, "cancel": None}
+    return bool(_rows.set(connection, free, claimer=claimer, claimed_at=now, detail=detail))
+
+
+def hand_over(connection: Connection, job_id: str, claimer: str, to: str | None, detail: str) -> bool:
+    """From `claimer`, who has not said anything yet, to another one, or back to nobody; False when it is not theirs, or has ended."""
+    theirs = {"id": job_id, "claimer": claimer, "ended": None}
+    return bool(_rows.set(connection, theirs, claimer=to, detail=detail, **({} if to else {"claimed_at": None})))
+
+
 def append(connection: Connection, job_id: str, since: int, lines: Sequence[str]) -> int:
     """Its events from number `since` on, of which some may be here; how many there are then. Raises Conflict for a gap, NotFound."""
     count = known(find(connection, job_id), f"job {job_id}").lines

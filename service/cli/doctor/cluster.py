@@ -11,7 +11,7 @@ _KUBERNETES = "kubernetes"
 
 
 def check(case: Case) -> Iterator[Finding]:
-    if _KUBERNETES not in case.settings.launchers:
+    if _KUBERNETES not in case.settings.launchers_in_use:
         return
     case.progress("asking the cluster")
     server = case.settings.server

@@ -19,11 +19,11 @@ from service.launchers.kubernetes.api import Api
 from service.launchers.kubernetes.check import lacking_rights
 from service.launchers.kubernetes.errands import LAUNCHER
 from service.launchers.kubernetes.logs import Logs
-from service.launchers.kubernetes.observing import observe
 from service.launchers.kubernetes.placing import Placing
 from service.launchers.kubernetes.tending import Tending
 from service.launchers.kubernetes.view import JOBS, PODS, View
 from service.launchers.kubernetes.watch import Watch
+from service.launchers.observing import observe
 from service.launchers.results import result_of
 from service.launchers.text import whole
 from service.launchers.tokens import key_of_jobs, token_of

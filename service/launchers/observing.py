@@ -1,4 +1,4 @@
-"""What is known of jobs, read from the store alone: events by the pods' calls, ends and details by `tending`."""
+"""What is known of jobs that are rows, read from the store alone: events, ends and details as their launchers write them there."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _is_news(head: tuple[int, bool] | None, position: int) -> bool:
 def _observed(
     connection: Connection, job: str, row: PodJob | None, position: int, is_over: Callable[[PodJob], bool]
 ) -> Observation:
-    if row is None or not (row.detail or row.claimer or row.ended):
+    if row is None or not (row.detail or row.lines or row.ended):
         return Observation(job=job, life=Life.UNKNOWN, position=position)
     events, following = _events(connection, row, position)
     if following >= row.lines and is_over(row):
@@ -50,7 +50,7 @@ def _observed(
             exit_code=row.exit_code,
             detail=row.detail,
         )
-    life = Life.ALIVE if row.claimer or row.ended else Life.STARTING
+    life = Life.ALIVE if row.lines or row.ended else Life.STARTING
     detail = row.detail if life is Life.STARTING else ""
     return Observation(job=job, life=life, position=following, events=events, detail=detail)
 

@@ -1,0 +1,142 @@
+"""A run is submitted to MLRun once, whatever happens on the way.
+
+MLRun's submit cannot be claimed and not be repeated: two of them are two runs. So before it the run's row says that it is being
+submitted, and from then on nobody submits it again. Where the answer does not come, or a service ends before it, the run is looked up
+in MLRun's database by the address of its source, which is its own. What is not found in time, or twice, is lost, and people are told.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from service import limits
+from service.domain import mlrun_requests
+from service.domain.projects import Json
+from service.errors import MlrunAway, MlrunError, MlrunRefused
+from service.faults import point
+from service.launchers import EndReason
+from service.launchers.mlrun.order import Order, address
+from service.mlrun_api import MlrunApi
+from service.store import Store, jobs
+from service.store.jobs import PodJob
+
+log = structlog.get_logger(__name__)
+
+SUBMITTING = "submitting"
+# MLRun's clock may be another one.
+_CLOCKS = timedelta(hours=12)
+_LOOK_S = 2.0
+_BEING = "it is being submitted to MLRun"
+
+# How a run that was begun ends here: its reason, and why in words for people.
+End = Callable[[PodJob, EndReason, str], None]
+
+
+class Submitting:
+    """`end` is called for what is lost."""
+
+    def __init__(self, api: MlrunApi, store: Store, end: End) -> None:
+        self._api = api
+        self._store = store
+        self._end = end
+        self._flying: set[str] = set()
+        self._looked: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def submit(self, job: str, order: Order) -> None:
+        """Once. Raises MlrunAway where it certainly was not, and may be later; MlrunRefused, LaunchFailed where it never will be."""
+        where = address(order, self._api.server(), job)
+        with self._in_flight(job):
+            if not self._store.write(self._taken(job)):
+                return
+            point("mlrun.before-submit")
+            try:
+                answer = self._api.submit(order.project, where, order.request)
+            except MlrunAway as error:
+                self._unanswered(job, error)
+                return
+            except MlrunRefused as error:
+                self._refused(job, order, error)
+                return
+            point("mlrun.after-submit")
+            self._accepted(job, str(answer.get("run_id") or ""))
+
+    def resolve(self, row: PodJob, order: Order) -> None:
+        """It was being submitted, and nobody has said what came of it. Raises MlrunAway."""
+        now, began = time.monotonic(), row.claimed_at or 0.0
+        with self._lock:
+            if row.id in self._flying or now < self._looked.get(row.id, 0.0) + _LOOK_S:
+                return
+            self._looked[row.id] = now
+        found = self._find(order, began)
+        if len(found) == 1:
+            self._accepted(row.id, found[0])
+        elif found:
+            self._end(row, EndReason.EXITED, f"{len(found)} runs in MLRun have its source: {', '.join(found)}")
+        elif self._store.now() > began + limits.MLRUN_DOUBT_S:
+            what = "MLRun did not answer when it was submitted, and no run of it is in MLRun's database"
+            self._end(row, EndReason.EXITED, what)
+
+    def _taken(self, job: str) -> Callable[..., bool]:
+        return lambda connection: jobs.take(connection, job, SUBMITTING, _BEING, now=self._store.now())
+
+    def _unanswered(self, job: str, error: MlrunAway) -> None:
+        if error.sent:
+            log.warning("MLRun did not answer a submit; it is looked up", job=job, error=str(error))
+            self._hand_over(job, SUBMITTING, f"{error.what}; whether it runs is being looked up")
+            return
+        self._hand_over(job, None, "")
+        raise error
+
+    def _refused(self, job: str, order: Order, error: MlrunRefused) -> None:
+        """MLRun may say no to what it has begun all the same."""
+        try:
+            found = self._find(order, self._store.now())
+        except MlrunError:
+            found = []
+        if len(found) == 1:
+            self._accepted(job, found[0])
+            return
+        self._store.write(
+            lambda connection: jobs.end(
+                connection, job, EndReason.NOT_STARTED, now=self._store.now(), detail=str(error), unclaimed=False
+            )
+        )
+        raise error
+
+    def _accepted(self, job: str, uid: str) -> None:
+        if not uid:
+            self._hand_over(job, SUBMITTING, "MLRun named no run; it is being looked up")
+            return
+        self._hand_over(job, uid, "MLRun has it")
+        log.info("a run was submitted to MLRun", job=job, uid=uid)
+
+    def _hand_over(self, job: str, to: str | None, detail: str) -> None:
+        self._store.write(lambda connection: jobs.hand_over(connection, job, SUBMITTING, to, detail))
+
+    def _find(self, order: Order, since: float) -> list[str]:
+        """The uids of MLRun's runs that have this run's source."""
+        begin = datetime.fromtimestamp(since, UTC) - _CLOCKS
+        listed = self._api.runs(order.project, labels=[mlrun_requests.RUNNER_LABEL], since=begin)
+        return [_uid(run) for run in listed if mlrun_requests.source_of(run) == order.source]
+
+    @contextmanager
+    def _in_flight(self, job: str) -> Iterator[None]:
+        with self._lock:
+            self._flying.add(job)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._flying.discard(job)
+                self._looked.pop(job, None)
+
+
+def _uid(run: Json) -> str:
+    return str((run.get("metadata") or {}).get("uid") or "")
