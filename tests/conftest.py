@@ -13,8 +13,9 @@ import pytest
 
 from tests.peers import present
 from tests.peers.kubernetes.fixtures import cluster, kubelet, namespace, shared_cluster, shared_kubelet
+from tests.peers.mlrun_api.fixtures import mlrun_place
 
-__all__ = ["cluster", "kubelet", "namespace", "shared_cluster", "shared_kubelet"]
+__all__ = ["cluster", "kubelet", "mlrun_place", "namespace", "shared_cluster", "shared_kubelet"]
 
 # The same git on every machine: no configuration of the user or the system, but somebody to sign commits.
 os.environ |= {

@@ -6,6 +6,8 @@
         commit = work.commit({"project.yaml": "..."}, "First")
         work.push()
 
+With `tls`, a certificate and its key, it speaks HTTPS; clones trust `authority`, the file of who signed it.
+
 Pushing needs `server.user` and `server.password`, reading only where the repository is private. A repository can be
 made to misbehave (`repository.mode`), and `server.before` sees each request before it is answered. Webhooks are the
 test's business. The server keeps a list of what it was asked (`server.requests`).
@@ -13,7 +15,9 @@ test's business. The server keeps a list of what it was asked (`server.requests`
 
 from __future__ import annotations
 
+import contextlib
 import os
+import ssl
 import subprocess
 import threading
 from collections.abc import Callable
@@ -34,6 +38,9 @@ _SOMEBODY = {
     "GIT_COMMITTER_NAME": "Ada",
     "GIT_COMMITTER_EMAIL": "ada@example.com",
 }
+
+
+_GOODBYE_S = 2.0
 
 
 class Mode(Enum):
@@ -95,6 +102,8 @@ class GitRepository:
             "origin",
             address._replace(netloc=f"{self.server.user}:{self.server.password}@{address.netloc}").geturl(),
         )
+        if self.server.authority is not None:
+            run_git(into, "config", "http.sslCAInfo", str(self.server.authority))
         if self.git("for-each-ref", "--count=1"):
             run_git(into, "fetch", "--quiet", "origin")
             run_git(into, "checkout", "--quiet", "-B", "main", "origin/main")
@@ -170,6 +179,14 @@ class _Handler(GitHandler):
         else:
             self.refuse(_STATUS[repository.mode])
 
+    def finish(self) -> None:
+        """Says that it has ended, where the end of the connection is the end of the answer: over TLS it could be anybody's."""
+        super().finish()
+        if isinstance(self.connection, ssl.SSLSocket):
+            self.connection.settimeout(_GOODBYE_S)
+            with contextlib.suppress(OSError):
+                self.connection.unwrap()
+
     def send_on(self, request: Request, answer: IO[bytes]) -> int:
         git = self.server.git
         assert isinstance(git, GitServer)
@@ -191,12 +208,32 @@ class GitServer(PlainGitServer):
 
     handler = _Handler
 
-    def __init__(self, root: Path, *, user: str = "ada", password: str = "correct-horse-battery") -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        user: str = "ada",
+        password: str = "correct-horse-battery",
+        tls: tuple[Path, Path] | None = None,
+        authority: Path | None = None,
+    ) -> None:
         super().__init__(root, user=user, password=password)
+        self.authority = authority
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            # Each connection's own thread shakes hands.
+            self._http.socket = context.wrap_socket(self._http.socket, server_side=True, do_handshake_on_connect=False)
         self.repositories: dict[str, GitRepository] = {}
         self.requests: list[Request] = []
         self.before: Callable[[Request], None] = lambda _: None
         self.stopping = threading.Event()
+
+    @property
+    def url(self) -> str:
+        return (
+            super().url.replace("http:", "https:", 1) if isinstance(self._http.socket, ssl.SSLSocket) else super().url
+        )
 
     def create(self, name: str, *, private: bool = False) -> GitRepository:
         """An empty repository. `name` may have slashes (`ml/fraud`)."""

@@ -10,13 +10,17 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True)
 class Image:
-    """What the real image's configuration would say: ENV, USER, WORKDIR, ENTRYPOINT and CMD."""
+    """What the real image's configuration would say: ENV, USER, WORKDIR, ENTRYPOINT and CMD.
+
+    `files` are those it has beside this machine's: absolute path → text; everybody may read and execute them.
+    """
 
     env: dict[str, str] = field(default_factory=dict)
     user: str = "0"
     workdir: str = "/"
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
+    files: dict[str, str] = field(default_factory=dict)
 
     def environment(self) -> dict[str, str]:
         return {"PATH": _PATH, **self.env}

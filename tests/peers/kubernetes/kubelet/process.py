@@ -45,6 +45,7 @@ class ProcessEngine:
             binds=launch.binds,
             hidden=self._hidden,
             read_only=launch.read_only_root,
+            files=launch.image.files,
         )
         async with self._forking:
             process = _fork(words, room, launch)

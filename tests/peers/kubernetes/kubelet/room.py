@@ -6,7 +6,7 @@ Everything is mounted in a mount namespace that ends with the container, so noth
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.peers.kubernetes.kubelet import kernel
@@ -39,7 +39,10 @@ class User:
 
 @dataclass(frozen=True)
 class Room:
-    """What `enter` makes. `folder` is empty and stays so outside; `hidden` folders of the machine are empty inside."""
+    """What `enter` makes. `folder` is empty and stays so outside; `hidden` folders of the machine are empty inside.
+
+    `files`, absolute path → text, are the image's own.
+    """
 
     folder: Path
     hostname: str
@@ -48,6 +51,7 @@ class Room:
     binds: tuple[Bind, ...] = ()
     hidden: tuple[Path, ...] = ()
     read_only: bool = False
+    files: dict[str, str] = field(default_factory=dict)
 
     def enter(self) -> None:
         """In the child, between fork and exec. What fails is told in the container's log."""
@@ -71,6 +75,8 @@ class Room:
         kernel.mount("proc", f"{root}/proc", "proc")
         kernel.mount("/sys", f"{root}/sys", flags=kernel.BIND)
         _devices(root / "dev")
+        for name, text in self.files.items():
+            _lay(root / name.lstrip("/"), text)
         for bind in self.binds:
             _bind(bind, root)
         for folder in self.hidden:
@@ -109,6 +115,12 @@ def _devices(folder: Path) -> None:
         (folder / name).symlink_to(target)
     (folder / "shm").mkdir()
     kernel.mount("none", str(folder / "shm"), "tmpfs", options="mode=1777,size=64m")
+
+
+def _lay(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    file.chmod(0o755)
 
 
 def _bind(bind: Bind, root: Path) -> None:

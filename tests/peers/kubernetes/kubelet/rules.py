@@ -160,7 +160,7 @@ NOT_HERE = (
     "a network: pods have the machine's, and their addresses (10.244.0.0/16) lead nowhere",
     "a proxy for Services: one works where its port is also the one that its pods listen at",
     "limits of CPU, of storage, of processes; QoS, priorities among pods of a node",
-    "in process mode, an image's files: the machine's files lie in their place, below a layer that is the container's own",
+    "in process mode, an image's files, but for the few that the table names: the machine's lie in their place, below a layer that is the container's own",
     "sidecars (init containers that restart), lifecycle hooks, resizing, scheduling gates: the control plane does not know them either",
     "checkpoints: with the kubelet all its containers end, and a new one begins its pods anew",
 )
