@@ -1,0 +1,159 @@
+"""What MLRun's database says of a run becomes events, a log and an end, each once, whichever service reads it."""
+
+from __future__ import annotations
+
+from service.domain.states import RunState
+from service.launchers import EndReason
+from service.store import jobs
+from tests.unit.runs_in_mlrun.conftest import Place, a_job
+from tests.waiting import until
+
+
+def test_from_pending_to_its_results(place: Place) -> None:
+    uid = place.start()
+    until(lambda: "pending" in place.look().reason, "it says what it waits for")
+    place.mlrun.becomes(uid, "running", results={"workflow_id": "wf"})
+    first = place.mlrun.step("wf", "prep", "completed", results={"rows": 50})
+    place.mlrun.step("wf", "train", "running")
+    place.until(RunState.RUNNING)
+    second = place.mlrun.step("wf", "train", "completed", results={"auc": 0.9})
+    place.mlrun.becomes(uid, "completed")
+    done = place.until(RunState.SUCCEEDED)
+    assert done.results == {"prep": {"rows": 50}, "train-2": {"auc": 0.9}}
+    told = [(event["event"], event.get("step")) for event in place.events()]
+    assert told[:2] == [("claimed", None), ("started", None)]
+    assert told.count(("step.started", "prep")) == 1
+    assert told.count(("step.finished", "train-2")) == 1
+    assert told[-1] == ("finished", None)
+    assert {first, second} <= {event.get("uid") for event in place.events()}
+
+
+def test_a_service_that_has_just_begun_says_nothing_twice(place: Place) -> None:
+    uid = place.start()
+    place.mlrun.becomes(uid, "running", results={"workflow_id": "wf"})
+    place.mlrun.step("wf", "prep", "completed")
+    until(lambda: any(event["event"] == "step.finished" for event in place.events()) or place.look() is None, "a step")
+    place.reborn()
+    place.mlrun.becomes(uid, "completed")
+    place.until(RunState.SUCCEEDED)
+    told = [event["event"] for event in place.events()]
+    assert told == ["claimed", "started", "step.started", "step.finished", "finished"]
+
+
+def test_a_workflow_that_failed_names_its_step(place: Place) -> None:
+    uid = place.start()
+    place.mlrun.step("wf", "train", "error", error="ValueError: no rows\nmore of it")
+    place.mlrun.becomes(uid, "error", results={"workflow_id": "wf"}, error="RuntimeError: Workflow main failed")
+    failed = place.until(RunState.FAILED)
+    assert failed.error is not None
+    assert failed.error["message"] == "ValueError: no rows"
+    assert failed.error["step"] == "train"
+
+
+def test_a_source_that_is_broken_says_so(place: Place) -> None:
+    uid = place.start()
+    place.mlrun.becomes(uid, "error", error="GitCommandError: repository not found")
+    assert place.until(RunState.FAILED).reason == "GitCommandError: repository not found"
+
+
+def test_its_log_is_ours(place: Place) -> None:
+    uid = place.start()
+    place.mlrun.becomes(uid, "running")
+    place.mlrun.logs[uid] = b"first\n"
+    until(lambda: place.look() and place.launcher.logs(place.job.id).text, "the beginning of the log")
+    place.mlrun.logs[uid] += "zwölf\n".encode()
+    place.mlrun.becomes(uid, "completed")
+    place.until(RunState.SUCCEEDED)
+    chunk = until(lambda: (found := place.launcher.logs(place.job.id)).complete and found, "the end of the log")
+    assert chunk.text == "first\nzwölf\n"
+    assert place.launcher.logs(place.job.id, -7).text == "zwölf\n"
+
+
+def test_a_cancelled_run_is_aborted(place: Place) -> None:
+    uid = place.start()
+    place.mlrun.becomes(uid, "running")
+    place.until(RunState.RUNNING)
+    place.launcher.cancel(place.job.id)
+    place.until(RunState.CANCELLED)
+    assert place.mlrun.aborted == [uid]
+
+
+def test_an_abort_that_came_too_late_changes_nothing(place: Place) -> None:
+    uid = place.start()
+    place.mlrun.aborts = False
+    place.mlrun.becomes(uid, "running")
+    place.until(RunState.RUNNING)
+    place.launcher.cancel(place.job.id)
+    until(lambda: place.mlrun.aborted, "the abort")
+    place.mlrun.becomes(uid, "completed", results={})
+    place.until(RunState.SUCCEEDED)
+
+
+def test_what_was_cancelled_before_it_was_submitted_never_is(place: Place) -> None:
+    place.store.write(lambda connection: place.launcher.expect(connection, place.job))
+    place.launcher.cancel(place.job.id)
+    place.launcher.ensure(place.job)
+    [seen] = place.launcher.observe({place.job.id: 0}, 0.2)
+    assert seen.ended is EndReason.CANCELLED
+    assert place.mlrun.submitted == []
+
+
+def test_what_is_cancelled_while_its_answer_is_lost_is_found_and_aborted(place: Place) -> None:
+    from service.errors import MlrunAway
+
+    place.mlrun.fails = MlrunAway("no answer", sent=True)
+    uid = place.start()
+    place.launcher.cancel(place.job.id)
+    place.until(RunState.CANCELLED)
+    assert place.mlrun.aborted == [uid]
+
+
+def test_a_run_that_takes_too_long_is_aborted(place: Place) -> None:
+    place.job = a_job(timeout_s=0.3)
+    uid = place.start()
+    place.mlrun.becomes(uid, "running")
+    assert place.until(RunState.TIMED_OUT).reason == "it took longer than its timeout"
+    assert place.mlrun.aborted == [uid]
+
+
+def test_a_run_that_somebody_aborts_in_mlrun_is_cancelled(place: Place) -> None:
+    place.mlrun.becomes(place.start(), "aborted")
+    place.until(RunState.CANCELLED)
+
+
+def test_a_run_that_somebody_deletes_is_lost(place: Place) -> None:
+    uid = place.start()
+    del place.mlrun.runs_[uid]
+    lost = place.until(RunState.LOST)
+    assert lost.reason.startswith(f"MLRun's run {uid} was deleted")
+    assert lost.error is not None
+    assert lost.error["type"] == "Deleted"
+
+
+def test_an_outage_of_mlrun_says_nothing_about_a_run(place: Place) -> None:
+    uid = place.start()
+    place.mlrun.becomes(uid, "running")
+    place.until(RunState.RUNNING)
+    place.mlrun.away = True
+    for _ in range(5):
+        assert place.look().state is RunState.RUNNING
+    place.mlrun.away = False
+    place.mlrun.becomes(uid, "completed")
+    place.until(RunState.SUCCEEDED)
+
+
+def test_what_is_done_with_is_forgotten_but_for_its_log(place: Place) -> None:
+    uid = place.start()
+    place.mlrun.logs[uid] = b"all of it\n"
+    place.mlrun.becomes(uid, "completed")
+    place.until(RunState.SUCCEEDED)
+    place.launcher.clean(place.job.id)
+
+    def cleaned() -> bool:
+        with place.store.read() as connection:
+            return jobs.not_cleaned(connection, "mlrun", before=place.store.now()) == [] and not jobs.not_ended(
+                connection, "mlrun"
+            )
+
+    until(cleaned, "it is forgotten")
+    assert place.launcher.logs(place.job.id).text == "all of it\n"
