@@ -14,8 +14,21 @@ import pytest
 from tests.peers import present
 from tests.peers.kubernetes.fixtures import cluster, kubelet, namespace, shared_cluster, shared_kubelet
 from tests.peers.mlrun_api.fixtures import mlrun_place
+from tests.peers.mlrun_stand_in.fixtures import mlrun_1_9, mlrun_1_12, mlrun_stand_in, stand_in_1_9, stand_in_1_12
 
-__all__ = ["cluster", "kubelet", "mlrun_place", "namespace", "shared_cluster", "shared_kubelet"]
+__all__ = [
+    "cluster",
+    "kubelet",
+    "mlrun_1_9",
+    "mlrun_1_12",
+    "mlrun_place",
+    "mlrun_stand_in",
+    "namespace",
+    "shared_cluster",
+    "shared_kubelet",
+    "stand_in_1_9",
+    "stand_in_1_12",
+]
 
 # The same git on every machine: no configuration of the user or the system, but somebody to sign commits.
 os.environ |= {
