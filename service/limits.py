@@ -22,15 +22,21 @@ API_BODY_BYTES = 1 * MIB
 STORE_BATCH_ROWS = 64
 # A writer that waited this long answers 503 instead of holding the forge's connection (GitHub gives 10 s).
 STORE_WRITE_TIMEOUT_S = 8.0
+# A transaction in which nothing was said for so long is of a replica that was stopped or cut off; it locks rows that others need.
+STORE_SILENCE_S = 5.0
 
 # A step of a migration waits so long for a table, and everybody else behind it; then it lets them go first and comes again.
 MIGRATION_LOCK_MS = 2_000
 # Longer than any step waits for others; the chart's hook gives up after ten minutes.
 MIGRATION_PATIENCE_S = 540.0
 
-# Leases: outside writes time out under a third of it.
+# Leases. On SQLite one process has them all, and frees at its start what the one before held. A replica that died leaves its own for
+# others to take, who are to go on within 15 s; all of a replica's are renewed together, so often that one renewal may fail.
 LEASE_S = 60.0
-OUTSIDE_WRITE_TIMEOUT_S = LEASE_S / 3 - 1
+REPLICA_LEASE_S = 12.0
+LEASE_RENEWALS = 5
+# A write outside of the store begins only while its lease lasts longer than the write may (`Held.check`).
+OUTSIDE_WRITE_TIMEOUT_S = 8.0
 
 # Retries of a failing step: 1 s, 2 s, 4 s ... and never further apart than this.
 BACKOFF_FIRST_S = 1.0

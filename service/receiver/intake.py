@@ -26,7 +26,7 @@ from service.receiver.hooks import Hooks, Target
 from service.receiver.payload import printable
 from service.receiver.rejections import OnRejected, Rejections
 from service.receiver.signature import check_nobodys
-from service.receiver.spool import Spool, pack
+from service.receiver.spool import Spool, pack, unpack
 from service.settings import Repository, Settings
 from service.store import Store, deliveries, new_id
 from service.store.deliveries import Delivery
@@ -152,7 +152,10 @@ class Intake:
 
     def _accept(self, row: Delivery, decision: Decision, body: bytes) -> Answer:
         row = record.decided(row, decision)
-        row = replace(row, body=pack(body)) if row.parsed else replace(row, spool=self._spool.put(row.id, body))
+        if row.parsed or self._store.is_shared:  # another replica may be the one who parses it
+            row = replace(row, body=pack(body))
+        else:
+            row = replace(row, spool=self._spool.put(row.id, body))
         seen = self._newly_seen(decision.fetch)
         try:
             row = self._store.write_together(record.add_all, record.Arrival(row, decision.fetch, seen))
@@ -189,7 +192,7 @@ class Intake:
         if target is None:
             reason = f"{row.hook} is no hook in the settings any more"
             return Decision(state=DeliveryState.REJECTED, reason=reason, event=event)
-        body = self._spool.get(row.spool) if row.spool is not None else None
+        body = self._kept(row)
         if body is None:
             reason = "its spooled body is lost; whatever it may have meant is fetched"
             return Decision(state=DeliveryState.REJECTED, reason=reason, event=event, fetch=target.candidates)
@@ -197,6 +200,11 @@ class Intake:
             return decide(self._forges, target, row.headers, body, inline_bytes=limits.WEBHOOK_BODY_BYTES)
         except RequestError as error:
             return Decision(state=DeliveryState.REJECTED, reason=str(error), event=event)
+
+    def _kept(self, row: Delivery) -> bytes | None:
+        if row.spool is not None:
+            return self._spool.get(row.spool)
+        return None if row.body is None else unpack(row.body, row.size)
 
     def _tell(self, connection: Connection, row: Delivery, decision: Decision) -> None:
         known = record.decided(row, decision)

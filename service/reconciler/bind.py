@@ -19,6 +19,7 @@ from service.domain.triggers import is_tag
 from service.errors import GitopsError, ProjectError, RefMissing
 from service.reconciler import news
 from service.reconciler.discover import Declared, declared
+from service.reconciler.dispatcher import Held
 from service.reconciler.own import give_up, settle
 from service.reconciler.rooms import Rooms
 from service.settings import Repository
@@ -57,7 +58,7 @@ class _Ref:
     now: float
 
 
-def take_in(rooms: Rooms, repository: Repository, tips: Tips, moved: Moved) -> bool:
+def take_in(rooms: Rooms, held: Held, repository: Repository, tips: Tips, moved: Moved) -> bool:
     """Queue the syncs of one ref, answer its deliveries and remember its tip, in one transaction.
 
     True when a name was given up, which another ref may have been refused.
@@ -78,7 +79,7 @@ def take_in(rooms: Rooms, repository: Repository, tips: Tips, moved: Moved) -> b
         repositories.set_tip(conn, repository.name, moved.ref, moved.tip, now=ref.now)
         return freed
 
-    return rooms.store.write(change)
+    return held.write(change)
 
 
 def _commit(rooms: Rooms, repository: str, sha: str) -> Commit | None:

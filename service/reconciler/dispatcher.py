@@ -22,12 +22,14 @@ from sqlalchemy import Connection
 from service import limits
 from service.errors import GitopsError, LeaseLost, Stopping, StoreUnavailable
 from service.reconciler.rooms import Rooms
-from service.store import Found, Seek, Store, work
+from service.store import Found, Seek, Store, new_id, work
 
 log = structlog.get_logger(__name__)
 
 # Who waits for work looks for it by itself at least this often.
 _LOOK_S = 5.0
+# Between a look at the lease and the write that it allows.
+_SPARE_S = 1.0
 
 
 T = TypeVar("T")
@@ -42,7 +44,7 @@ class Held:
         self.lost = threading.Event()
         self.is_put_down = False
         self._store = store
-        self._until = store.now() + limits.LEASE_S
+        self._until = found.claim.until
 
     @property
     def key(self) -> str:
@@ -51,16 +53,31 @@ class Held:
     def open(self, opening: Callable[[Connection], T]) -> T:
         """The first change of a step, which was made together with the claim where that was possible."""
         if self._opened is None:
-            return self._store.write(opening)
+            return self._store.write(lambda conn: self._held_to_the_end(opening(conn), conn))
         (opened,), self._opened = self._opened, None
         return cast(T, opened)
 
     def check(self) -> None:
-        """Raises LeaseLost unless the lease is ours for another third of its length."""
+        """Raises LeaseLost unless the lease is ours for longer than a write outside of the store may take."""
         if self.lost.is_set():
             raise LeaseLost(f"the lease on {self.claim.kind} {self.claim.key} is lost")
-        if self._until - self._store.now() < limits.LEASE_S / 3:
+        if self._until - self._store.now() < limits.OUTSIDE_WRITE_TIMEOUT_S + _SPARE_S:
             self.renew()
+
+    def _held_to_the_end(self, opened: T, conn: Connection) -> T:
+        """Looked at last, as openings lock other work first, which those who have that do before they ask for ours."""
+        work.check(conn, self.claim)
+        return opened
+
+    def write(self, change: Callable[[Connection], T]) -> T:
+        """A change that is made only while the work is ours: what somebody found before he was held up is not written over what
+        others found since. Raises LeaseLost."""
+
+        def fenced(conn: Connection) -> T:
+            work.check(conn, self.claim)
+            return change(conn)
+
+        return self._store.write(fenced)
 
     def close(self, closing: Callable[[Connection], bool]) -> None:
         """The last change of a step. When it says that nothing is left to do, the work is put down in the same transaction."""
@@ -76,11 +93,15 @@ class Held:
     def renew(self) -> None:
         now = self._store.now()
         try:
-            self._store.write(lambda conn: work.renew(conn, self.claim, now=now, lease_s=limits.LEASE_S))
+            self._store.write(lambda conn: work.renew(conn, self.claim, now=now, lease_s=self._store.lease_s))
         except LeaseLost:
             self.lost.set()
             raise
-        self._until = now + limits.LEASE_S
+        self.renewed(now)
+
+    def renewed(self, at: float) -> None:
+        """The lease was made longer at this time."""
+        self._until = max(self._until, at + self._store.lease_s)
 
 
 Step = Callable[[Rooms, Held], float | None]
@@ -116,7 +137,8 @@ class Dispatcher:
         self._steps = steps
         self._openings = {kind: partial(opening, rooms) for kind, opening in (openings or {}).items()}
         self._crews = crews
-        self._owner = f"{socket.gethostname()[:32]}-{os.getpid()}"
+        # Pods may share the beginning of their names, and all have the same process ids.
+        self._owner = f"{socket.gethostname()[:32]}-{os.getpid()}-{new_id()[-8:]}"
         self._held: set[Held] = set()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
@@ -133,8 +155,9 @@ class Dispatcher:
         self._rooms.stopping.set()
         self._rooms.schedules_changed.set()
         self._rooms.store.wake()
+        until = time.monotonic() + timeout_s
         for thread in self._threads:
-            thread.join(timeout_s)
+            thread.join(max(0.0, until - time.monotonic()))
 
     def spawn(self, name: str, target: Callable[[], None]) -> None:
         """A thread that ends when `stopping` is set."""
@@ -159,7 +182,7 @@ class Dispatcher:
 
     def _next(self, kinds: tuple[str, ...]) -> Held | None:
         """Work of these kinds, waited for; None when the service stops."""
-        seek = Seek(kinds=kinds, owner=self._owner, lease_s=limits.LEASE_S, openings=self._openings)
+        seek = Seek(kinds=kinds, owner=self._owner, lease_s=self._rooms.store.lease_s, openings=self._openings)
         while not self._rooms.stopping.is_set():
             if (found := self._rooms.store.next_work(seek, _LOOK_S)) is not None:
                 return Held(self._rooms.store, found)
@@ -222,11 +245,21 @@ class Dispatcher:
         return self._rooms.store.now() + work.backoff(claim.attempts + 1)
 
     def _keep_leases(self) -> None:
-        while not self._rooms.stopping.wait(limits.LEASE_S / 4):
+        """All in one transaction. A lease that is not renewed in time is found lost by whoever needs it."""
+        store = self._rooms.store
+        while not self._rooms.stopping.wait(store.lease_s / limits.LEASE_RENEWALS):
             with self._lock:
-                held = list(self._held)
-            for one in held:
-                try:
-                    one.renew()
-                except (LeaseLost, StoreUnavailable) as error:
-                    log.warning("lease not renewed", work=one.claim.kind, key=one.key, error=str(error))
+                held = {one.claim: one for one in self._held}
+            if not held:
+                continue
+            try:
+                now = store.now()
+                renewed = store.write(partial(work.renew_all, claims=list(held), now=now, lease_s=store.lease_s))
+            except StoreUnavailable as error:
+                log.warning("leases not renewed", leases=len(held), error=str(error))
+                continue
+            except Exception:  # a bug of ours: without this thread, all work of this process would be taken from it
+                log.exception("leases not renewed")
+                continue
+            for claim in renewed:
+                held[claim].renewed(now)

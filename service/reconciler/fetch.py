@@ -12,7 +12,7 @@ from service import limits
 from service.domain.events import Topic
 from service.domain.refs import HEADS
 from service.domain.states import Outcome
-from service.errors import SourceError, StoreUnavailable
+from service.errors import LeaseLost, SourceError, StoreUnavailable
 from service.reconciler import news
 from service.reconciler.bind import Moved, take_in, unbind_ref
 from service.reconciler.dispatcher import Held
@@ -36,21 +36,21 @@ def step(rooms: Rooms, held: Held) -> float | None:
     repository = rooms.repository(held.key)
     if repository is None:
         reason = "the repository is not in the settings any more"
-        rooms.store.write(lambda conn: _answer_all(rooms, conn, held.key, hinted_before, Outcome.IGNORED, reason))
+        held.write(lambda conn: _answer_all(rooms, conn, held.key, hinted_before, Outcome.IGNORED, reason))
         return None
     try:
         tips = rooms.source.fetch(repository)
     except SourceError as error:
-        _record_failure(rooms, repository, error, attempt=held.claim.attempts + 1, hinted=hinted_before)
+        _record_failure(rooms, held, repository, error, hinted=hinted_before)
         if error.retry:
             raise
         return None
     held.check()
-    found = _look(rooms, repository, tips, hinted_before)
-    freed = _take_in(rooms, found, sorted(found.concerned(), key=lambda ref: (ref not in found.bound, ref)))
-    following = _follow_missing(rooms, found)
+    found = _look(rooms, held, repository, tips, hinted_before)
+    freed = _take_in(rooms, held, found, sorted(found.concerned(), key=lambda ref: (ref not in found.bound, ref)))
+    following = _follow_missing(rooms, held, found)
     if freed or following.freed:
-        _take_in(rooms, found, _unbound(rooms, found))
+        _take_in(rooms, held, found, _unbound(rooms, found))
     return following.at
 
 
@@ -77,7 +77,7 @@ class _Found:
         return refs & self.tips.refs.keys()
 
 
-def _look(rooms: Rooms, repository: Repository, tips: Tips, hinted_before: Collection[str]) -> _Found:
+def _look(rooms: Rooms, held: Held, repository: Repository, tips: Tips, hinted_before: Collection[str]) -> _Found:
     """Record the fetch. A hint that came while it was under way counts if the fetch saw what it tells of."""
     with rooms.store.read() as conn:
         before = repositories.find(conn, repository.name)
@@ -92,7 +92,7 @@ def _look(rooms: Rooms, repository: Repository, tips: Tips, hinted_before: Colle
     tips = replace(tips, default_branch=tips.default_branch or (before.default_branch if before else None))
     branch = repository.branch or tips.default_branch
     found = _Found(repository, tips, tuple(hints), known, bound, f"{HEADS}{branch}" if branch else None)
-    rooms.store.write(lambda conn: _record_success(rooms, conn, found))
+    held.write(lambda conn: _record_success(rooms, conn, found))
     return found
 
 
@@ -108,14 +108,14 @@ def _seen(rooms: Rooms, repository: str, hint: Delivery, tips: Tips, known: dict
     return hint.after in {commit.sha for commit in passed}
 
 
-def _take_in(rooms: Rooms, found: _Found, refs: Iterable[str]) -> bool:
+def _take_in(rooms: Rooms, held: Held, found: _Found, refs: Iterable[str]) -> bool:
     """Each ref by itself: one that fails keeps no other waiting. True when a name was given up."""
     freed, failure = False, None
     for ref in refs:
         try:
             moved = Moved(ref, found.tips.refs[ref], found.hints_at(ref))
-            freed = take_in(rooms, found.repository, found.tips, moved) or freed
-        except StoreUnavailable:
+            freed = take_in(rooms, held, found.repository, found.tips, moved) or freed
+        except (StoreUnavailable, LeaseLost):
             raise
         except Exception as error:
             log.exception("a ref could not be taken in", ref=ref)
@@ -152,14 +152,14 @@ def _record_success(rooms: Rooms, conn: Connection, found: _Found) -> None:
 
 
 def _record_failure(
-    rooms: Rooms, repository: Repository, error: SourceError, *, attempt: int, hinted: Collection[str]
+    rooms: Rooms, held: Held, repository: Repository, error: SourceError, *, hinted: Collection[str]
 ) -> None:
     """The repository shows the error at once; deliveries wait for a few more attempts before they are told.
 
     Only those that were there before this fetch began: a later one is answered by the fetch that it asked for. And only
     those that waited: each delivery asks for a fetch at once, so that many of them make many attempts of a short trouble.
     """
-    final = not error.retry or attempt >= limits.FETCH_ATTEMPTS
+    final = not error.retry or held.claim.attempts + 1 >= limits.FETCH_ATTEMPTS
     waited_s = limits.FETCH_PATIENCE_S if error.retry else 0.0
 
     def change(conn: Connection) -> None:
@@ -170,7 +170,7 @@ def _record_failure(
         if first:
             news.of_repository(rooms, conn, Topic.SYNC_FAILED, repository.name, error, occurrence=str(int(now)))
 
-    rooms.store.write(change)
+    held.write(change)
 
 
 def _answer_all(
@@ -197,7 +197,7 @@ class _Following:
     freed: bool = False
 
 
-def _follow_missing(rooms: Rooms, found: _Found) -> _Following:
+def _follow_missing(rooms: Rooms, held: Held, found: _Found) -> _Following:
     """Prune what was bound to a ref that two reads missed; an empty answer is never believed."""
     missing = found.known.keys() - found.tips.refs.keys()
     if not missing or not found.tips.refs:
@@ -215,4 +215,4 @@ def _follow_missing(rooms: Rooms, found: _Found) -> _Following:
                 waiting = True
         return _Following(now + REF_GONE_AFTER_S if waiting else None, freed)
 
-    return rooms.store.write(change)
+    return held.write(change)

@@ -28,11 +28,11 @@ log = structlog.get_logger(__name__)
 
 def step(rooms: Rooms, held: Held) -> float | None:
     def change(conn: Connection) -> None:
-        schedule = schedules.find(conn, held.key)
+        schedule = schedules.find(conn, held.key, lock=True)
         if schedule is not None and schedule.removed_at is None:
             fire_due(rooms, conn, schedule)
 
-    rooms.store.write(change)
+    held.write(change)
     return None
 
 

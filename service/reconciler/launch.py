@@ -38,7 +38,7 @@ def step(rooms: Rooms, held: Held) -> float | None:
     if run.state == RunState.QUEUED:
         return rooms.store.now() + _NO_ROOM_S
     try:
-        job, is_new = expected or rooms.store.write(lambda conn: _expected(rooms, conn, run))
+        job, is_new = expected or held.write(lambda conn: _expected(rooms, conn, run))
         held.check()
         point("launch.before-ensure")
         rooms.launcher(run.launcher).ensure(job, is_new=is_new)
@@ -49,12 +49,12 @@ def step(rooms: Rooms, held: Held) -> float | None:
         ClusterAway,
         MlrunAway,
     ) as error:  # nor does this; a run that waits is better than one that failed for an upgrade's sake
-        _say(rooms, run, error.what)
+        _say(held, run, error.what)
         return rooms.store.now() + max(_AWAY_S, error.retry_after_s)
     except GitopsError as error:
         if error.retry and held.claim.attempts + 1 < LAUNCH_ATTEMPTS:
             raise
-        _fail(rooms, run, error)
+        _fail(rooms, held, run, error)
     return None
 
 
@@ -86,6 +86,7 @@ def _take_slot(rooms: Rooms, conn: Connection, run_id: str) -> Run | None:
         end_run(rooms, conn, run, RunState.CANCELLED, reason="cancelled before it started")
         return None
     launcher = run.launcher if run.launcher in rooms.launchers else rooms.settings.launcher.kind
+    work.lock(conn, "watch", launcher)  # or two who look at the same moment both see room for one
     if runs.count_active(conn, launcher) >= rooms.settings.launcher.concurrency:
         return run
     others = runs.open_of(conn, run.project, run.workflow)
@@ -152,18 +153,17 @@ def _allowed(rooms: Rooms, run: Run, runner: RunnerRule) -> RunnerRule:
     return runner
 
 
-def _say(rooms: Rooms, run: Run, reason: str) -> None:
+def _say(held: Held, run: Run, reason: str) -> None:
     if run.reason != reason:
         starting = RunState.STARTING
-        rooms.store.write(lambda conn: runs.transition(conn, run.id, starting, expected=[starting], reason=reason))
+        held.write(lambda conn: runs.transition(conn, run.id, starting, expected=[starting], reason=reason))
 
 
-def _fail(rooms: Rooms, run: Run, error: GitopsError) -> None:
+def _fail(rooms: Rooms, held: Held, run: Run, error: GitopsError) -> None:
     """First at the launcher: what we call failed must not begin later."""
     launcher = rooms.launcher(run.launcher)
+    held.check()
     launcher.cancel(run.id)
     document = {"type": error.code, "message": str(error), "traceback": error.detail}
-    rooms.store.write(
-        lambda conn: end_run(rooms, conn, run, RunState.FAILED, reason="could not be started", error=document)
-    )
+    held.write(lambda conn: end_run(rooms, conn, run, RunState.FAILED, reason="could not be started", error=document))
     launcher.clean(run.id)

@@ -47,7 +47,7 @@ class _Pushed:
 
 
 def step(rooms: Rooms, held: Held) -> float | None:
-    preview = rooms.store.write(lambda conn: previews.begin(conn, held.key))
+    preview = held.write(lambda conn: previews.begin(conn, held.key))
     if preview is None:
         return None
     try:

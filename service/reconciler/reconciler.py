@@ -9,16 +9,14 @@ from sqlalchemy import Connection
 
 from service.domain.states import RunState
 from service.errors import GitopsError
-from service.faults import wall_clock
 from service.launchers import Launcher
-from service.reconciler import fetch, fire, launch, plan, rounds, sync, watch
+from service.reconciler import clock, fetch, fire, launch, plan, rounds, sync, watch
 from service.reconciler.dispatcher import Crew, Dispatcher, Opening, Step, Took
 from service.reconciler.end_run import end_run
 from service.reconciler.images import KUBERNETES, PROCESS
 from service.reconciler.own import give_up_lost
 from service.reconciler.rooms import Rooms
-from service.scheduler import Clock, Due
-from service.store import jobs, runs, schedules, work
+from service.store import jobs, runs, work
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +27,7 @@ STEPS: dict[str, Step] = {
     "launch": launch.step,
     "watch": watch.step,
     "fire": fire.step,
+    clock.KIND: clock.step,
     "notify": rounds.notify,
     "poll": rounds.poll,
     "parse": rounds.parse,
@@ -48,32 +47,25 @@ def crews(rooms: Rooms) -> tuple[Crew, ...]:
         Crew(("plan",), 2),
         Crew(("launch",), 8 if elsewhere else 2),
         Crew(("watch",), len(rooms.launchers)),
+        Crew((clock.KIND,), 1),  # which the one that has it never puts down
         Crew(("fire", "poll", "parse"), 1),
         Crew(("notify",), 4),
     )
-
-
-# How often the schedules in the store are compared with the clock on the wall and with APScheduler's view.
-_RESYNC_S = 5.0
 
 
 class Reconciler:
     def __init__(self, rooms: Rooms, took: Took = lambda _kind, _seconds: None) -> None:
         self._rooms = rooms
         self._dispatcher = Dispatcher(rooms, STEPS, crews(rooms), took, OPENINGS)
-        self._clock = Clock(self._on_due)
 
     def start(self) -> None:
         """Ask for everything that a crash may have cut off, then work."""
         self._rooms.store.write(self._pick_up)
-        self._clock.start()
-        self._dispatcher.spawn("schedules", self._keep_schedules)
         for launcher in self._rooms.launchers.values():
             self._dispatcher.spawn(f"prepare {launcher.name}", partial(self._prepare, launcher))
         self._dispatcher.start()
 
     def stop(self, timeout_s: float = 10.0) -> None:
-        self._clock.stop()
         self._dispatcher.stop(timeout_s)
         for launcher in self._rooms.launchers.values():
             launcher.close()
@@ -81,6 +73,7 @@ class Reconciler:
     def _pick_up(self, conn: Connection) -> None:
         rooms, now = self._rooms, self._rooms.store.now()
         give_up_lost(rooms, conn)
+        work.want(conn, clock.KIND, clock.KEY, now=now)
         for repository in rooms.settings.repositories:
             if repository.poll:
                 work.want(conn, "poll", repository.name, now=now)
@@ -104,22 +97,3 @@ class Reconciler:
                 log.warning(
                     "a launcher could not be prepared", launcher=launcher.name, error=str(error), detail=error.detail
                 )
-
-    def _on_due(self, schedule: str) -> None:
-        now = self._rooms.store.now()
-        self._rooms.store.write(lambda conn: work.want(conn, "fire", schedule, now=now))
-
-    def _keep_schedules(self) -> None:
-        """APScheduler sees what the store has; due times it slept through are fired all the same."""
-        while not self._rooms.stopping.is_set():
-            try:
-                with self._rooms.store.read() as conn:
-                    active = schedules.all_active(conn)
-                    overdue = schedules.due(conn, now=wall_clock())
-                for schedule in overdue:
-                    self._on_due(schedule.id)
-                self._clock.show(Due(one.id, one.cron, one.timezone) for one in active)
-            except Exception:  # whatever it was, the schedules are looked at again: a thread that died would fire none
-                log.exception("the schedules could not be looked at")
-            self._rooms.schedules_changed.wait(_RESYNC_S)
-            self._rooms.schedules_changed.clear()

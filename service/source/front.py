@@ -63,17 +63,17 @@ class Source:
 
     def read_file(self, repository_name: str, commit: str, path: str) -> bytes | None:
         """A file's content; None where there is none. Raises ProjectError beyond limits.REPOSITORY_FILE_BYTES."""
-        return self._mirrors.read(
+        return self._mirrors.find(
             repository_name, commit, lambda mirror: tree.read_file(mirror.git, mirror.objects, commit, path)
         )
 
     def list_dir(self, repository_name: str, commit: str, path: str = ".") -> tuple[Entry, ...] | None:
         """What is in a folder; None where there is no such folder."""
-        return self._mirrors.read(repository_name, commit, lambda mirror: tree.list_dir(mirror.objects, commit, path))
+        return self._mirrors.find(repository_name, commit, lambda mirror: tree.list_dir(mirror.objects, commit, path))
 
     def tree(self, repository_name: str, commit: str, path: str = ".") -> str:
         """The id of a folder's content, for caches. Raises ProjectError where there is no such folder."""
-        found = self._mirrors.read(repository_name, commit, lambda mirror: tree.tree(mirror.objects, commit, path))
+        found = self._mirrors.find(repository_name, commit, lambda mirror: tree.tree(mirror.objects, commit, path))
         if found is None:
             raise ProjectError(
                 f"Commit {commit[:12]} of {repository_name} has no folder {path!r}",
@@ -98,7 +98,7 @@ class Source:
         files.discard(part)
         try:
             into.parent.mkdir(parents=True, exist_ok=True)
-            self._mirrors.read(
+            self._mirrors.find(
                 repository_name, commit, lambda mirror: self._checkouts.write(mirror, commit, part, owner)
             )
             part.rename(into)
@@ -128,7 +128,7 @@ class Source:
         """
         if base is not None:
             check_commit(base)
-        return self._mirrors.read(
+        return self._mirrors.find(
             repository_name, commit, lambda mirror: history.changed_paths(mirror.git, mirror.objects, base, commit)
         )
 

@@ -7,9 +7,10 @@ write has to take the lock at its start (IMMEDIATE) and savepoints need a transa
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
@@ -22,6 +23,8 @@ from service.errors import SettingsError, StoreUnavailable
 
 if TYPE_CHECKING:
     import psycopg
+
+    from service.store.impatient import ImpatientConnection
 
 # An operator's own sqlite3 shell may hold the lock for a moment.
 _BUSY_S = 5.0
@@ -45,8 +48,8 @@ _SQLITE_AWAY = frozenset(
     }
 )
 # SQLSTATEs: connection, resources, operator's intervention (a cancelled statement too), system error; a server that
-# became a standby; a lock that was not had in time.
-_POSTGRES_AWAY = ("08", "53", "57", "58", "25006", "55P03")
+# became a standby; a transaction in which we said nothing for too long; a lock that was not had in time.
+_POSTGRES_AWAY = ("08", "53", "57", "58", "25006", "25P03", "55P03")
 
 
 def sqlite_engines(path: Path) -> tuple[Engine, Engine]:
@@ -111,18 +114,37 @@ def postgres_engine(url: str) -> Engine:
             "keepalives_interval": 2,
             "keepalives_count": 3,
             "tcp_user_timeout": milliseconds,
-            "options": f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds} -c timezone=UTC",
+            "options": f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds} -c timezone=UTC"
+            f" -c idle_in_transaction_session_timeout={int(limits.STORE_SILENCE_S * 1000)}",
         },
     )
 
+    @event.listens_for(engine, "do_connect")
+    def _connect(_dialect: object, _record: object, words: Sequence[Any], names: dict[str, Any]) -> psycopg.Connection:
+        from service.store.impatient import ImpatientConnection
+
+        return ImpatientConnection.connect(*words, **names)
+
     @event.listens_for(engine, "connect")
     def _configure(connection: psycopg.Connection, _record: object) -> None:
-        from psycopg.types.string import StrDumper
+        from psycopg.types.string import StrDumper, StrDumperUnknown
+
+        class Text(StrDumperUnknown):
+            """PostgreSQL has no NUL in texts, and who asks for one finds nothing, as on SQLite."""
+
+            def dump(self, obj: str) -> Any:
+                return super().dump(obj.replace("\x00", "\ufffd") if "\x00" in obj else obj)
 
         # psycopg would write an enum's member name; we mean its value.
         connection.adapters.register_dumper(StrEnum, StrDumper)
+        connection.adapters.register_dumper(str, Text)
 
     return engine
+
+
+def let_wait(connection: Connection) -> None:
+    """This connection, which nobody else gets afterwards, waits for answers as long as they take."""
+    cast("ImpatientConnection", connection.connection.driver_connection).patience_s = None
 
 
 def unavailable(error: BaseException) -> StoreUnavailable | None:

@@ -113,7 +113,7 @@ def record_parsed(
     after: str | None = None,
     pusher: str | None = None,
 ) -> bool:
-    """What a body that was accepted unparsed turned out to say. False when it was told before."""
+    """What a body that was accepted unparsed turned out to say; it is not kept then. False when it was told before."""
     values: dict[str, Any] = {
         "state": state,
         "reason": reason,
@@ -124,7 +124,7 @@ def record_parsed(
         "after": after,
         "pusher": pusher,
     }
-    return _rows.set(connection, {"id": delivery_id, "parsed": False}, parsed=True, **values) == 1
+    return _rows.set(connection, {"id": delivery_id, "parsed": False}, parsed=True, body=None, **values) == 1
 
 
 def set_outcome(connection: Connection, delivery_id: str, outcome: Outcome, reason: str, *, now: float) -> bool:

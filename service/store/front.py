@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,6 +29,9 @@ Item = TypeVar("Item")
 _LOOK_S = 1.0
 # How long the offset to the database's clock is taken to hold.
 _CLOCK_S = 30.0
+# Its clock is asked so often in a row: an answer that was long on its way, or that we slept over, says little.
+_ASKED_TIMES = 3
+_THEIR_CLOCK = text("SELECT extract(epoch FROM clock_timestamp())::float8")
 
 
 class Store:
@@ -92,6 +95,16 @@ class Store:
     def now(self) -> float:
         """The clock of leases and not_before: seconds since the epoch, and it never jumps while we run."""
         return self._clock.now()
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes may have it too: what they are to know cannot lie on our disk."""
+        return not self._alone
+
+    @property
+    def lease_s(self) -> float:
+        """How long a claim lasts that is not renewed: where there are other processes, they soon take what a dead one held."""
+        return limits.LEASE_S if self._alone else limits.REPLICA_LEASE_S
 
     def next_work(self, seek: Seek, timeout_s: float) -> Found | None:
         """What is due longest of what is sought, claimed, as soon as there is some; None after `timeout_s` or a `wake`.
@@ -209,18 +222,29 @@ class _Clock:
     def now(self) -> float:
         if self._database is not None and _passed() - self._asked > _CLOCK_S:
             self._asked = _passed()
-            self._offset = self._ask(self._database)
+            with suppress(StoreUnavailable):  # what was asked before still holds
+                self._offset = self._ask(self._database)
         return self._offset + _passed()
 
     def _ask(self, database: Engine) -> float:
+        """Raises StoreUnavailable."""
         try:
             with database.connect() as connection:
-                theirs = connection.execute(text("SELECT extract(epoch FROM clock_timestamp())::float8")).scalar_one()
+                return min(_ask_once(connection) for _ in range(_ASKED_TIMES))[1]
         except DBAPIError as error:
             if refusal := unavailable(error):
                 raise refusal from error
             raise
-        return float(theirs) - _passed()
+        except PoolTimeout as error:
+            raise pool_exhausted() from error
+
+
+def _ask_once(connection: Connection) -> tuple[float, float]:
+    """How many seconds it took, and the offset: wrong by at most half of them."""
+    before = _passed()
+    theirs = connection.execute(_THEIR_CLOCK).scalar_one()
+    after = _passed()
+    return after - before, float(theirs) - (before + after) / 2
 
 
 def _passed() -> float:

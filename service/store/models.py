@@ -36,7 +36,8 @@ metadata = MetaData(
 # One row. The oldest release that works with this structure: a step that only adds leaves it as it is.
 structure = Table("structure", metadata, Column("oldest", String(16), primary_key=True))
 
-# A raw webhook and its decision. A small body is `body`; a large one lies compressed in the spool file `spool`.
+# A raw webhook and its decision. A small body is `body`; a large one lies compressed in the spool file `spool`, or where several
+# processes share the store in `body`, until it is parsed.
 deliveries = Table(
     "deliveries",
     metadata,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
@@ -108,13 +109,18 @@ def mark_sent(connection: Connection, notification_id: str, *, now: float) -> No
 
 def mark_attempt(connection: Connection, notification_id: str, *, reason: str) -> None:
     """It did not leave this time; it will be tried again."""
-    _rows.set(connection, {"id": notification_id}, reason=reason)
-    connection.execute(_count_attempt, {"of": notification_id})
+    if _rows.set(connection, _waiting(notification_id), reason=reason):
+        connection.execute(_count_attempt, {"of": notification_id})
 
 
 def mark_failed(connection: Connection, notification_id: str, *, reason: str) -> None:
     """Given up."""
-    _rows.set(connection, {"id": notification_id}, state=NotificationState.FAILED, reason=reason)
+    _rows.set(connection, _waiting(notification_id), state=NotificationState.FAILED, reason=reason)
+
+
+def _waiting(notification_id: str) -> dict[str, Any]:
+    """Nobody who was slow makes unsent what another has sent."""
+    return {"id": notification_id, "state": NotificationState.PENDING}
 
 
 def reset(connection: Connection, notification_id: str) -> bool:

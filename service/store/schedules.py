@@ -136,8 +136,9 @@ def get(connection: Connection, schedule_id: str) -> Schedule:
     return known(find(connection, schedule_id), f"schedule {schedule_id}")
 
 
-def find(connection: Connection, schedule_id: str) -> Schedule | None:
-    return _rows.find(connection, id=schedule_id)
+def find(connection: Connection, schedule_id: str, *, lock: bool = False) -> Schedule | None:
+    """`lock` keeps it as it is to the end of the transaction."""
+    return _rows.find(connection, lock=lock, id=schedule_id)
 
 
 def by_name(connection: Connection, project: str, name: str) -> Schedule | None:

@@ -45,7 +45,7 @@ _open = _row.wanted > _row.done
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Work that is ours until the lease ends. `attempts` counts the failures in a row before this claim."""
+    """Work that is ours `until` the lease ends, if it is not renewed. `attempts` counts the failures in a row before this claim."""
 
     kind: str
     key: str
@@ -53,6 +53,7 @@ class Claim:
     fence: int
     attempts: int
     owner: str
+    until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +109,19 @@ def claim(
     found = connection.execute(query, {"kinds": list(kinds), "now": now, "keys": list(keys or ())}).first()
     if found is None:
         return None
-    mine = Claim(found.kind, found.key, found.wanted, found.fence + 1, found.attempts, owner)
-    _set(connection, mine, owner=owner, lease_until=now + lease_s, fence=mine.fence, claimed=mine.generation)
+    mine = Claim(found.kind, found.key, found.wanted, found.fence + 1, found.attempts, owner, now + lease_s)
+    _set(connection, mine, owner=owner, lease_until=mine.until, fence=mine.fence, claimed=mine.generation)
     return mine
+
+
+def lock(connection: Connection, kind: str, key: str) -> None:
+    """Nobody else passes this line for (kind, key) until the transaction ends."""
+    if connection.dialect.name == "sqlite":
+        return  # which has one transaction that writes
+    if connection.execute(_locked_one, {"of_kind": kind, "of_key": key}).first() is None:
+        nothing = insert(connection.dialect.name, work).on_conflict_do_nothing()
+        connection.execute(nothing, {"kind": kind, "key": key, "wanted": 0, "not_before": 0.0})
+        connection.execute(_locked_one, {"of_kind": kind, "of_key": key})
 
 
 def finish(connection: Connection, claim: Claim) -> None:
@@ -136,6 +147,20 @@ def renew(connection: Connection, claim: Claim, *, now: float, lease_s: float) -
     """The lease lasts `lease_s` seconds from now."""
     _held(connection, claim)
     _set(connection, claim, lease_until=now + lease_s)
+
+
+def renew_all(connection: Connection, claims: Collection[Claim], *, now: float, lease_s: float) -> list[Claim]:
+    """As `renew`, for all that one process holds; those that it did renew.
+
+    A row that somebody has locked just now is left for the next time: one that hangs takes no lease from its neighbours.
+    """
+    held = {(claim.kind, claim.key, claim.owner, claim.fence): claim for claim in claims}
+    asked = {"kinds": sorted({claim.kind for claim in claims}), "owners": sorted({claim.owner for claim in claims})}
+    found = connection.execute(_held_by, asked)
+    renewed = [claim for row in found if (claim := held.get((row.kind, row.key, row.owner, row.fence))) is not None]
+    for claim in renewed:
+        _set(connection, claim, lease_until=now + lease_s)
+    return renewed
 
 
 def check(connection: Connection, claim: Claim, *, now: float | None = None) -> None:
@@ -244,6 +269,12 @@ _put_off = _this.values(
 )
 _held_one = select(_row.wanted, _row.fence, _row.owner, _row.lease_until).where(_is_one)
 _locked_one = _held_one.with_for_update()
+_held_by = (
+    select(_row.kind, _row.key, _row.owner, _row.fence)
+    .where(_is_of, _open, _row.owner.in_(bindparam("owners", expanding=True)))
+    .order_by(_row.kind, _row.key)
+    .with_for_update(skip_locked=True)
+)
 _next_due = select(func.min(case((_row.owner.is_(None), _row.not_before), else_=_row.lease_until))).where(_is_of, _open)
 _is_due = or_(and_(_row.owner.is_(None), _row.not_before <= bindparam("now")), _row.lease_until <= bindparam("now"))
 _longest_due = (

@@ -20,7 +20,7 @@ from service.settings import Kubernetes
 Json = dict[str, Any]
 
 # To reach the server, and then to have its answer.
-_CONNECT_S = 5.0
+_CONNECT_S = 2.0
 READ_S = limits.OUTSIDE_WRITE_TIMEOUT_S - _CONNECT_S
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 # Connections that are kept: a thread each, and most of them follow a log.

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from service import limits
 from service.errors import StoreUnavailable
-from service.store.database import is_conflict, is_locked
+from service.store.database import is_conflict, is_locked, let_wait
 from service.store.migrations.structure import is_behind
 from service.store.models import structure
 
@@ -92,6 +92,8 @@ def _take_turn(connection: Connection, deadline: float) -> None:
             )
         time.sleep(_PAUSE_S)
     connection.execute(text("SET statement_timeout = 0"))
+    connection.execute(text("SET idle_in_transaction_session_timeout = 0"))
+    let_wait(connection)
     connection.execute(text(f"SET lock_timeout = {limits.MIGRATION_LOCK_MS}"))
     connection.commit()
 

@@ -170,7 +170,7 @@ class Stage:
     def open_work(self, but: tuple[str, ...] = ()) -> list[Any]:
         soon = self.store.now() + 30
         with self.store.read() as conn:
-            return [w for w in work.waiting(conn) if w.kind not in (*but, "poll") and w.not_before < soon]
+            return [w for w in work.waiting(conn) if w.kind not in (*but, "poll", "clock") and w.not_before < soon]
 
     def failing(self, kind: str, key: str) -> str:
         """Why this work is not done yet."""

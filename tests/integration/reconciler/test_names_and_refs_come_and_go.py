@@ -315,10 +315,10 @@ def test_a_repository_put_back_into_the_settings_comes_back(stage: Stage) -> Non
 def test_one_ref_that_cannot_be_taken_in_keeps_no_other_waiting(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     real = take_in
 
-    def breaks(rooms: Any, repository: Any, tips: Any, moved: Any) -> Any:
+    def breaks(rooms: Any, held: Any, repository: Any, tips: Any, moved: Any) -> Any:
         if moved.ref == "refs/heads/a-bug":
             raise RuntimeError("a bug")
-        return real(rooms, repository, tips, moved)
+        return real(rooms, held, repository, tips, moved)
 
     monkeypatch.setattr(fetch, "take_in", breaks)
     commit = stage.push({"project.yaml": project_yaml()}, hook=False)
