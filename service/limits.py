@@ -22,6 +22,8 @@ API_BODY_BYTES = 1 * MIB
 STORE_BATCH_ROWS = 64
 # A writer that waited this long answers 503 instead of holding the forge's connection (GitHub gives 10 s).
 STORE_WRITE_TIMEOUT_S = 8.0
+# Where several replicas serve, one that ends says so first: Kubernetes takes a second or two to send nobody there any more.
+DRAIN_S = 5.0
 # A transaction in which nothing was said for so long is of a replica that was stopped or cut off; it locks rows that others need.
 STORE_SILENCE_S = 5.0
 
@@ -37,6 +39,8 @@ REPLICA_LEASE_S = 12.0
 LEASE_RENEWALS = 5
 # A write outside of the store begins only while its lease lasts longer than the write may (`Held.check`).
 OUTSIDE_WRITE_TIMEOUT_S = 8.0
+# A submit to MLRun is none of these: it is sent once, and looked for by whoever comes after. Given up early it would only be in doubt.
+SUBMIT_TIMEOUT_S = 19.0
 
 # Retries of a failing step: 1 s, 2 s, 4 s ... and never further apart than this.
 BACKOFF_FIRST_S = 1.0

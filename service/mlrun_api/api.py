@@ -92,7 +92,7 @@ class MlrunApi:
 
         After MlrunAway with `sent` it may run all the same. A notification's `secret_params` are taken out of errors.
         """
-        until = end()
+        until = end(limits.SUBMIT_TIMEOUT_S)
         asked = self._calls.to(f"submit the workflow {workflow} of {project}", _secret_params(request))
         spec = request.get("spec")
         whole = isinstance(spec, dict) and bool(spec.get("path") or spec.get("code")) and not spec.get("schedule")

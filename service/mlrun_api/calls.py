@@ -32,9 +32,9 @@ _LOOK_FIRST_S, _LOOK_MOST_S = 0.1, 2.0
 _THE_SAME = frozenset({UNAUTHORIZED, TOO_MANY})
 
 
-def end() -> float:
+def end(within_s: float = limits.OUTSIDE_WRITE_TIMEOUT_S) -> float:
     """When a call that begins now has to have ended."""
-    return time.monotonic() + limits.OUTSIDE_WRITE_TIMEOUT_S
+    return time.monotonic() + within_s
 
 
 class Calls:

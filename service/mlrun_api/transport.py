@@ -94,7 +94,7 @@ def client(transport: Transport, base_url: str, headers: dict[str, str]) -> http
         transport=transport,
         base_url=base_url,
         headers={"accept-encoding": "identity", "user-agent": "mlrun-gitops", **headers},
-        timeout=httpx.Timeout(limits.OUTSIDE_WRITE_TIMEOUT_S, connect=CONNECT_S),
+        timeout=httpx.Timeout(limits.SUBMIT_TIMEOUT_S, connect=CONNECT_S),  # the longest; each call has its deadline
         follow_redirects=False,
         trust_env=False,
     )

@@ -54,6 +54,12 @@ class Server(Section):
     )
     threads: int = Field(default=32, ge=1, le=256, description="Requests that are answered at the same time.")
 
+    drain: Duration | None = Field(
+        default=None,
+        description="How long after SIGTERM requests are still taken while `/readyz` says no, so that who spreads them over several "
+        "processes stops sending them here. By default 5 s where `store.url` is set, else 0.",
+    )
+
     @property
     def loopback(self) -> bool:
         return is_loopback(self.host)
@@ -272,6 +278,13 @@ class Settings(Section):
         """These, and the one that loads projects for MLRun's runner, where that is one of them."""
         loads = (self.launcher.loads,) if "mlrun" in self.launchers else ()
         return tuple(dict.fromkeys((*self.launchers, *loads)))
+
+    @property
+    def drain_s(self) -> float:
+        """Seconds between SIGTERM and the end of listening."""
+        if self.server.drain is not None:
+            return self.server.drain
+        return limits.DRAIN_S if self.store.url is not None else 0.0
 
     def masked(self) -> dict[str, Any]:
         """All settings as plain JSON for people to see: a secret is asterisks, whether given or read from a file."""

@@ -14,6 +14,7 @@ import os
 import pickle
 import signal
 import socket
+import threading
 from collections.abc import Callable
 from functools import partial
 from multiprocessing.util import Finalize
@@ -27,6 +28,7 @@ from granian.log import LogLevels
 from service.errors import GitopsError, SettingsError
 from service.settings import Settings, forget_secrets
 from service.web import idle
+from service.web.drain import Drain
 from service.web.process import die_with, keep_memory_private
 
 if TYPE_CHECKING:
@@ -76,15 +78,33 @@ def serve(
     with _reserve(address, settings.server.port) as reserved:
         port: int = reserved.getsockname()[1]
         announce(_url(address, port))
-        _run(settings, partial(_load, settings, factory, os.getpid(), port, idle_s), address, port)
+        drain = Drain()
+        load = partial(_load, settings, factory, drain, os.getpid(), port, idle_s)
+        _run(settings, load, drain, address, port)
 
 
-def _run(settings: Settings, load: Callable[[int], WSGIApplication], address: str, port: int) -> None:
+class _Server(Granian):
+    """Granian that lets the world know before it ends by SIGTERM. Another signal meanwhile, or SIGINT, ends it at once."""
+
+    drain: Drain
+    drain_s: float
+
+    def signal_handler_interrupt(self, *args: Any, **also: Any) -> None:
+        if self.drain.begun or self.drain_s <= 0 or args[:1] != (signal.SIGTERM,):
+            super().signal_handler_interrupt(*args, **also)
+            return
+        self.drain.begin()
+        end = threading.Timer(self.drain_s, super().signal_handler_interrupt)
+        end.daemon = True
+        end.start()
+
+
+def _run(settings: Settings, load: Callable[[int], WSGIApplication], drain: Drain, address: str, port: int) -> None:
     said, says = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     # What is here now stays in pages that master and worker share: a collection in either would write to them.
     gc.collect()
     gc.freeze()
-    server = Granian(
+    server = _Server(
         "service",
         address=address,
         port=port,
@@ -101,6 +121,7 @@ def _run(settings: Settings, load: Callable[[int], WSGIApplication], address: st
         log_level=LogLevels.error,
         log_dictconfig=_LOGGING,
     )
+    server.drain, server.drain_s = drain, settings.drain_s
     try:
         server.serve(target_loader=partial(load, says), wrap_loader=False)
     finally:
@@ -111,18 +132,20 @@ def _run(settings: Settings, load: Callable[[int], WSGIApplication], address: st
             raise told
 
 
-def _load(settings: Settings, factory: Factory, master: int, port: int, idle_s: float, says: int) -> WSGIApplication:
+def _load(
+    settings: Settings, factory: Factory, drain: Drain, master: int, port: int, idle_s: float, says: int
+) -> WSGIApplication:
     """In the worker, before its first request. A failure is told to the master, which then stops instead of trying again."""
     die_with(master)
     try:
         served = factory(settings)
     except Exception as error:
         _tell(says, error)
-        os.kill(master, signal.SIGTERM)
+        os.kill(master, signal.SIGINT)
         raise SystemExit(1) from error
     idle.watch(port, idle_s)
     Finalize(None, served.close, exitpriority=10)
-    return served.app
+    return drain.wrap(served.app)
 
 
 def _tell(says: int, error: Exception) -> None:
