@@ -20,10 +20,10 @@ from functools import partial
 from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
+from granian.server.mp import MPServer
 
 from service.errors import GitopsError, SettingsError
 from service.settings import Settings, forget_secrets
@@ -83,15 +83,15 @@ def serve(
         _run(settings, load, drain, address, port)
 
 
-class _Server(Granian):
-    """Granian that lets the world know before it ends by SIGTERM. Another signal meanwhile, or SIGINT, ends it at once."""
+class _Server(MPServer):
+    """granian that lets the world know before it ends by SIGTERM. Another signal meanwhile, or SIGINT, ends it at once."""
 
     drain: Drain
     drain_s: float
 
     def signal_handler_interrupt(self, *args: Any, **also: Any) -> None:
         if self.drain.begun or self.drain_s <= 0 or args[:1] != (signal.SIGTERM,):
-            super().signal_handler_interrupt(*args, **also)
+            super().signal_handler_interrupt(*args, **also)  # type: ignore[no-untyped-call]  # granian types no method of it
             return
         self.drain.begin()
         end = threading.Timer(self.drain_s, super().signal_handler_interrupt)
