@@ -104,7 +104,7 @@ class Team:
         self.work = self.repository.clone(folder / "work")
         self.may_fail = may_fail
         self.recorder = Recorder(fail_every=7, **recorder).__enter__()
-        self.service = ServiceProcess(
+        self.service = self._serve(
             disk or folder / "service",
             {
                 "repositories": [
@@ -121,6 +121,10 @@ class Team:
         self.markers: dict[str, int] = {}
         self.marker = 0
         self.tip: str | None = None
+
+    def _serve(self, folder: Path, config: dict[str, Any], environment: dict[str, str]) -> ServiceProcess:
+        """The service, not yet started."""
+        return ServiceProcess(folder, config, environment=environment)
 
     def clock(self) -> float:
         """The time on the wall that the service sees."""

@@ -90,6 +90,11 @@ class Postgres:
         return psycopg.connect(f"host={self._root} user=tester dbname=postgres", autocommit=True)
 
     @property
+    def socket(self) -> Path:
+        """Where it listens."""
+        return self._root / ".s.PGSQL.5432"
+
+    @property
     def _data(self) -> str:
         return str(self._root / "data")
 
