@@ -15,6 +15,7 @@ from service.launchers.callbacks import Callbacks
 from service.launchers.kubernetes import KubernetesLauncher
 from service.launchers.process import ProcessLauncher
 from service.log import configure_log
+from service.mlrun_api import MlrunApi
 from service.notifier import Notifier
 from service.receiver import Intake, SignatureOnly
 from service.receiver.spool import Spool
@@ -26,6 +27,7 @@ from service.references import NONE, References, import_all, log_imports, refere
 from service.settings import Settings
 from service.source import Source
 from service.store import Store, open_store
+from service.targets.mlrun import MlrunTarget
 from service.web import api, archives, health, runners, server, webhooks
 
 
@@ -39,9 +41,12 @@ class Service:
     intake: Intake
     source: Source
     notifier: Notifier
+    mlrun: MlrunApi | None
 
     def stop(self) -> None:
         self.reconciler.stop()
+        if self.mlrun is not None:
+            self.mlrun.close()
         self.notifier.close()
         self.intake.close()
         self.source.close()
@@ -60,6 +65,7 @@ def make_service(
         Spool(settings.data_dir / "spool"),
         on_rejected=lambda conn, delivery: of_rejection(notifier, conn, delivery),
     )
+    mlrun = MlrunApi(settings) if settings.mlrun.api is not None else None
     rooms = Rooms(
         settings=settings,
         store=store,
@@ -67,12 +73,13 @@ def make_service(
         launchers=launchers or _make_launchers(settings, store),
         notifier=notifier,
         intake=intake,
+        target=MlrunTarget(mlrun) if mlrun is not None else None,
     )
     metrics = health.Metrics()
     reconciler = Reconciler(rooms, lambda kind, seconds: metrics.work_seconds.labels(kind).observe(seconds))
     app = _make_app(rooms, metrics)
     reconciler.start()
-    return Service(app, store, reconciler, intake, rooms.source, notifier)
+    return Service(app, store, reconciler, intake, rooms.source, notifier, mlrun)
 
 
 def check_supported(settings: Settings) -> None:

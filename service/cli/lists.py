@@ -155,6 +155,18 @@ def schedules(page: Row) -> None:
     _more(page)
 
 
+def drift(row: Row) -> None:
+    screen.say(
+        f"{row['project']}: revision {row['revision']} at {row['commit'][:12]}, saved into MLRun ",
+        when(row["saved_at"]),
+        "" if row["differences"] else ": nothing differs",
+    )
+    for one in row["differences"]:
+        screen.say((f"{one['what']} {one['path']}".rstrip(), "yellow"), indent=2)
+        for name, label in (("git", "Git"), ("saved", "saved"), ("there", "now")):
+            screen.say(f"{label:<6}{'nothing' if one[name] is None else one[name]!r}", indent=4)
+
+
 def stages(timings: Mapping[str, float]) -> str:
     return ", ".join(f"{stage} {screen.span(seconds)}" for stage, seconds in timings.items())
 

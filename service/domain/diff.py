@@ -82,18 +82,18 @@ def _plain(resolved: Resolved | None) -> dict[str, Any]:
 def _walk(before: Any, after: Any, path: tuple[str, ...]) -> Iterator[Change]:
     if isinstance(before, dict) and isinstance(after, dict):
         for key in sorted(before.keys() | after.keys()):
-            yield from _walk(before.get(key, _ABSENT), after.get(key, _ABSENT), (*path, _quoted(key)))
+            yield from _walk(before.get(key, _ABSENT), after.get(key, _ABSENT), (*path, quoted(key)))
         return
-    if (left := _by_name(before)) is not None and (right := _by_name(after)) is not None:
+    if (left := by_name(before)) is not None and (right := by_name(after)) is not None:
         yield from _walk_named(left, right, path)
         return
-    if _same(before, after):
+    if same(before, after):
         return
     action = Action.CREATE if before is _ABSENT else Action.REMOVE if after is _ABSENT else Action.CHANGE
-    yield Change(path=_dotted(path), action=action, before=_display(before, path), after=_display(after, path))
+    yield Change(path=dotted(path), action=action, before=display(before, path), after=display(after, path))
 
 
-def _same(before: Any, after: Any) -> bool:
+def same(before: Any, after: Any) -> bool:
     """As a revision's hash sees it: 1 and true are two things."""
     if before is _ABSENT or after is _ABSENT:
         return False
@@ -106,10 +106,11 @@ def _walk_named(before: dict[str, Any], after: dict[str, Any], path: tuple[str, 
         yield from _walk(before.get(name, _ABSENT), after.get(name, _ABSENT), (*path, f"[{name}]"))
     left, right = [n for n in before if n in after], [n for n in after if n in before]
     if left != right:
-        yield Change(path=_dotted((*path, "(order)")), action=Action.CHANGE, before=shown(left), after=shown(right))
+        yield Change(path=dotted((*path, "(order)")), action=Action.CHANGE, before=shown(left), after=shown(right))
 
 
-def _by_name(value: Any) -> dict[str, Any] | None:
+def by_name(value: Any) -> dict[str, Any] | None:
+    """A list of things that each have another name, by their names; None for anything else."""
     if not isinstance(value, list) or not all(
         isinstance(item, dict) and isinstance(item.get("name"), str) for item in value
     ):
@@ -118,15 +119,18 @@ def _by_name(value: Any) -> dict[str, Any] | None:
     return named if len(named) == len(value) else None
 
 
-def _display(value: Any, path: tuple[str, ...]) -> Any:
+def display(value: Any, path: tuple[str, ...]) -> Any:
+    """`value` for people, where it stands."""
     if value is _ABSENT:
         return None
     return shown(masked(value, "secret" if any(looks_secret(part) for part in path) else ""))
 
 
-def _quoted(key: str) -> str:
+def quoted(key: str) -> str:
+    """One step of a path."""
     return key if _PLAIN_KEY.fullmatch(key) else msgspec.json.encode(key).decode()
 
 
-def _dotted(path: tuple[str, ...]) -> str:
+def dotted(path: tuple[str, ...]) -> str:
+    """A path as people write it."""
     return ".".join(path).replace(".[", "[")

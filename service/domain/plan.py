@@ -33,11 +33,14 @@ from service.domain.planned import (
     Plan,
     PlannedRun,
     PlannedSchedule,
+    PlannedWrite,
     ScheduleSpec,
     Skipped,
+    WriteKind,
 )
 from service.domain.projects import Concurrency, Declaration, Resolved, RunOn, RunRule, revision_id
 from service.domain.refs import short
+from service.domain.writes import not_pruned, plan_writes
 from service.limits import PLAN_CHANGES
 
 __all__ = [
@@ -48,8 +51,10 @@ __all__ = [
     "Plan",
     "PlannedRun",
     "PlannedSchedule",
+    "PlannedWrite",
     "ScheduleSpec",
     "Skipped",
+    "WriteKind",
     "make_plan",
     "render",
 ]
@@ -69,6 +74,7 @@ def make_plan(inputs: Inputs) -> Plan:
     images = image_choice.choose(inputs)
     image_choice.check_allowed(inputs, images)
     changes = diff(inputs.in_force, inputs.resolved) if in_force and not unchanged else ()
+    saving = inputs.saving if in_force else None
     runs, not_run = _runs(inputs, images, scheduled={spec.workflow for spec in wanted.values()})
     if inputs.runs_in_mlrun:
         asked = [(run.workflow, run.arguments) for run in runs]
@@ -84,12 +90,18 @@ def make_plan(inputs: Inputs) -> Plan:
         changes=changes[:PLAN_CHANGES],
         runs=runs,
         schedules=schedules.compare(inputs.schedules, wanted, inputs.resolved.workflows) if in_force else (),
-        skipped=(*_not_saved(inputs, in_force=in_force, unchanged=unchanged), *not_run),
+        writes=plan_writes(saving) if saving else (),
+        skipped=(
+            *_not_saved(inputs, in_force=in_force, unchanged=unchanged),
+            *(not_pruned(saving) if saving else ()),
+            *not_run,
+        ),
         warnings=(
             *inputs.resolved.warnings,
             *_unchecked(inputs.resolved),
             *image_choice.warnings(inputs, images),
             *_warnings(wanted, changes),
+            *(saving.warnings if saving else ()),
         ),
     )
 
@@ -100,6 +112,7 @@ def render(plan: Plan) -> list[str]:
     lines.append("save the configuration" if plan.save else "keep the configuration")
     lines += [f"  {_SIGNS[change.action]} {change.path}{_values(change)}" for change in plan.changes]
     lines += [f"{_SIGNS[one.action]} schedule {one.name}: {one.reason}{_times(one)}" for one in plan.schedules]
+    lines += [f"{_SIGNS[one.action]} {_of_mlrun(one)}: {one.reason}" for one in plan.writes]
     for run in plan.runs:
         lines.append(f"> run {run.workflow}: {run.reason}{_arguments(run)}")
         lines += [f"    image {run.image}"] if run.image else []
@@ -226,6 +239,10 @@ def _times(one: PlannedSchedule) -> str:
     ):
         return f": {schedules.when(one.before)} → {schedules.when(one.after)}"
     return ""
+
+
+def _of_mlrun(write: PlannedWrite) -> str:
+    return "MLRun's project" if write.kind is WriteKind.PROJECT else f"MLRun's {write.kind} {write.name}"
 
 
 def _arguments(run: PlannedRun) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from service.domain.images import Images
 from service.domain.policy import Policy
 from service.domain.projects import CatchUp, Concurrency, Json, Resolved
 from service.domain.python_version import Said
+
+if TYPE_CHECKING:
+    from service.domain.writes import Saving
 
 
 class Cause(StrEnum):
@@ -72,6 +75,24 @@ class Change:
     after: Any = None
 
 
+class WriteKind(StrEnum):
+    """What of MLRun's a write is about."""
+
+    FUNCTION = "function"
+    PROJECT = "project"
+    SCHEDULE = "schedule"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedWrite:
+    """One write into MLRun: a document that is put there whole, or taken away."""
+
+    kind: WriteKind
+    name: str
+    action: Action
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
     what: str
@@ -86,7 +107,7 @@ class Inputs:
     revision in force, None at first. `messages` are the commit messages since the base, newest first. `images` is the
     operator's MLRun, without which no images are chosen; `python` what the project says of its own. `policy` is what workflows may
     ask for where they run as pods; None: they have no say. `runs_in_mlrun` and `clock_in_mlrun`: MLRun runs the workflows, and fires the
-    schedules.
+    schedules. `saving` is what decides about MLRun's own DB, where there is one.
     """
 
     cause: Cause
@@ -104,6 +125,7 @@ class Inputs:
     policy: Policy | None = None
     runs_in_mlrun: bool = False
     clock_in_mlrun: bool = False
+    saving: Saving | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,5 +140,6 @@ class Plan:
     changes: tuple[Change, ...] = ()
     runs: tuple[PlannedRun, ...] = ()
     schedules: tuple[PlannedSchedule, ...] = ()
+    writes: tuple[PlannedWrite, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     warnings: tuple[str, ...] = ()

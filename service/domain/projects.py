@@ -136,7 +136,7 @@ _NOT_CONTENT = frozenset({"created", "updated", "hash", "code_origin", "status",
 
 
 # Under these the keys are the user's own words: a parameter may be called `status`, a function `owner`.
-_USERS_WORDS = frozenset({"params", "parameters", "args", "arguments", "labels", "annotations"})
+USERS_WORDS = frozenset({"params", "parameters", "args", "arguments", "labels", "annotations"})
 _BY_NAME = frozenset({"functions", "workflows"})
 
 
@@ -150,7 +150,7 @@ def content(value: Any) -> Any:
 
 
 def _content_of(key: str, value: Any) -> Any:
-    if key in _USERS_WORDS:
+    if key in USERS_WORDS:
         return value
     if key in _BY_NAME and isinstance(value, dict):
         return {name: content(one) for name, one in sorted(value.items())}

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+import msgspec
 from sqlalchemy import Connection
 
 from handlers import Rejected, Undelivered
@@ -20,6 +21,7 @@ from service.reconciler.images import runner_image
 from service.reconciler.launch import declaration_of
 from service.reconciler.queue_run import queue_run
 from service.reconciler.rooms import Rooms
+from service.reconciler.save import drift_of
 from service.store import deliveries, new_id, previews, projects, repositories, revisions, runs, syncs, work
 from service.store.deliveries import Delivery
 from service.store.previews import Preview
@@ -65,6 +67,11 @@ class Actions:
             return asked.id
 
         return self._write(change)
+
+    def drift(self, project: str) -> Mapping[str, Any]:
+        last, found = drift_of(self._rooms, project)
+        plain = {name: getattr(last, name) for name in ("project", "revision", "commit")}
+        return {**plain, "saved_at": last.at, "differences": msgspec.to_builtins(found)}
 
     def run(self, project: str, workflow: str, arguments: Mapping[str, Any], request: str) -> str:
         def change(conn: Connection) -> str:

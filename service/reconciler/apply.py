@@ -9,7 +9,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from service.domain.events import Topic
-from service.domain.plan import Action, Plan
+from service.domain.plan import Action, Plan, WriteKind
 from service.domain.projects import Resolved
 from service.reconciler import news
 from service.reconciler.fire import fire_due
@@ -51,6 +51,9 @@ def apply(rooms: Rooms, conn: Connection, project: Project, sync: Sync, plan: Pl
                 reason=schedule.reason,
                 sync=sync,
             )
+    for write in plan.writes:
+        if write.kind is WriteKind.SCHEDULE:
+            news.of_schedule(rooms, conn, _TOPICS[write.action], project, write.name, reason=write.reason, sync=sync)
     for planned in plan.runs:
         queue_run(
             rooms,

@@ -1,7 +1,7 @@
 """The address of a commit's archive: whoever knows it may read these files, and nothing else, for as long as they are run from.
 
 The signature stands in the path, since MLRun's loader wants an address that ends in `.tar.gz` and drops what follows. It
-is worth something while the store says so: the project's revision in force is of that commit, or a run of it goes on.
+is worth something while the store says so: the project's revision in force is of that commit, or a sync or run of it goes on.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import hmac
 
 from sqlalchemy import Connection
 
-from service.domain.states import OPEN_RUNS
+from service.domain.states import OPEN_RUNS, SyncState
 from service.store import Store, keys, projects, revisions, runs, syncs
 
 _KEY = "archives"
@@ -41,7 +41,11 @@ def repository_of(store: Store, capability: str, commit: str) -> str | None:
             return None
         if run:
             return _going_on(connection, run, commit)
-        return _in_force(connection, project, commit) or _running(connection, project, commit)
+        return (
+            _in_force(connection, project, commit)
+            or _running(connection, project, commit)
+            or _syncing(connection, project, commit)
+        )
 
 
 def _address(key: bytes, base: str, whose: str, commit: str) -> str:
@@ -61,6 +65,12 @@ def _in_force(connection: Connection, project: str, commit: str) -> str | None:
 def _running(connection: Connection, project: str, commit: str) -> str | None:
     going_on = (run.repository for run in runs.open_of(connection, project) if run.commit == commit)
     return next(going_on, None)
+
+
+def _syncing(connection: Connection, project: str, commit: str) -> str | None:
+    """MLRun has the address a moment before the sync that saves it there is over."""
+    going_on = (sync for sync in syncs.open_of(connection, project) if sync.state is SyncState.SYNCING)
+    return next((sync.repository for sync in going_on if sync.commit == commit), None)
 
 
 def _going_on(connection: Connection, run: str, commit: str) -> str | None:

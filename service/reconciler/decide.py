@@ -16,11 +16,13 @@ from service.domain import image_choice, triggers
 from service.domain.plan import Cause, Inputs, Plan, make_plan
 from service.domain.projects import Resolved
 from service.domain.triggers import is_tag
+from service.domain.writes import Saving
 from service.reconciler.discover import CommitFiles, policy_of
 from service.reconciler.dispatcher import Held
 from service.reconciler.images import images_of, said_python
 from service.reconciler.load import load
 from service.reconciler.rooms import MLRUN, Rooms
+from service.reconciler.save import saving
 from service.store import revisions, schedules, syncs
 from service.store.projects import Project
 from service.store.syncs import Sync
@@ -31,10 +33,11 @@ MESSAGES = 200
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What to do, and the project as it is at the sync's commit."""
+    """What to do, the project as it is at the sync's commit, and what decides about MLRun's DB, where there is one."""
 
     plan: Plan
     resolved: Resolved
+    saving: Saving | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,8 @@ class Nothing:
 def decide(
     rooms: Rooms, held: Held, project: Project, sync: Sync, timings: dict[str, float] | None = None
 ) -> Decided | Nothing:
-    """`timings` gets the seconds of each stage. Raises what a sync fails by: SourceError, ProjectError, LauncherError."""
+    """`timings` gets the seconds of each stage. Raises what a sync fails by: SourceError, ProjectError, LauncherError,
+    MlrunError."""
     timings = {} if timings is None else timings
     with _timed(timings, "diff"):
         changed = rooms.source.changed_paths(sync.repository, sync.base, sync.commit)
@@ -66,6 +70,9 @@ def decide(
     with rooms.store.read() as conn:
         in_force = _in_force(conn, project)
         present = tuple(schedule.spec for schedule in schedules.in_force(conn, project.name))
+    python = said_python(CommitFiles(rooms.source, sync.repository, sync.commit), sync.declaration)
+    with _timed(timings, "look"):
+        target = None if is_tag(sync.ref) else saving(rooms, sync, resolved, images, python)
     inputs = Inputs(
         cause=sync.cause,
         ref=sync.ref,
@@ -78,12 +85,13 @@ def decide(
         messages=tuple(commit.message for commit in commits),
         images=images,
         policy=None if images.in_process else policy_of(rooms.settings),
-        python=said_python(CommitFiles(rooms.source, sync.repository, sync.commit), sync.declaration),
+        python=python,
+        saving=target,
         runs_in_mlrun=launcher == MLRUN,
         clock_in_mlrun=rooms.settings.schedules.owner == MLRUN,
     )
     with _timed(timings, "plan"):
-        return Decided(make_plan(inputs), resolved)
+        return Decided(make_plan(inputs), resolved, target)
 
 
 def _worth_it(rooms: Rooms, project: Project, sync: Sync, changed: tuple[str, ...] | None) -> triggers.Decision:

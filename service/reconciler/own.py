@@ -20,7 +20,7 @@ from service.reconciler import news
 from service.reconciler.discover import Declared
 from service.reconciler.rooms import Rooms
 from service.settings import Repository
-from service.store import projects, repositories, schedules, syncs, work
+from service.store import projects, repositories, saved, schedules, syncs, work
 from service.store.projects import Project
 
 
@@ -76,6 +76,7 @@ def give_up(rooms: Rooms, conn: Connection, project: Project, *, reason: str) ->
         )
     syncs.supersede_open(conn, project.name, reason=reason, now=now)
     projects.release(conn, project.name)
+    saved.forget(conn, project.name)
     for other in repositories.all(conn):
         if other.error and other.name != project.repository:  # it may have been refused this very name
             work.want(conn, "fetch", other.name, now=now)

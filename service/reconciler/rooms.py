@@ -14,6 +14,7 @@ from service.receiver.intake import Intake
 from service.settings import Repository, Settings
 from service.source import Source
 from service.store import Store
+from service.targets.mlrun import MlrunTarget
 
 # The launcher whose runs are MLRun's, and which loads nothing.
 MLRUN = "mlrun"
@@ -21,7 +22,10 @@ MLRUN = "mlrun"
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """`launchers` by name: the one that the settings name, and those that the operator lets repositories pick."""
+    """`launchers` by name: the one that the settings name, and those that the operator lets repositories pick.
+
+    `target` is MLRun's DB, where the operator has one.
+    """
 
     settings: Settings
     store: Store
@@ -29,6 +33,7 @@ class Rooms:
     launchers: Mapping[str, Launcher]
     notifier: Notifier
     intake: Intake
+    target: MlrunTarget | None = None
     stopping: threading.Event = field(default_factory=threading.Event)
     schedules_changed: threading.Event = field(default_factory=threading.Event)
 

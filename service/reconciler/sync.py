@@ -8,18 +8,18 @@ from functools import partial
 import structlog
 from sqlalchemy import Connection
 
+from service.domain.drift import Saved
 from service.domain.events import Topic
-from service.domain.plan import Plan
-from service.domain.projects import Resolved
 from service.domain.states import SyncState
 from service.domain.triggers import is_tag
 from service.errors import GitopsError, LeaseLost, Stopping, StoreUnavailable
 from service.faults import point
 from service.reconciler import news
 from service.reconciler.apply import apply
-from service.reconciler.decide import Nothing, decide
+from service.reconciler.decide import Decided, Nothing, decide
 from service.reconciler.dispatcher import Held
 from service.reconciler.rooms import Rooms
+from service.reconciler.save import record, save
 from service.store import projects, syncs, work
 from service.store.projects import Project
 from service.store.syncs import Sync
@@ -82,7 +82,13 @@ def _bring(rooms: Rooms, held: Held, project: Project, sync: Sync) -> None:
         return
     point("sync.planned")
     held.check()
-    _apply(rooms, held, project, sync, decided.plan, decided.resolved, timings)
+    began = time.monotonic()
+    result = save(rooms, held, decided.plan, decided.saving)
+    if result is not None:
+        timings["save"] = round(time.monotonic() - began, 4)
+    point("sync.saved")
+    held.check()
+    _apply(rooms, held, project, sync, decided, result, timings)
     point("sync.applied")
 
 
@@ -98,13 +104,23 @@ def _skip(rooms: Rooms, held: Held, project: Project, sync: Sync, reason: str) -
 
 
 def _apply(
-    rooms: Rooms, held: Held, project: Project, sync: Sync, plan: Plan, resolved: Resolved, timings: dict[str, float]
+    rooms: Rooms,
+    held: Held,
+    project: Project,
+    sync: Sync,
+    decided: Decided,
+    result: Saved | None,
+    timings: dict[str, float],
 ) -> None:
+    """`result` is what MLRun has now, where something was written there."""
     began = time.monotonic()
+    plan = decided.plan
 
     def change(conn: Connection) -> bool:
         work.check(conn, held.claim, now=rooms.store.now())
-        apply(rooms, conn, project, sync, plan, resolved)
+        apply(rooms, conn, project, sync, plan, decided.resolved)
+        if result is not None:
+            record(conn, sync, plan, result, now=rooms.store.now())
         timings["apply"] = round(time.monotonic() - began, 4)
         ended = syncs.succeed(conn, sync.id, plan=plan, timings=timings, now=rooms.store.now())
         news.of_sync(rooms, conn, Topic.SYNC_SUCCEEDED, ended)

@@ -176,6 +176,17 @@ revisions = Table(
     Column("created_at", Float, nullable=False),
 )
 
+# What was last saved into MLRun of a project, as it was read back.
+saved = Table(
+    "saved",
+    metadata,
+    Column("project", String(63), primary_key=True),
+    Column("revision", String(32), nullable=False),
+    Column("commit", String(64), nullable=False),
+    Column("saved", Text, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
 runs = Table(
     "runs",
     metadata,

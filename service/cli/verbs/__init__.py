@@ -15,7 +15,7 @@ from service.cli.verbs.acting import cancel, push, redeliver, retry, run
 from service.cli.verbs.keeping import backup, restore
 from service.cli.verbs.planning import plan
 from service.cli.verbs.setting_up import doctor, migrate, serve, token
-from service.cli.verbs.showing import deliveries, logs, runs, schedules, status, syncs
+from service.cli.verbs.showing import deliveries, drift, logs, runs, schedules, status, syncs
 from service.cli.verbs.showing_off import demo
 from service.cli.verbs.spelling import spelled_out
 from service.cli.verbs.starting import init
@@ -63,6 +63,7 @@ for verb in (
     runs,
     logs,
     schedules,
+    drift,
     deliveries,
     syncs,
 ):

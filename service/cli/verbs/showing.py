@@ -132,5 +132,17 @@ def syncs(
         _show(lists.syncs, client.get("syncs", project=project, state=state, limit=limit), as_json=as_json)
 
 
+def drift(
+    project: Annotated[
+        str, typer.Argument(metavar="PROJECT", help="A project of the service.", autocompletion=names.projects)
+    ],
+    *,
+    where: Where,
+    as_json: AsJson = False,
+) -> None:
+    """Show what in MLRun differs from what Git said when it was saved."""
+    _show(lists.drift, where.client().get("projects", project, "drift"), as_json=as_json)
+
+
 def _show(shown: Callable[[Any], None], found: Any, *, as_json: bool) -> None:
     screen.data(found) if as_json else shown(found)

@@ -40,6 +40,9 @@ class Actions(Protocol):
         Asked again while it waits to be begun, it is the same one.
         """
 
+    def drift(self, project: str) -> Mapping[str, Any]:
+        """Compare what MLRun has now with what was saved there; raises Conflict where nothing was, MlrunError where MLRun can't say."""
+
     def run(self, project: str, workflow: str, arguments: Mapping[str, Any], request: str) -> str:
         """Queue a run of the revision in force; returns its id.
 

@@ -14,7 +14,17 @@ from service.web.api.answers.notifications import (
     NotificationDetail,
     ResendAsked,
 )
-from service.web.api.answers.projects import InForce, NextFire, PlanMade, Preview, Project, Revision, RevisionDetail
+from service.web.api.answers.projects import (
+    Difference,
+    Drift,
+    InForce,
+    NextFire,
+    PlanMade,
+    Preview,
+    Project,
+    Revision,
+    RevisionDetail,
+)
 from service.web.api.answers.repositories import Ref, Repository, RepositoryDetail
 from service.web.api.answers.runs import CancelAsked, Log, OpenRun, Run, RunError, RunEvent, RunEvents, RunMade
 from service.web.api.answers.schedules import Fire, Schedule
@@ -27,6 +37,8 @@ __all__ = [
     "Delivery",
     "DeliveryDetail",
     "DeliveryMade",
+    "Difference",
+    "Drift",
     "Failure",
     "Fire",
     "Handler",

@@ -81,6 +81,26 @@ class Preview(Answer):
     ended_at: datetime | None = Field(description="When it was there. What is in force may have changed since.")
 
 
+class Difference(Answer):
+    """Something in MLRun that is not as it was saved. Secrets are masked, long values shortened."""
+
+    what: str = Field(description="`project`, or `function NAME`.")
+    path: str = Field(description="The field, dotted; empty where the whole thing is gone.")
+    git: Any = Field(description="What Git's revision says; null: nothing.")
+    saved: Any = Field(description="What was read back when it was saved.")
+    there: Any = Field(description="What is there now.")
+
+
+class Drift(Answer):
+    """What differs in MLRun from what was last saved there. Fields that MLRun writes itself do not count."""
+
+    project: str = Field(description="The project.")
+    revision: str = Field(description="The revision that was saved.")
+    commit: str = Field(description="The commit whose files MLRun takes since.")
+    saved_at: datetime = Field(description="When.")
+    differences: list[Difference] = Field(description="Everything that differs; the next sync writes it anew.")
+
+
 class PlanMade(Answer):
     """A plan was asked for."""
 

@@ -58,6 +58,11 @@ def add(api: APIBlueprint, desk: Desk) -> None:
             row = previews.get(conn, path.name, path.id)
         return answer(answers.Preview.model_validate({**_plain(row), "plan": msgspec.to_builtins(row.plan)}))
 
+    @api.get("/projects/<name>/drift", tags=[TAG], summary="Show drift", responses={200: answers.Drift})
+    def show_drift(path: asks.NamePath) -> Response:
+        """Ask MLRun what it has of the project now, and show where that is not what was saved there."""
+        return answer(answers.Drift.model_validate(desk.actions.drift(path.name)))
+
     @api.post("/projects/<name>/runs", tags=[TAG], summary="Run a workflow", responses={202: answers.RunMade})
     def run_workflow(path: asks.NamePath, body: asks.RunBody) -> Response:
         """With the revision in force. A repeated `Idempotency-Key` (up to 64 characters) gives the run of the first time."""

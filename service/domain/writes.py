@@ -1,0 +1,118 @@
+"""What has to be written into MLRun so that it has what Git says: only what changed, each with its reason.
+
+A function is written when Git's version of it changed since it was last saved, when what is there now is not what was read back then,
+or when it was never saved from here. Names are only taken away that the last save had and this one has not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from service.domain import drift
+from service.domain.drift import Difference, Saved, There
+from service.domain.planned import Action, PlannedWrite, Skipped, WriteKind
+from service.domain.saving import Documents
+
+# Fields that are named where somebody changed something in MLRun; the rest is counted.
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saving:
+    """Everything that decides what is written. `saved` None: nothing was saved from here before.
+
+    `prune`: functions that Git has no more are removed. `clears_schedules`: MLRun fires nothing of ours, so its schedules under the
+    names of our workflows give way.
+    """
+
+    wanted: Documents
+    there: There
+    saved: Saved | None = None
+    prune: bool = False
+    clears_schedules: bool = True
+    warnings: tuple[str, ...] = ()
+
+
+def plan_writes(saving: Saving) -> tuple[PlannedWrite, ...]:
+    """In the order in which they are done: functions, the project, schedules, and what is removed last.
+
+    Where MLRun does not know the project yet, that comes first: functions belong to it.
+    """
+    functions, project = tuple(_functions(saving)), tuple(_project(saving))
+    first = (*functions, *project) if saving.there.project is not None else (*project, *functions)
+    return (*first, *_schedules(saving), *_pruned(saving))
+
+
+def not_pruned(saving: Saving) -> Iterator[Skipped]:
+    """Functions that stay although Git has them no more."""
+    for name in _gone(saving):
+        if not saving.prune:
+            yield Skipped(what=f"function {name}", reason="Git has it no more; it stays in MLRun, since prune is false")
+
+
+def _functions(saving: Saving) -> Iterator[PlannedWrite]:
+    before = saving.saved.functions if saving.saved else {}
+    for name, wanted in sorted(saving.wanted.functions.items()):
+        there, saved = saving.there.functions.get(name), before.get(name)
+        action = Action.CREATE if there is None else Action.CHANGE
+        if saved is None:
+            reason = "new" if there is None else "MLRun has it, but not from here"
+        elif saved.wanted != drift.digest(wanted):
+            reason = "changed in Git"
+        elif found := drift.of_function(name, saved, there):
+            reason = _meddled(found)
+        else:
+            continue
+        yield PlannedWrite(kind=WriteKind.FUNCTION, name=name, action=action, reason=reason)
+
+
+def _project(saving: Saving) -> Iterator[PlannedWrite]:
+    wanted, saved, there = saving.wanted, saving.saved, saving.there.project
+    action = Action.CREATE if there is None else Action.CHANGE
+    if saved is None:
+        reason = "new" if there is None else "MLRun has it, but not from here"
+    elif saved.project.wanted != drift.digest(wanted.project):
+        reason = "changed in Git"
+    elif found := drift.of_project(saved.project, there):
+        reason = _meddled(found)
+    elif saved.source != wanted.source:
+        reason = "its files are those of this commit"
+    elif drift.source_of(there) != saved.source:
+        reason = "changed in MLRun: spec.source"
+    else:
+        return
+    yield PlannedWrite(
+        kind=WriteKind.PROJECT, name=str(wanted.project["metadata"]["name"]), action=action, reason=reason
+    )
+
+
+def _schedules(saving: Saving) -> Iterator[PlannedWrite]:
+    if not saving.clears_schedules:
+        return
+    ours = {*saving.wanted.workflows, *(saving.saved.workflows if saving.saved else ())}
+    for name in sorted(saving.there.schedules.keys() & ours):
+        reason = "MLRun's own schedule gives way: schedules are fired by this service (schedules.owner)"
+        yield PlannedWrite(kind=WriteKind.SCHEDULE, name=name, action=Action.REMOVE, reason=reason)
+
+
+def _pruned(saving: Saving) -> Iterator[PlannedWrite]:
+    for name in _gone(saving):
+        if saving.prune:
+            yield PlannedWrite(
+                kind=WriteKind.FUNCTION, name=name, action=Action.REMOVE, reason="nothing declares it any more"
+            )
+
+
+def _gone(saving: Saving) -> list[str]:
+    """Names of the last save, minus those of this one, that are there."""
+    before = saving.saved.functions.keys() if saving.saved else set()
+    return sorted((before - saving.wanted.functions.keys()) & saving.there.functions.keys())
+
+
+def _meddled(found: list[Difference]) -> str:
+    paths = [one.path for one in found if one.path]
+    if not paths:
+        return "it is gone from MLRun"
+    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+    return f"changed in MLRun: {', '.join(paths[:_NAMED])}{more}"

@@ -1,0 +1,111 @@
+"""What a sync saves into MLRun, where the operator has one: which documents, compared with what, and the save itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from service.domain import drift
+from service.domain.drift import Difference, Saved
+from service.domain.images import Images
+from service.domain.plan import Plan
+from service.domain.projects import Resolved
+from service.domain.python_version import Said
+from service.domain.saving import Documents, documents
+from service.domain.writes import Saving
+from service.errors import Conflict, SettingsError
+from service.reconciler.archives import archive_url
+from service.reconciler.discover import CommitFiles
+from service.reconciler.dispatcher import Held
+from service.reconciler.images import images_of, said_python
+from service.reconciler.resolve import git_source
+from service.reconciler.rooms import Rooms
+from service.store import projects, revisions, saved, syncs
+from service.store.saved import Save
+from service.store.syncs import Sync
+
+
+def saving(rooms: Rooms, sync: Sync, resolved: Resolved, images: Images, python: Said | None) -> Saving | None:
+    """What is wanted, what was saved last and what is there; None without an MLRun API. Raises MlrunError, PlanError."""
+    if rooms.target is None:
+        return None
+    there = rooms.target.look(resolved.name)
+    with rooms.store.read() as conn:
+        last = saved.find(conn, resolved.name)
+    return Saving(
+        wanted=_documents(rooms, sync, resolved, images, python),
+        there=there,
+        saved=last.saved if last else None,
+        prune=sync.declaration.prune_functions,
+        clears_schedules=rooms.settings.schedules.owner == "gitops",
+        warnings=_warnings(rooms),
+    )
+
+
+def save(rooms: Rooms, held: Held, plan: Plan, saving: Saving | None) -> Saved | None:
+    """Do what the plan says is to be written into MLRun; None where it says nothing. Raises LeaseLost, MlrunError."""
+    if rooms.target is None or saving is None or not plan.writes:
+        return None
+    return rooms.target.apply(saving.wanted, plan.writes, saving.there, held.check)
+
+
+def record(conn: Connection, sync: Sync, plan: Plan, result: Saved, *, now: float) -> None:
+    """What was saved, in the transaction that puts it in force."""
+    saved.put(conn, Save(project=plan.project, revision=plan.revision, commit=sync.commit, saved=result, at=now))
+
+
+def drift_of(rooms: Rooms, name: str) -> tuple[Save, tuple[Difference, ...]]:
+    """What differs now from what was last saved. Raises NotFound, Conflict where nothing was saved, MlrunError."""
+    with rooms.store.read() as conn:
+        project = projects.get(conn, name)
+        last = saved.find(conn, name)
+        revision = revisions.find(conn, name, last.revision) if last else None
+        sync = syncs.find(conn, project.in_force_sync) if project.in_force_sync else None
+    if rooms.target is None:
+        raise Conflict("there is no MLRun API to compare with", mend="set mlrun.api")
+    if last is None or revision is None or sync is None:
+        raise Conflict(
+            f"nothing of {name} was saved into MLRun yet", mend=f"sync it: mlrun-gitops push {project.repository}"
+        )
+    images = images_of(rooms.settings, rooms.launcher_for(sync.declaration).name)
+    python = said_python(CommitFiles(rooms.source, sync.repository, last.commit), sync.declaration)
+    git = _documents(rooms, replace(sync, commit=last.commit), revision.resolved, images, python)
+    return last, drift.report(git, last.saved, rooms.target.look(name))
+
+
+def _documents(rooms: Rooms, sync: Sync, resolved: Resolved, images: Images, python: Said | None) -> Documents:
+    return documents(
+        resolved,
+        images=images,
+        python=images.python(python),
+        source=_source(rooms, sync),
+        origin=_origin(rooms, sync),
+    )
+
+
+def _source(rooms: Rooms, sync: Sync) -> str:
+    """Where MLRun takes the files from: this very commit, or the branch as MLRun's users know it."""
+    known = rooms.repository(sync.repository)
+    if rooms.settings.mlrun.source == "git":
+        return git_source(known.url, sync.ref) if known else ""
+    server = rooms.settings.server
+    base = server.internal_url or server.public_url
+    if base is None:
+        raise SettingsError(
+            "MLRun is to take files from this service, whose address is not set", mend="set server.internal_url"
+        )
+    return archive_url(rooms.store, str(base), sync.project, sync.commit)
+
+
+def _origin(rooms: Rooms, sync: Sync) -> str:
+    """The very commit, as MLRun's client notes it with a function: for people, nothing is read from there."""
+    known = rooms.repository(sync.repository)
+    address = git_source(known.url, "").removeprefix("git://").removesuffix("#") if known else ""
+    return f"https://{address}#{sync.commit}" if address else ""
+
+
+def _warnings(rooms: Rooms) -> tuple[str, ...]:
+    if rooms.settings.mlrun.source != "git":
+        return ()
+    return ("MLRun takes files from the branch (mlrun.source: git): what it runs later may be newer than this commit",)

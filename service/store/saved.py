@@ -1,0 +1,46 @@
+"""What was last saved into MLRun for each project, as it was read back: what the next save and drift are compared with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete
+
+from service.domain.drift import Saved
+from service.store.models import saved as table
+from service.store.sql import Rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Save:
+    """`revision` is the one that was saved, `commit` the one whose files MLRun was told to take."""
+
+    project: str
+    revision: str
+    commit: str
+    saved: Saved
+    at: float
+
+
+_rows = Rows(table, Save, json=["saved"])
+
+
+def put(connection: Connection, save: Save) -> None:
+    """In the place of the project's last one."""
+    _rows.put(
+        connection,
+        {"project": save.project},
+        revision=save.revision,
+        commit=save.commit,
+        saved=save.saved,
+        at=save.at,
+    )
+
+
+def find(connection: Connection, project: str) -> Save | None:
+    return _rows.find(connection, project=project)
+
+
+def forget(connection: Connection, project: str) -> None:
+    """Nothing of it is ours any more: who has the name next compares with nothing, and removes nothing."""
+    connection.execute(delete(table).where(table.c.project == project))

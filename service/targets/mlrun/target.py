@@ -1,0 +1,79 @@
+"""Saves a revision into MLRun: functions, project, schedules, and at last what Git has no more.
+
+What is to be written was planned (`domain.writes`); here it is carried out and read back. Each write puts a whole document in place of
+what is there, or takes a name away, so all of it may be done again from the beginning after a crash at any line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from service.domain import drift
+from service.domain.drift import Saved, There
+from service.domain.planned import Action, PlannedWrite, WriteKind
+from service.domain.projects import Json
+from service.domain.saving import Documents
+from service.errors import MlrunAway
+from service.faults import point
+from service.mlrun_api import MlrunApi
+from service.targets.mlrun import schedules
+
+# Asked just before every write; what it raises ends the save.
+Check = Callable[[], None]
+
+
+class MlrunTarget:
+    """Every method raises MlrunAway (again later) and MlrunRefused (it would be refused again)."""
+
+    def __init__(self, api: MlrunApi) -> None:
+        self._api = api
+
+    def look(self, project: str) -> There:
+        """What MLRun has of a project now."""
+        found = self._api.project(project)
+        if found is None:
+            return There()
+        return There(project=found, functions=self._api.functions(project), schedules=self._api.schedules(project))
+
+    def apply(self, wanted: Documents, writes: Iterable[PlannedWrite], there: There, check: Check) -> Saved:
+        """Carry out `writes` in their order, then read back what it came to."""
+        project = str(wanted.project["metadata"]["name"])
+        for write in writes:
+            check()
+            self._write(project, wanted, write, there)
+            point(f"mlrun.{write.kind}.{write.action}")
+        check()
+        point("mlrun.written")
+        return self._read_back(project, wanted)
+
+    def _write(self, project: str, wanted: Documents, write: PlannedWrite, there: There) -> None:
+        if write.kind is WriteKind.PROJECT:
+            self._api.put_project(project, _owned(wanted.project, there.project))
+        elif write.kind is WriteKind.SCHEDULE:
+            schedules.write(self._api, project, write)
+        elif write.action is Action.REMOVE:
+            self._api.delete_function(project, write.name)
+        else:
+            self._api.put_function(project, write.name, wanted.functions[write.name])
+
+    def _read_back(self, project: str, wanted: Documents) -> Saved:
+        found = self._api.project(project)
+        functions = self._api.functions(project) if found is not None else {}
+        if found is None or (missing := wanted.functions.keys() - functions.keys()):
+            what = f"the project {project}" if found is None else f"the function {min(missing)} of {project}"
+            raise MlrunAway(
+                f"{what} was saved into MLRun and is not there", mend="it is saved again; see who deletes it"
+            )
+        return Saved(
+            source=drift.source_of(found),
+            project=drift.kept(wanted.project, found),
+            functions={name: drift.kept(one, functions[name]) for name, one in wanted.functions.items()},
+            workflows=wanted.workflows,
+        )
+
+
+def _owned(document: Json, there: Mapping[str, object] | None) -> Json:
+    """With the owner that MLRun knows: saving takes a project over from nobody."""
+    spec = (there or {}).get("spec")
+    owner = spec.get("owner") if isinstance(spec, dict) else None
+    return {**document, "spec": {**document["spec"], "owner": owner}} if owner else document

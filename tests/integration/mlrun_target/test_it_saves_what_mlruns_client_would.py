@@ -1,0 +1,119 @@
+"""Ours against MLRun's own: the same files, saved by `load_project(save=True)` and `sync_functions(save=True)`, and by the target."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from service.domain.drift import There
+from service.domain.images import Images
+from service.domain.projects import Resolved, Workflow
+from service.domain.saving import Documents, documents
+from service.domain.writes import Saving, plan_writes
+from service.mlrun_api import MlrunApi
+from service.settings import Settings
+from service.targets.mlrun import MlrunTarget
+from tests.integration.mlrun_target import generated
+from tests.integration.mlrun_target.recorder import Recorder
+from tests.peers.runner import ENVIRONMENT, Runner
+
+pytestmark = [pytest.mark.runner, pytest.mark.slow]
+
+PROJECTS = 200
+# Each process of MLRun's costs seconds before its first project.
+CHUNK = 25
+COLD = Path(__file__).with_name("cold.py")
+SOURCE = "https://gitops.example.com/archives/x.y/0123.tar.gz"
+
+Json = dict[str, Any]
+
+
+def clone(folder: Path, files: generated.Files, name: str) -> Path:
+    """A plain clone of a repository that has these files."""
+    folder.mkdir(parents=True)
+    for path, text in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+    for words in (
+        ("init", "-q", "-b", "main"),
+        ("remote", "add", "origin", f"https://git.example.com/ml/{name}.git"),
+        ("add", "-A"),
+        ("commit", "-qm", "All of it"),
+    ):
+        subprocess.run(["git", *words], cwd=folder, check=True)
+    return folder
+
+
+def by_mlrun(python: Path, recorder: Recorder, folders: list[Path]) -> None:
+    environment = {**ENVIRONMENT, "HOME": str(folders[0].parent), "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(
+        [python, COLD, recorder.url, *folders],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("saved generated-") == len(folders)
+
+
+def by_us(runner: Runner, files: generated.Files, name: str) -> Documents:
+    result = runner.load(files, project={"source": f"git://git.example.com/ml/{name}.git#refs/heads/main"}).result
+    workflows = {one["name"]: msgspec.convert(one, Workflow) for one in result.pop("workflows")}
+    resolved = msgspec.convert({**result, "workflows": msgspec.to_builtins(workflows)}, Resolved)
+    return documents(resolved, images=Images(), python="3.11", source=SOURCE, origin="https://git.example.com/x#1")
+
+
+def normalized(document: Json) -> Json:
+    """Without source, images, code_origin and owner: what the guide says is ours. Nothing else."""
+    found: Json = _without(document)
+    return found
+
+
+OURS = frozenset({"source", "origin_url", "code_origin", "owner"})
+IMAGES = frozenset({"image", "default_image", "base_image"})
+
+
+def _without(value: Any, path: tuple[str, ...] = ()) -> Any:
+    if isinstance(value, dict):
+        ours = OURS | IMAGES if not {"params", "annotations", "labels"} & set(path) else frozenset()
+        return {key: _without(one, (*path, key)) for key, one in value.items() if key not in ours}
+    return [_without(one, path) for one in value] if isinstance(value, list) else value
+
+
+@pytest.fixture
+def target() -> Iterator[tuple[MlrunTarget, Recorder]]:
+    """Ours, and what it sent."""
+    with Recorder() as recorder:
+        api = MlrunApi(Settings.model_validate({"mlrun": {"api": recorder.url, "source": "git"}}))
+        yield MlrunTarget(api), recorder
+        api.close()
+
+
+@pytest.mark.parametrize("first", range(0, PROJECTS, CHUNK))
+def test_the_bodies_are_those_that_mlruns_client_sends(
+    first: int, runner_python: Path, runner: Runner, target: tuple[MlrunTarget, Recorder], tmp_path: Path
+) -> None:
+    seeds = range(first, first + CHUNK)
+    saves, ours = target
+    folders = [clone(tmp_path / f"generated-{seed}", generated.project(seed), f"generated-{seed}") for seed in seeds]
+    with Recorder() as theirs:
+        by_mlrun(runner_python, theirs, folders)
+    for seed in seeds:
+        wanted = by_us(runner, generated.project(seed), f"generated-{seed}")
+        saves.apply(wanted, plan_writes(Saving(wanted=wanted, there=There())), There(), lambda: None)
+    assert {name: normalized(one) for name, one in ours.projects.items()} == {
+        name: normalized(one) for name, one in theirs.projects.items()
+    }
+    assert {key: normalized(one) for key, one in ours.functions.items()} == {
+        key: normalized(one) for key, one in theirs.functions.items()
+    }
+    assert len(ours.projects) == CHUNK
+    assert len(ours.functions) > CHUNK
+    print(f"{len(ours.projects)} projects and {len(ours.functions)} functions: the bodies are the same")
