@@ -7,6 +7,8 @@ PY := .venv/bin/python
 # What calls uv calls it with the package index that pip is configured with.
 WITH_REGISTRY := requirements/registry
 ARGS ?=
+# Processes that run tests.
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help environment runner demo peers test unit bench lint format docs serve lock image sbom fresh
@@ -28,10 +30,10 @@ peers: environment ## the real peers that tests use: makes what can be made, say
 
 test: environment ## every test this machine can run; REQUIRE_PEERS=all: a missing peer fails; FAULTS=N: kill loops of N
 	@$(WITH_REGISTRY) $(PY) -m tests.peers --quiet
-	@$(WITH_REGISTRY) $(PY) -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(WITH_REGISTRY) $(PY) -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 unit: environment ## the tests that need no peer
-	@$(PY) -m pytest -n 2 --dist loadfile tests/unit $(ARGS)
+	@$(PY) -m pytest -n $(WORKERS) --dist loadfile tests/unit $(ARGS)
 
 bench: environment ## how fast it is, as ratios; ARGS picks figures; writes build/bench.json
 	@$(WITH_REGISTRY) $(PY) -m tests.peers --quiet

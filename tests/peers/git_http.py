@@ -239,8 +239,9 @@ class GitServer(PlainGitServer):
         """An empty repository. `name` may have slashes (`ml/fraud`)."""
         path = self.root / f"{name}.git"
         path.mkdir(parents=True)
-        run_git(path, "init", "--quiet", "--bare", "--initial-branch=main")
-        run_git(path, "config", "uploadpack.allowFilter", "true")
+        run_git(path, "init", "--quiet", "--bare", "--initial-branch=main", "--template=")
+        with (path / "config").open("a") as config:  # a stage has dozens of repositories, and each git costs
+            config.write("[uploadpack]\n\tallowFilter = true\n")
         self.repositories[name] = GitRepository(self, name, path, private)
         return self.repositories[name]
 

@@ -58,6 +58,7 @@ for package in component-base/version client-go/pkg/version; do
     done
 done
 mkdir "$work/bin"
-nice go build -trimpath -tags "providerless dockerless" -ldflags "$flags" -o "$work/bin/" "${programs[@]/#/k8s.io/kubernetes/cmd/}"
+# Without -trimpath, for which most of Go's own packages would be compiled anew.
+nice go build -tags "providerless dockerless" -ldflags "$flags" -o "$work/bin/" "${programs[@]/#/k8s.io/kubernetes/cmd/}"
 for program in "${programs[@]}"; do "$work/bin/$program" --version >/dev/null; done
 say "built"
