@@ -18,8 +18,6 @@ from service.mlrun_api.versions import Feature, Server
 from service.settings import Settings
 
 _PROJECT_ENDS = frozenset({"online", "offline", "archived"})
-# No workflow of a project is called that; its real name stands in the request.
-_NOT_SAVED = "~"
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -90,16 +88,15 @@ class MlrunApi:
     def submit(self, project: str, workflow: str, request: Json) -> Json:
         """Run or schedule a workflow, as `request` (MLRun's WorkflowRequest) says: `{project, name, status, run_id, schedule}`.
 
-        After MlrunAway with `sent` it may run all the same. A notification's `secret_params` are taken out of errors.
+        `workflow` is where it looks for what the request leaves out; see Feature.SCHEDULE_OF_THE_REQUEST. After MlrunAway with `sent` it may run all the same. A notification's `secret_params` are taken out of errors.
         """
         until = end(limits.SUBMIT_TIMEOUT_S)
         asked = self._calls.to(f"submit the workflow {workflow} of {project}", _secret_params(request))
-        spec = request.get("spec")
-        whole = isinstance(spec, dict) and bool(spec.get("path") or spec.get("code")) and not spec.get("schedule")
-        if whole and not self._calls.can(Feature.SCHEDULE_OF_THE_REQUEST, until):
-            workflow = f"{workflow}{_NOT_SAVED}"
         where = path("projects", project, "workflows", workflow, "submit")
         return json_of(self._calls.good(asked, "POST", where, document=request, once=True, until=until), asked)
+        asked = self._calls.to(f"submit the workflow {workflow} of {project}", _secret_params(request))
+        where = path("projects", project, "workflows", workflow, "submit")
+        return json_of(self._calls.good(asked, "POST", where, document=request, once=True), asked)
 
     def run(self, project: str, uid: str) -> Json | None:
         """A run as it is stored, or None."""
@@ -122,7 +119,7 @@ class MlrunApi:
     ) -> list[Json]:
         """Runs, without iterations of theirs, the newest first.
 
-        `name` is whole (`=name`) or a part of it, `labels` are `key` or `key=value`, `since` is when they began.
+        `name` is the whole name, or after `~` a part of it; `labels` are `key` or `key=value`, `since` is when they began.
         """
         until, asked, wanted = end(), self._calls.to(f"list the runs of {project}"), tuple(states)
         query: dict[str, str | Iterable[str] | None] = {

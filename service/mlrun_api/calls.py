@@ -32,9 +32,9 @@ _LOOK_FIRST_S, _LOOK_MOST_S = 0.1, 2.0
 _THE_SAME = frozenset({UNAUTHORIZED, TOO_MANY})
 
 
-def end(within_s: float = limits.OUTSIDE_WRITE_TIMEOUT_S) -> float:
-    """When a call that begins now has to have ended."""
-    return time.monotonic() + within_s
+def end(within_s: float | None = None) -> float:
+    """When a call that begins now has to have ended; by default as a write outside of the store."""
+    return time.monotonic() + (limits.OUTSIDE_WRITE_TIMEOUT_S if within_s is None else within_s)
 
 
 class Calls:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from service.cli.doctor import cluster, machine, outside, runner, state
+from service.cli.doctor import cluster, machine, mlrun, outside, runner, state
 from service.cli.doctor.findings import Case, Finding, Level
 from service.errors import GitopsError
 
@@ -24,6 +24,7 @@ CHECKS: tuple[tuple[str, str, Check], ...] = (
     ("handlers", "the handlers", outside.handlers),
     ("launcher", "MLRun and launcher", outside.supported),
     ("cluster", "the cluster", cluster.check),
+    ("MLRun API", "the MLRun API", mlrun.check),
 )
 
 

@@ -17,6 +17,7 @@ from service.store import open_store
 from tests.integration.cli.conftest import Said, alone
 from tests.integration.cli.terminal import on_a_terminal
 from tests.peers.git_http import GitServer, Mode
+from tests.peers.mlrun_stand_in.process import MlrunStandIn
 from tests.peers.recorder import Recorder
 from tests.peers.service_process import ServiceProcess
 
@@ -237,3 +238,28 @@ def test_an_environment_that_is_not_there_is_worth_a_look(doctor: Doctor) -> Non
     level, said = doctor["runner"]
     assert level == "doubtful", said
     assert "doctor --fix" in said
+
+
+@pytest.mark.runners
+def test_the_mlrun_api_is_asked_what_it_is_and_whether_we_may_look(doctor: Doctor, mlrun_1_9: MlrunStandIn) -> None:
+    doctor.config["server"]["internal_url"] = "http://mlrun-gitops.example.com"
+    doctor.config["mlrun"] = {"api": mlrun_1_9.url, "token": "canary-5d0c-mlrun"}
+    mlrun_1_9.ask_for(kind="token", token="canary-5d0c-mlrun")
+    doctor.look()
+    assert doctor["MLRun API"] == ("good", f"{mlrun_1_9.url} answers, MLRun 1.9.2 |  | ")
+    assert doctor["MLRun credential"][1].startswith("the service is let in by its token")
+    assert mlrun_1_9.writes() == []
+
+    doctor.config["mlrun"]["version"] = "1.12.1"
+    doctor.look()
+    assert doctor["MLRun API"][0] == "doubtful"
+    assert "MLRun 1.9.2; projects are loaded by MLRun 1.12.1" in doctor["MLRun API"][1]
+
+    doctor.config["mlrun"] = {"api": mlrun_1_9.url, "token": "canary-5d0c-wrong"}
+    assert doctor.look().code == 1
+    assert doctor["MLRun API"][0] == "bad"
+    assert "does not know us (401)" in doctor["MLRun API"][1]
+
+    doctor.config["mlrun"] = {"api": f"http://127.0.0.1:{free_port()}"}
+    assert doctor.look().code == 1
+    assert "Connection refused" in doctor["MLRun API"][1]

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from service.errors import MlrunAway, MlrunRefused
-from service.mlrun_api import MlrunApi
-from service.settings import load_settings
+from service.mlrun_api import Feature, MlrunApi
+from tests.integration.mlrun_api.speaking import speak_to
 from tests.peers import mlrun_api
 
 pytestmark = pytest.mark.mlrun_api
@@ -32,7 +32,7 @@ def server() -> Iterator[mlrun_api.MlrunApi]:
 
 @pytest.fixture
 def api(server: mlrun_api.MlrunApi) -> Iterator[MlrunApi]:
-    api = MlrunApi(load_settings(environ={"GITOPS_MLRUN__API": server.url}))
+    api = speak_to(server.url)
     yield api
     api.close()
 
@@ -77,11 +77,16 @@ def test_a_workflow_is_scheduled_moved_and_let_go(api: MlrunApi) -> None:
     assert api.schedules("fraud") == {}
 
 
-def test_what_has_a_schedule_in_the_project_can_be_run_at_once_all_the_same(api: MlrunApi) -> None:
-    """Asked plainly, this server makes a schedule of it; so it is asked under a name that the project does not have."""
+def test_what_has_a_schedule_in_the_project_is_run_at_once_under_a_name_that_the_project_does_not_have(
+    api: MlrunApi,
+) -> None:
+    """As the table of differences says; asked under its own name, the workflow is scheduled."""
     api.put_project("fraud", PROJECT)
+    assert not api.server().has(Feature.SCHEDULE_OF_THE_REQUEST)
+    assert api.submit("fraud", "main", _request())["status"] == "scheduled"
+    api.delete_schedule("fraud", "main")
     with pytest.raises(MlrunRefused, match="data_session"):  # it went for a pod, and there is no cluster
-        api.submit("fraud", "main", _request())
+        api.submit("fraud", "another", _request())
     assert api.schedules("fraud") == {}
 
 
@@ -142,7 +147,7 @@ def test_what_it_can_only_do_in_a_cluster_is_an_outage_and_names_no_secret(api: 
 
 def test_after_an_outage_it_is_asked_again_what_it_is() -> None:
     with mlrun_api.MlrunApi() as server:
-        api = MlrunApi(load_settings(environ={"GITOPS_MLRUN__API": server.url}))
+        api = speak_to(server.url)
         api.put_project("fraud", PROJECT)
         server.stop()
         with pytest.raises(MlrunAway, match="Connection refused") as away:

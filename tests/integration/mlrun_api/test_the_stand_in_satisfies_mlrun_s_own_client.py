@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from service.mlrun_api import Feature, MlrunApi
-from service.settings import load_settings
+from service.mlrun_api import Feature
 from tests.integration.mlrun_api import sdk
+from tests.integration.mlrun_api.speaking import speak_to
 from tests.peers.mlrun_stand_in.process import MlrunStandIn, Request
 
 pytestmark = [pytest.mark.runners, pytest.mark.slow]
@@ -65,8 +65,7 @@ def test_headers_are_those_of_the_sdk_but_for_the_python(mlrun_1_9: MlrunStandIn
     mlrun_1_9.ask_for(kind="session", access_key=key)
     program = "import mlrun; mlrun.get_run_db().list_projects()"
     _run(mlrun_1_9, ["-W", "ignore", "-c", program], tmp_path, V3IO_ACCESS_KEY=key)
-    settings = load_settings(environ={**_settings(mlrun_1_9), "GITOPS_MLRUN__ACCESS_KEY": key})
-    api = MlrunApi(settings)
+    api = speak_to(mlrun_1_9.url, version=mlrun_1_9.version, access_key=key)
     assert api.project("fraud") is None
     api.close()
     theirs, ours = (request for request in mlrun_1_9.requests() if request.path.startswith("/api/v1/projects"))
@@ -83,7 +82,7 @@ def _asked_by_us(stand_in: MlrunStandIn, theirs: list[Request]) -> dict[str, set
     functions = {one.path.rsplit("/", 1)[1]: one.document for one in theirs if one.rule == "stores a function"}
     submits = [one.document for one in theirs if one.rule == "runs or schedules a workflow" and one.status == 202]
     stand_in.reset()
-    api = MlrunApi(load_settings(environ=_settings(stand_in)))
+    api = speak_to(stand_in.url, version=stand_in.version)
     assert api.server().has(Feature.PAGES)
     stored = api.put_project("fraud", project)
     assert stored == api.project("fraud")
@@ -148,7 +147,3 @@ def _run(stand_in: MlrunStandIn, words: list[str], folder: Path, **environment: 
     )
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done.stdout
-
-
-def _settings(stand_in: MlrunStandIn) -> dict[str, str]:
-    return {"GITOPS_MLRUN__API": stand_in.url, "GITOPS_MLRUN__VERSION": stand_in.version}

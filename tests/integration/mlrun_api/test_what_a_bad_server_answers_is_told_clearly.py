@@ -11,7 +11,7 @@ import pytest
 from service import limits
 from service.errors import MlrunAway, MlrunRefused
 from service.mlrun_api import MlrunApi
-from service.settings import load_settings
+from tests.integration.mlrun_api.speaking import speak_to
 from tests.peers.mlrun_stand_in.process import MlrunStandIn
 
 pytestmark = pytest.mark.runners
@@ -32,8 +32,7 @@ def api(mlrun_1_12: MlrunStandIn) -> Iterator[MlrunApi]:
 
 
 def _api(stand_in: MlrunStandIn, token: str = TOKEN) -> MlrunApi:
-    environ = {"GITOPS_MLRUN__API": stand_in.url, "GITOPS_MLRUN__VERSION": stand_in.version}
-    return MlrunApi(load_settings(environ={**environ, "GITOPS_MLRUN__TOKEN": token}))
+    return speak_to(stand_in.url, version=stand_in.version, token=token)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +113,7 @@ def test_what_may_be_done_twice_is_sent_again_where_a_kept_connection_is_gone(
 
 
 def test_a_server_that_is_not_there_was_sent_nothing(unused_url: str) -> None:
-    api = MlrunApi(load_settings(environ={"GITOPS_MLRUN__API": unused_url}))
+    api = speak_to(unused_url)
     with pytest.raises(MlrunAway, match="Connection refused") as away:
         api.server()
     assert not away.value.sent
@@ -193,7 +192,7 @@ def test_a_server_that_cannot_be_spoken_to_is_refused(mlrun_1_12: MlrunStandIn, 
 
 
 def test_what_is_no_mlrun_says_so(mlrun_1_12: MlrunStandIn) -> None:
-    api = MlrunApi(load_settings(environ={"GITOPS_MLRUN__API": f"{mlrun_1_12.url}/elsewhere"}))
+    api = speak_to(f"{mlrun_1_12.url}/elsewhere")
     with pytest.raises(MlrunRefused, match="there is no MLRun API") as refused:
         api.server()
     assert "set mlrun.api" in refused.value.mend

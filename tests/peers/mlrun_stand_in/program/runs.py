@@ -112,8 +112,8 @@ def _iteration(call: Call) -> int:
 
 
 def _named(wanted: str, name: str) -> bool:
-    """`=name` is exact, `~name` and `name` a part (server: db/sqldb, _generate_name_filter)."""
-    return name == wanted[1:] if wanted.startswith("=") else wanted.lstrip("~").lower() in name.lower()
+    """The name, or after `~` a part of it (1.5.2: api/db/sqldb/db.py _add_run_name_query)."""
+    return not wanted or (wanted[1:].lower() in name.lower() if wanted.startswith("~") else wanted == name)
 
 
 def _labelled(wanted: str, labels: dict[str, Any]) -> bool:
