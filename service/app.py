@@ -14,6 +14,7 @@ from service.launchers import Launcher
 from service.launchers.callbacks import Callbacks
 from service.launchers.kubernetes import KubernetesLauncher
 from service.launchers.process import ProcessLauncher
+from service.launchers.tracking import tracking
 from service.log import configure_log
 from service.mlrun_api import MlrunApi
 from service.notifier import Notifier
@@ -109,7 +110,7 @@ def _make_app(rooms: Rooms, metrics: health.Metrics) -> Flask:
     app = api.make_app("mlrun-gitops")
     app.register_blueprint(webhooks.blueprint(rooms.intake, metrics))
     files = archives.Archives(rooms.source.archive, rooms.settings.server.threads)
-    app.register_blueprint(runners.blueprint(Callbacks(rooms.store), files))
+    app.register_blueprint(runners.blueprint(Callbacks(rooms.store, tracking(rooms.settings)), files))
     app.register_blueprint(archives.blueprint(partial(repository_of, rooms.store), files))
     app.register_blueprint(health.blueprint({"store": lambda: _readable(rooms.store)}, metrics))
     api.register(app, rooms.settings, rooms.store, Actions(rooms))

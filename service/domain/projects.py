@@ -120,7 +120,7 @@ class Resolved:
 
     `project` is `MlrunProject.to_dict()` with a source that holds no credential; `functions` maps a function's name to its
     dict, as `sync_functions` would save it; `checks` maps a workflow to `compiled`, `bound` or `run`
-    (it could only be checked by running it).
+    (it could only be checked by running it). `asked` are the calls that MLRun's API answered: the next load may hear another answer.
     """
 
     name: str
@@ -129,6 +129,7 @@ class Resolved:
     workflows: dict[str, Workflow] = field(default_factory=dict)
     checks: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
 
 
 # Fields of MLRun's that say when or where something was resolved, not what it is.
@@ -160,6 +161,6 @@ def _content_of(key: str, value: Any) -> Any:
 def revision_id(resolved: Resolved) -> str:
     """The hash of the normalized data: equal configurations have one id, whatever commit they came from."""
     plain = content(msgspec.to_builtins(resolved))
-    plain.pop("warnings", None)
-    plain.pop("checks", None)
+    for beside in ("warnings", "checks", "asked"):
+        plain.pop(beside, None)
     return hashlib.sha256(msgspec.json.encode(plain, order="sorted")).hexdigest()[:20]

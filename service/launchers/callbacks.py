@@ -7,7 +7,7 @@ nobody once the job has ended: what a node that was given up for lost still tell
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -31,10 +31,11 @@ _FAULTS = 10
 
 class Callbacks:
     """Whoever is let in by `authorize` may call the others for that job. They raise StoreUnavailable, and Gone for a job that has
-    ended or is to be cancelled: its pod ends then."""
+    ended or is to be cancelled: its pod ends then. `told` is what every job's document holds besides its own."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, told: Mapping[str, Any] | None = None) -> None:
         self._store = store
+        self._told = dict(told or {})
 
     def authorize(self, job_id: str, token: str) -> None:
         """Raises Unauthorized, the same for no such job and for a wrong token."""
@@ -47,7 +48,8 @@ class Callbacks:
         """What the pod is to do (`service/launchers/document.py`)."""
         with self._store.read() as connection:
             job = _going_on(jobs.get(connection, job_id))
-        return job.document or {}
+        document = job.document or {}
+        return {**document, "job": {**document["job"], **self._told}} if "job" in document else document
 
     def source_of(self, job_id: str) -> tuple[str, str]:
         """The repository and the commit whose files the job runs on. Raises Conflict once it is claimed: its pod has them."""

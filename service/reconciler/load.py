@@ -41,7 +41,7 @@ def load(rooms: Rooms, held: Held, sync: Sync) -> Resolved:
         job = _job(rooms, sync, f"{held.claim.attempts}-{attempt}")
         try:
             found = resolve(launcher, job, lambda: _go_on(rooms, held))
-            if isinstance(found, Resolved):
+            if isinstance(found, Resolved) and not found.asked:
                 _keep(kept, found)
         except LoadFailed:
             launcher.clean(job.id)
@@ -65,7 +65,7 @@ def load(rooms: Rooms, held: Held, sync: Sync) -> Resolved:
 
 
 def _key(rooms: Rooms, sync: Sync) -> str:
-    """What a load depends on: the files, the runner environment, the parameters. Nothing else."""
+    """What a load depends on: the files, the runner environment, the parameters, and MLRun's API, whose answers are not kept."""
     declaration = sync.declaration
     launcher = rooms.loader_for(declaration)
     parts = (
@@ -77,6 +77,7 @@ def _key(rooms: Rooms, sync: Sync) -> str:
         launcher.fingerprint,
         load_image(rooms.settings, launcher.name, declaration),
         rooms.settings.mlrun.version,
+        str(rooms.settings.mlrun.api or ""),
         _saved_source(rooms, sync),
     )
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:32]

@@ -134,7 +134,11 @@ class Mlrun(Section):
         default=None,
         description="Certificates that are trusted besides the system's, if the MLRun API has one of an own authority.",
     )
-    runner_token: SecretStr | None = Field(default=None, description="What runners show to the MLRun API.")
+    runner_token: SecretStr | None = Field(
+        default=None,
+        description="What runners show to the MLRun API: an access key where the service has one, else a bearer token. A project's "
+        "code can use it too, so it is one of its own that may do no more than runs need; the service's is never given to a runner.",
+    )
     image_suffix: str = Field(
         default=SUFFIX,
         pattern=r"^[A-Za-z0-9_.-]{0,32}$",

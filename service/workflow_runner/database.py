@@ -7,6 +7,9 @@ so that results and artifacts pass between the steps of a workflow; each becomes
 Without an API, a call that cannot be answered raises an error that names it: MLRun's own stand-in answers None, which
 surfaces somewhere else as a puzzle. With an API, `run` passes everything through and `load` only reads: whatever would
 write is kept here and never sent.
+
+What a step runs is noted in MLRun's API under a tag of its own: the client makes a local copy of the function for it, which would
+otherwise take the place of the function that the service saved.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import copy
 import os
 from typing import Any, Callable, Optional
 
+from .api import keeps_artifacts
 from .errors import NoApiError
 from .job import LOAD, RUN
 from .memory import Memory
@@ -60,6 +64,8 @@ _NEEDLESS = frozenset(
     }
 )
 _ENDED = ("completed", "error", "aborted")
+# Of the copies of functions that steps run; it has no other meaning.
+RAN = "gitops-run"
 
 
 def install(database: RunnerDB, url: str) -> None:
@@ -95,6 +101,7 @@ class RunnerDB:
         self.name = ""
         self.project: Callable[[str], Any] = lambda _name: None
         self.captured: list[str] = []
+        self.answered: set[str] = set()  # the calls that the real API answered
         self.memory = Memory()
         self._watcher = watcher
         self._api = api
@@ -135,6 +142,7 @@ class RunnerDB:
         if self._asked() is None:
             subject = next((argument for argument in arguments if isinstance(argument, str)), "")
             raise NoApiError(name, subject or str(options.get("project") or ""), self.job)
+        self.answered.add(name)
         return getattr(self._api, name)(*arguments, **options)
 
     def _sent(self, name: str, *arguments: Any, **options: Any) -> Any:
@@ -157,7 +165,8 @@ class RunnerDB:
         self, function: Json, name: str, project: str = "", tag: str = "", versioned: bool = False
     ) -> str:
         key = self.memory.keep_function(function, name, project, tag)
-        return self._sent("store_function", function, name, project, tag, versioned) or key
+        noted = versioned and not tag  # by the client itself: what is saved on purpose is not versioned
+        return self._sent("store_function", function, name, project, RAN if noted else tag, versioned) or key
 
     def get_function(self, name: str, project: str = "", tag: str = "", hash_key: str = "") -> Any:
         import mlrun.errors
@@ -234,7 +243,11 @@ class RunnerDB:
             if value and not metadata.get(field):
                 metadata[field] = value
         artifact.setdefault("spec", {}).setdefault("db_key", key)
-        sent = self._sent("store_artifact", key, artifact, iter=iter, tag=tag, project=project, tree=tree, **options)
+        sent = None
+        if self._keeps_artifacts():
+            sent = self._sent(
+                "store_artifact", key, artifact, iter=iter, tag=tag, project=project, tree=tree, **options
+            )
         if self.memory.keep_artifact(artifact) and artifact.get("kind") != "link":
             self._watcher.artifact(artifact)
         return sent or artifact
@@ -257,9 +270,19 @@ class RunnerDB:
 
     def knows(self, uri: str) -> bool:
         """Whether the artifact `uri` can be read."""
-        return self._api is not None or any(
+        return (self._api is not None and self._keeps_artifacts()) or any(
             uri.endswith(f"^{kept['metadata']['uid']}") for kept in self.memory.artifacts
         )
+
+    def _keeps_artifacts(self) -> bool:
+        """Whether there is nothing to say against sending them; said once where there is."""
+        if self.job != RUN or self._asked() is None or keeps_artifacts(self._api):
+            return True
+        self._watcher.warn(
+            f"MLRun's API is of version {self._api.server_version}, which does not take artifacts from a newer client: "
+            "those of this run are not in its database"
+        )
+        return False
 
     def list_artifacts(
         self,

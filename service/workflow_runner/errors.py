@@ -27,6 +27,15 @@ class NoApiError(Exception):
         super().__init__(f"{asked} needs an MLRun API, and there is none here: it cannot be answered {when}")
 
 
+class WriteError(Exception):
+    """The project's code would change something in MLRun while it is only loaded."""
+
+    def __init__(self, method: str, path: str) -> None:
+        super().__init__(
+            f"{method} {path} would change something in MLRun: while the project is loaded, it is only read"
+        )
+
+
 class ForkedError(Exception):
     """A child that the user's code forked came back to the runner; only the parent goes on."""
 
@@ -48,7 +57,7 @@ class CheckFailedError(Exception):
 
 
 # Errors of ours: what they say is all there is to know.
-_OURS = (ProjectError, NoApiError, NotPlainError, ForkedError)
+_OURS = (ProjectError, NoApiError, WriteError, NotPlainError, ForkedError)
 # A chain of causes longer than this repeats itself.
 _CHAIN = 10
 _CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"

@@ -12,6 +12,7 @@ import os
 import threading
 from typing import Any
 
+from .mask import masked
 from .plain import Json, plain
 
 FILE = "events.jsonl"
@@ -26,13 +27,14 @@ _CUTS = ((65536, 10000), (16384, 1000), (4096, 200), (1024, 50), (256, 20), (64,
 class Events:
     """Appends to `folder`'s event file; only for the process that made it: a forked child's events are dropped.
 
-    Not `durable`: a power cut may take the last ones, as is well for a load, which is repeated then.
+    Not `durable`: a power cut may take the last ones, as is well for a load, which is repeated then. `secret` is in none of them.
     """
 
-    def __init__(self, folder: str, durable: bool = True) -> None:
+    def __init__(self, folder: str, durable: bool = True, secret: str = "") -> None:
         flags = os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC
         self._file = os.open(os.path.join(folder, FILE), flags, 0o644)
         self._durable = durable
+        self._secret = secret
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._torn = False
@@ -46,7 +48,7 @@ class Events:
         """Append one event. Raises OSError when the disk refuses."""
         if not self.ours:
             return
-        line = encode(dict({"event": event, "at": now()}, **fields))
+        line = encode(dict({"event": event, "at": now()}, **fields), self._secret)
         with self._lock:
             rest = (b"\n" if self._torn else b"") + line
             self._torn = True
@@ -62,9 +64,9 @@ def now() -> str:
     return dt.datetime.now(dt.timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def encode(event: Json) -> bytes:
-    """One line of JSON that holds `event`, its longest parts cut until it fits."""
-    event = plain(event, "event", strict=False)
+def encode(event: Json, secret: str = "") -> bytes:
+    """One line of JSON that holds `event`, its longest parts cut until it fits, and `secret` nowhere."""
+    event = json.loads(masked(json.dumps(plain(event, "event", strict=False)), json.dumps(secret)[1:-1]))
     line = _line(event)
     for text, items in _CUTS:
         if len(line) <= LINE_BYTES:

@@ -12,7 +12,7 @@ from typing import Any
 from . import claim
 from .errors import describe
 from .events import Events
-from .job import LOAD, Job
+from .job import LOAD, Api, Job
 from .plain import Json
 from .process import open_streams, preload, reseed, settle, version
 from .watcher import Watcher
@@ -26,8 +26,9 @@ def execute(job: Job, warm: bool) -> int:
     durable = job.kind != LOAD  # a load that a power cut spoiled is loaded again
     if not claim.claim(job.folder, durable):
         return SUCCEEDED
-    open_streams()
-    events = Events(job.folder, durable)
+    secret = job.mlrun.token if job.mlrun else ""
+    open_streams(secret)
+    events = Events(job.folder, durable, secret)
     events.emit(
         "claimed",
         pid=os.getpid(),
@@ -65,10 +66,12 @@ def _finish(events: Events, **fields: Any) -> None:
 
 def _work(job: Job, watcher: Watcher) -> None:
     url = os.environ.pop("MLRUN_DBPATH", "")  # importing mlrun with it set would connect at once
+    api = job.mlrun or (Api(url, session=True) if "://" in url else None)  # its credential is where the client looks
     preload()  # before the project's directory is on the path, whose modules may be called like MLRun's
     settle(job)
     import mlrun
 
+    from . import api as apis
     from . import database as databases
     from . import steps
     from .load import load as load_project
@@ -76,10 +79,9 @@ def _work(job: Job, watcher: Watcher) -> None:
 
     mlrun.mlconf.reload()
     mlrun.utils.create_logger(mlrun.mlconf.log_level, mlrun.mlconf.log_formatter, "mlrun", sys.stdout)
-    api = mlrun.db.httpdb.HTTPRunDB(url) if "://" in url else None
-    database = databases.RunnerDB(job.kind, watcher, api)
-    steps.install(watcher, database)
-    databases.install(database, url if job.kind != LOAD else "")
+    database = databases.RunnerDB(job.kind, watcher, apis.client(api, job.kind, job.folder) if api else None)
+    steps.install(watcher, database, api)
+    databases.install(database, api.url if api and job.kind != LOAD else "")
     reseed()
     watcher.started()
     (load_project if job.kind == LOAD else run_workflow)(job, database, watcher)

@@ -42,6 +42,19 @@ class Project:
 
 
 @dataclass(frozen=True)
+class Api:
+    """The address of MLRun's API, and what the runner shows to it; empty where it asks for nothing.
+
+    `session`: it is an access key of the Iguazio platform, else a bearer token. `ca` are certificates to trust, in PEM.
+    """
+
+    url: str
+    token: str = field(default="", repr=False)
+    session: bool = False
+    ca: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
 class Job:
     """A job document, checked; paths are absolute and without links."""
 
@@ -50,6 +63,7 @@ class Job:
     source: str
     folder: str
     project: Project
+    mlrun: Optional[Api] = None
     setup_parameters: Json = field(default_factory=dict)  # load
     check: Optional[list[str]] = None
     image: Optional[str] = None  # that this load runs in; None: everything runs where it does
@@ -92,6 +106,7 @@ def parse(document: Any) -> Job:
         source=_directory(document, "source"),
         folder=_directory(document, "folder"),
         project=_project(_mapping(document, "project")),
+        mlrun=_api(document.get("mlrun")),
         **kinds[kind](document),
     )
 
@@ -131,6 +146,22 @@ def _project(fields: Json) -> Project:
         repository_name=_text(fields, "repository_name", "project."),
         source=without_credentials(_text(fields, "source", "project.", empty=True)),
     )
+
+
+def _api(fields: Any) -> Optional[Api]:
+    """No text of an error holds what is secret here."""
+    if fields is None:
+        return None
+    if not isinstance(fields, dict):
+        raise BadJobError("mlrun: must be null or an object")
+    url = _text(fields, "api", "mlrun.")
+    if not url.startswith(("http://", "https://")):
+        raise BadJobError(f"mlrun.api: {url!r} begins with neither http:// nor https://")
+    texts = {name: fields.get(name) or "" for name in ("token", "ca")}
+    for name, text in texts.items():
+        if not isinstance(text, str) or "\0" in text:
+            raise BadJobError(f"mlrun.{name}: is not a text")
+    return Api(url, session=bool(fields.get("session")), **texts)
 
 
 def without_credentials(url: str) -> str:

@@ -49,6 +49,7 @@ def load(job: Job, database: RunnerDB, watcher: Watcher) -> None:
     ]
     result["checks"] = check(job, result, database)
     result["warnings"] = warnings
+    result["asked"] = sorted(database.answered)
     for text in warnings:
         watcher.warn(text)
     _write(job.folder, result)

@@ -16,6 +16,7 @@ from typing import NoReturn, Optional
 
 from .errors import ProjectError
 from .job import Job
+from .mask import Masked
 
 # What MLRun itself imports only when it loads a project or runs a step, as far as a version has it.
 _LATE = (
@@ -41,17 +42,19 @@ def preload() -> None:
         for name in _LATE:
             with contextlib.suppress(ImportError):
                 importlib.import_module(name)
-    from . import database, execute, load, run, steps  # noqa: F401
+    from . import api, database, execute, load, run, steps  # noqa: F401
 
 
-def open_streams() -> None:
-    """Standard output and error anew: text that is not UTF-8 does no harm, and a reader sees each line at once.
+def open_streams(secret: str = "") -> None:
+    """Standard output and error anew: text that is not UTF-8 does no harm, a reader sees each line at once, and `secret` never.
 
     A warm child's were made for what its parent writes to, which may be a file where the child has a FIFO.
     """
     for number, name in ((1, "stdout"), (2, "stderr")):
-        stream = open(number, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
-        stream.reconfigure(write_through=True)
+        raw = open(number, "wb", closefd=False)  # noqa: SIM115
+        stream = Masked(
+            raw, secret, encoding="utf-8", errors="backslashreplace", line_buffering=True, write_through=True
+        )
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
 

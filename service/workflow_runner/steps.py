@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
+from .api import looks_like_a_session, shown
 from .database import RunnerDB
+from .job import Api
 from .watcher import Watcher
 
 
@@ -29,8 +31,11 @@ class _Listener(logging.Handler):
             self._watcher.raised(exc)
 
 
-def install(watcher: Watcher, database: RunnerDB) -> None:
-    """Watch the steps of this process, through MLRun's logger and the provider of its local launcher."""
+def install(watcher: Watcher, database: RunnerDB, api: Optional[Api] = None) -> None:
+    """Watch the steps of this process, through MLRun's logger and the provider of its local launcher.
+
+    A step that is a program of its own is shown the credential of `api`, as it connects by itself.
+    """
     import mlrun.launcher.factory
     import mlrun.launcher.local
     import mlrun.run
@@ -70,6 +75,17 @@ def install(watcher: Watcher, database: RunnerDB) -> None:
                 _forget_unknown(run, watcher, database)
                 watcher.step_finished(run.metadata.uid, run.to_dict())
             return run
+
+        def _execute(self, runtime: Any, run: Any = None) -> Any:
+            if api is None or run.spec.handler:
+                return super()._execute(runtime, run)
+            if looks_like_a_session(api):
+                watcher.warn(
+                    f"{run.metadata.name}: it runs as a program of its own, in which MLRun's client takes the token for an access "
+                    "key, since it looks like an access key (dashes, more than 20 characters); give the step a handler"
+                )
+            with shown(api):
+                return super()._execute(runtime, run)
 
     mlrun.launcher.factory.LauncherContainer.client_local_launcher.override(providers.Factory(Launcher))
 

@@ -24,6 +24,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from service.launchers import EndReason, JobKind, tokens
 from service.launchers.callbacks import Callbacks
 from service.launchers.pack import PACKAGE, archive
+from service.launchers.tracking import tracking
 from service.settings import Settings
 from service.source.archive import Archive
 from service.store import Store, jobs, open_store
@@ -93,7 +94,9 @@ class Callee:
         self.store = open_store(self._settings)
         app = Flask("callee")
         problems.register(app)
-        app.register_blueprint(runners.blueprint(Callbacks(self.store), Archives(self._files, 16)))
+        app.register_blueprint(
+            runners.blueprint(Callbacks(self.store, tracking(self._settings)), Archives(self._files, 16))
+        )
         app.wsgi_app = self._between(app.wsgi_app)  # type: ignore[method-assign]
         self._server = make_server("127.0.0.1", self._port, app, threaded=True, ssl_context=self._certificate)
         self._port = self._server.server_port

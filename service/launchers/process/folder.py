@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -87,16 +87,18 @@ class Folder:
         self.path.mkdir(mode=0o700, exist_ok=True)
         self.path.chmod(0o700 if self.user is None else 0o711)
 
-    def prepare(self, job: Job, supply: Callable[[Path], tuple[Supplies, Path | str]]) -> None:
+    def prepare(self, job: Job, supply: Callable[[Path], tuple[Supplies, Path | str]], told: Mapping[str, Any]) -> None:
         """Everything that the start needs, durable. `start.json` is the last: with it, the job can be started.
 
-        `supply` is asked with the job's source, for what to start with and for a warm parent, or why there is none.
+        `supply` is asked with the job's source, for what to start with and for a warm parent, or why there is none. `told` stands
+        in the job's document, which only its runner can read besides us.
         """
         self._make_inner()
         self._fetch_source(job)
         supplies, warm = supply(self.source)
         document = {
             **job.payload,
+            **told,
             "version": 1,
             "id": job.id,
             "kind": str(job.kind),
@@ -267,8 +269,9 @@ class Folder:
         """Remove what the job left, but its log, its artifacts and the word that it has ended."""
         if self.ended is None:
             return
-        # First, since without it the job can't begin again; it may hold secrets of the job, too.
+        # First, since without it the job can't begin again. Both may hold secrets of the job.
         (self.path / layout.START).unlink(missing_ok=True)
+        (self.path / layout.JOB).unlink(missing_ok=True)
         with contextlib.suppress(FileNotFoundError):
             self._trash.take(self.source)
         if self.inner.is_dir():

@@ -24,6 +24,7 @@ from service.launchers.process.supply import EnvironmentSupply, Supplies, Supply
 from service.launchers.process.trash import Trash
 from service.launchers.process.warm import WarmParents
 from service.launchers.results import result_of
+from service.launchers.tracking import tracking
 from service.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -48,6 +49,7 @@ class ProcessLauncher:
         self._supply = supply or EnvironmentSupply(settings, progress or _to_log)
         self._user = runner_user(settings)
         self._runs = runs_dir(settings)
+        self._told = tracking(settings)
         self._keepers = Keepers()
         self._trash = Trash(self._runs)
         self._news_at = 0.0
@@ -86,7 +88,7 @@ class ProcessLauncher:
             folder.cancel(EndReason.CANCELLED)
             return
         try:
-            kept = folder.keep(lambda: folder.prepare(job, lambda source: self._supplies(job, source)))
+            kept = folder.keep(lambda: folder.prepare(job, lambda source: self._supplies(job, source), self._told))
         except OSError as error:
             raise LaunchFailed(f"job {job.id} could not be started: {error}") from error
         if not kept:

@@ -2,7 +2,7 @@
 
 ```
 <runs_dir>/<id>/      of the service's user; nobody else writes here
-    job.json          the runner's document
+    job.json          the runner's document (0640, its user's group: it may hold secrets)
     start.json        how to start it: command, environment, limits (0600: it may hold secrets)
     lock              held by the keeper, from before the start until `ended` is written
     started           the keeper's first act: the clock its deadline counts from
