@@ -13,7 +13,7 @@ from service.errors import SettingsError
 from service.launchers import Launcher
 from service.launchers.callbacks import Callbacks
 from service.launchers.kubernetes import KubernetesLauncher
-from service.launchers.process import ProcessLauncher
+from service.launchers.process import ProcessLauncher, place
 from service.launchers.tracking import tracking
 from service.log import configure_log
 from service.mlrun_api import MlrunApi
@@ -23,6 +23,7 @@ from service.receiver.spool import Spool
 from service.reconciler import Reconciler, Rooms
 from service.reconciler.actions import Actions
 from service.reconciler.archives import repository_of
+from service.reconciler.images import PROCESS
 from service.reconciler.news import of_rejection
 from service.references import NONE, References, import_all, log_imports, references
 from service.settings import Settings
@@ -75,6 +76,7 @@ def make_service(
         notifier=notifier,
         intake=intake,
         target=MlrunTarget(mlrun) if mlrun is not None else None,
+        place=place(settings) if settings.store.url is not None and PROCESS in settings.launchers else "",
     )
     metrics = health.Metrics()
     reconciler = Reconciler(rooms, lambda kind, seconds: metrics.work_seconds.labels(kind).observe(seconds))

@@ -8,6 +8,7 @@ recovery is this loop and nothing else.
 from __future__ import annotations
 
 import os
+import re
 import socket
 import threading
 import time
@@ -20,7 +21,7 @@ import structlog
 from sqlalchemy import Connection
 
 from service import limits
-from service.errors import GitopsError, LeaseLost, Stopping, StoreUnavailable
+from service.errors import GitopsError, LeaseLost, SettingsError, Stopping, StoreUnavailable
 from service.reconciler.rooms import Rooms
 from service.store import Found, Seek, Store, new_id, work
 
@@ -28,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 # Who waits for work looks for it by itself at least this often.
 _LOOK_S = 5.0
+# How the name of an owner ends since it says where it is.
+_PLACED = re.compile(r"-[0-9a-z]{8}\.[0-9a-f]*$")
 # Between a look at the lease and the write that it allows.
 _SPARE_S = 1.0
 
@@ -138,10 +141,21 @@ class Dispatcher:
         self._openings = {kind: partial(opening, rooms) for kind, opening in (openings or {}).items()}
         self._crews = crews
         # Pods may share the beginning of their names, and all have the same process ids.
-        self._owner = f"{socket.gethostname()[:32]}-{os.getpid()}-{new_id()[-8:]}"
+        self._owner = f"{socket.gethostname()[:24]}-{os.getpid()}-{new_id()[-8:]}.{rooms.place}"
         self._held: set[Held] = set()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
+
+    def check_place(self) -> None:
+        """Raises SettingsError where others work for this store whose jobs could not be seen from here, nor ours from there."""
+        with self._rooms.store.read() as conn:
+            others = work.holders(conn, now=self._rooms.store.now())
+        for owner in filter(_PLACED.search, others):
+            if owner.rpartition(".")[2] != self._rooms.place:
+                raise SettingsError(
+                    f"{owner.rpartition('.')[0]} works for the same store, and not with the same launcher.runs_dir on the same machine",
+                    mend="Let all replicas share launcher.runs_dir on one machine, or use launcher.kind: kubernetes on several",
+                )
 
     def start(self) -> None:
         for crew in self._crews:

@@ -60,6 +60,8 @@ class Reconciler:
 
     def start(self) -> None:
         """Ask for everything that a crash may have cut off, then work."""
+        if self._rooms.place:
+            self._dispatcher.check_place()
         self._rooms.store.write(self._pick_up)
         for launcher in self._rooms.launchers.values():
             self._dispatcher.spawn(f"prepare {launcher.name}", partial(self._prepare, launcher))

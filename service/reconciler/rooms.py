@@ -24,7 +24,8 @@ MLRUN = "mlrun"
 class Rooms:
     """`launchers` by name: the one that the settings name, and those that the operator lets repositories pick.
 
-    `target` is MLRun's DB, where the operator has one.
+    `target` is MLRun's DB, where the operator has one. `place` names the folder and machine that all replicas have to share; empty, where
+    they share the store alone.
     """
 
     settings: Settings
@@ -34,6 +35,7 @@ class Rooms:
     notifier: Notifier
     intake: Intake
     target: MlrunTarget | None = None
+    place: str = ""
     stopping: threading.Event = field(default_factory=threading.Event)
     schedules_changed: threading.Event = field(default_factory=threading.Event)
 

@@ -178,6 +178,11 @@ def next_due(connection: Connection, kinds: Collection[str]) -> float | None:
     return connection.execute(_next_due, {"kinds": list(kinds)}).scalar()
 
 
+def holders(connection: Connection, *, now: float) -> set[str]:
+    """Who has a lease on anything."""
+    return set(connection.execute(_holders, {"now": now}).scalars())
+
+
 def get(connection: Connection, kind: str, key: str) -> Work | None:
     found = connection.execute(_one, {"of_kind": kind, "of_key": key}).first()
     return None if found is None else Work(*found)
@@ -275,6 +280,7 @@ _held_by = (
     .order_by(_row.kind, _row.key)
     .with_for_update(skip_locked=True)
 )
+_holders = select(_row.owner).where(_open, _row.owner.is_not(None), _row.lease_until > bindparam("now")).distinct()
 _next_due = select(func.min(case((_row.owner.is_(None), _row.not_before), else_=_row.lease_until))).where(_is_of, _open)
 _is_due = or_(and_(_row.owner.is_(None), _row.not_before <= bindparam("now")), _row.lease_until <= bindparam("now"))
 _longest_due = (

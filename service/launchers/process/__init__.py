@@ -6,5 +6,6 @@ packages of the runner, `places` users and directories, `reading` what is read o
 
 from service.launchers.process.environment import ensure_environment, is_installed, planned
 from service.launchers.process.launcher import ProcessLauncher
+from service.launchers.process.places import place
 
-__all__ = ["ProcessLauncher", "ensure_environment", "is_installed", "planned"]
+__all__ = ["ProcessLauncher", "ensure_environment", "is_installed", "place", "planned"]

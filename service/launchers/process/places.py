@@ -43,6 +43,13 @@ def runs_dir(settings: Settings) -> Path:
     return _own(Path("/var/lib") / f"mlrun-gitops-runs-{hashlib.sha256(bytes(data)).hexdigest()[:12]}", user)
 
 
+def place(settings: Settings) -> str:
+    """A name of the directory of all jobs on this machine as it runs now: locks tell of life only there."""
+    there = runs_dir(settings).stat()
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return hashlib.sha256(f"{boot} {there.st_dev} {there.st_ino}".encode()).hexdigest()[:8]
+
+
 def cache_dir(settings: Settings) -> Path:
     """Where runner environments are kept, made if need be."""
     if settings.launcher.cache_dir is not None:

@@ -33,6 +33,10 @@ class Replica(ServiceProcess):
 
     wire: Wire
 
+    def signal_master(self, number: int) -> None:
+        """As a supervisor does."""
+        os.kill(self.master, number)
+
     def signal(self, number: int) -> None:
         for pid in (*self.workers(), self.master):
             os.kill(pid, number)
