@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -34,8 +35,9 @@ BAD = "def run(context, factor: int):\n    print('reading rows')\n    raise Valu
 class Team:
     """A repository, a service that knows it, and the channel that hears of it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, runs: Path) -> None:
         self.folder = folder
+        self.runs = runs
         self.armed = folder / "armed"
         self.peer = SlackPeer()
         self.forge = GitServer(folder / "forge")
@@ -58,6 +60,7 @@ class Team:
                 "repositories": [{"name": "fraud", "url": repository.url, "webhook_secrets": [SECRET], "poll": 0}],
                 "handlers": {"team": slack},
                 "notify": [{"to": "team", "on": ["run.*"]}],
+                "launcher": {"runs_dir": str(self.runs)},
             },
             environment={"GITOPS_CRASH_FILE": str(self.armed)},
         )
@@ -111,15 +114,28 @@ def words(value: Any) -> str:
     return "".join(texts_of(value.blocks))
 
 
-@pytest.fixture
-def team() -> Iterator[Team]:
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """Where runners with a user of their own get at it."""
     folder = Path(tempfile.mkdtemp(prefix="gitops-slack-"))
     folder.chmod(0o755)
     try:
-        with Team(folder) as made:
-            yield made
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def runs() -> Iterator[Path]:
+    """One folder of runs for all services, of which each finds the warm runner that the one before it has left."""
+    with open_folder() as folder:
+        yield folder / "runs"
+
+
+@pytest.fixture
+def team(runs: Path) -> Iterator[Team]:
+    with open_folder() as folder, Team(folder, runs) as made:
+        yield made
 
 
 def test_a_push_ends_as_one_message_that_succeeded_with_its_results_in_the_thread(team: Team) -> None:

@@ -145,18 +145,15 @@ def test_what_it_can_only_do_in_a_cluster_is_an_outage_and_names_no_secret(api: 
     assert "s3cret" not in f"{away.value} {away.value.detail}"
 
 
-def test_after_an_outage_it_is_asked_again_what_it_is() -> None:
-    with mlrun_api.MlrunApi() as server:
-        api = speak_to(server.url)
+def test_after_an_outage_it_is_asked_again_what_it_is(server: mlrun_api.MlrunApi, api: MlrunApi) -> None:
+    api.put_project("fraud", PROJECT)
+    server.stop()
+    with pytest.raises(MlrunAway, match="Connection refused") as away:
         api.put_project("fraud", PROJECT)
-        server.stop()
-        with pytest.raises(MlrunAway, match="Connection refused") as away:
-            api.put_project("fraud", PROJECT)
-        assert not away.value.sent
-        server.start()
-        assert api.project("fraud") is not None
-        assert api.server().version == mlrun_api.VERSION
-        api.close()
+    assert not away.value.sent
+    server.start()
+    assert api.project("fraud") is not None
+    assert api.server().version == mlrun_api.VERSION
 
 
 def _request(**spec: str) -> dict[str, Any]:

@@ -44,7 +44,10 @@ def service(place: Place, tmp_path: Path) -> Iterator[ServiceProcess]:
     url = place.repository.url
     process = ServiceProcess(
         tmp_path / "service",
-        {"repositories": [{"name": "fraud", "url": url, "webhook_secrets": "insecure", "poll": "0"}]},
+        {
+            "repositories": [{"name": "fraud", "url": url, "webhook_secrets": "insecure", "poll": "0"}],
+            "launcher": {"warm": False},  # of runners there are none
+        },
     )
     settings = Settings(data_dir=process.data_dir, repositories=(place.setting,))
     store, source = open_store(settings), Source(settings)
