@@ -45,15 +45,17 @@ def add_all(connection: Connection, arrivals: Sequence[Arrival]) -> list[Deliver
     """The deliveries and their work. A repeated one gets its label, and is worked for all the same. Returns them as written."""
     rows = _labelled(connection, [arrival.row for arrival in arrivals])
     deliveries.add_all(connection, rows)
-    # One wish a repository: what is asked for twice in one transaction is one piece of work.
+    # One wish a repository: what is asked for twice in one transaction is one piece of work. In one order, since other replicas wait for the
+    # same rows.
     fetches = {repository.name: repository for arrival in arrivals for repository in arrival.fetch}
-    want_fetches(connection, fetches.values(), now=min(row.received_at for row in rows))
+    want_fetches(connection, (fetches[name] for name in sorted(fetches)), now=min(row.received_at for row in rows))
     for row in rows:
         if not row.parsed:
             work.want(connection, "parse", row.id, now=row.received_at)
-    for arrival in arrivals:
-        for repository in arrival.seen:
-            repositories.record_delivery(connection, repository.name, url=repository.url, now=arrival.row.received_at)
+    seen = {repository.name: (repository, arrival.row) for arrival in arrivals for repository in arrival.seen}
+    for name in sorted(seen):
+        repository, row = seen[name]
+        repositories.record_delivery(connection, name, url=repository.url, now=row.received_at)
     return rows
 
 

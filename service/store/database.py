@@ -7,6 +7,7 @@ write has to take the lock at its start (IMMEDIATE) and savepoints need a transa
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -14,9 +15,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from service import limits
 from service.errors import SettingsError, StoreUnavailable
@@ -31,6 +33,9 @@ _BUSY_S = 5.0
 # What the write-ahead log is cut back to once it was checkpointed.
 _WAL_BYTES = 64 * limits.MIB
 _READERS_KEPT = 8
+# A connection that was used so lately is there: to ask takes as long as a statement.
+_TRUSTED_S = 1.0
+_USED = "gitops.used"
 _READERS = 64
 
 _SQLITE_AWAY = frozenset(
@@ -105,7 +110,6 @@ def postgres_engine(url: str) -> Engine:
         pool_size=_READERS_KEPT,
         max_overflow=_READERS - _READERS_KEPT,
         pool_timeout=limits.STORE_WRITE_TIMEOUT_S,
-        pool_pre_ping=True,
         connect_args={
             "connect_timeout": int(limits.STORE_WRITE_TIMEOUT_S),
             "application_name": "mlrun-gitops",
@@ -127,6 +131,7 @@ def postgres_engine(url: str) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _configure(connection: psycopg.Connection, _record: object) -> None:
+        from psycopg.types.array import ListBinaryDumper
         from psycopg.types.string import StrDumper, StrDumperUnknown
 
         class Text(StrDumperUnknown):
@@ -138,6 +143,24 @@ def postgres_engine(url: str) -> Engine:
         # psycopg would write an enum's member name; we mean its value.
         connection.adapters.register_dumper(StrEnum, StrDumper)
         connection.adapters.register_dumper(str, Text)
+        # As text, each byte of a list of bodies is looked at by a regular expression.
+        connection.adapters.register_dumper(list, ListBinaryDumper)
+
+    @event.listens_for(engine, "checkin")
+    def _used(_connection: psycopg.Connection, record: ConnectionPoolEntry) -> None:
+        record.info[_USED] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _ask(connection: psycopg.Connection, record: ConnectionPoolEntry, _proxy: object) -> None:
+        """One that is gone, as after a restart of the server, is replaced, and so are those that lie beside it."""
+        if time.monotonic() - record.info.get(_USED, float("inf")) < _TRUSTED_S:
+            return
+        try:
+            engine.dialect.do_ping(cast(DBAPIConnection, connection))
+        except Exception as error:
+            if _postgres_away(error, error) is None:
+                raise
+            raise InvalidatePoolError from error
 
     return engine
 

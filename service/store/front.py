@@ -146,10 +146,10 @@ class Store:
 def open_store(settings: Settings, *, wait_s: float = 10.0, batch: int = limits.STORE_BATCH_ROWS) -> Store:
     """The store of these settings, migrated. On SQLite waits up to `wait_s` seconds for the process before to end.
 
-    `batch` is how many changes share one commit on SQLite. Raises StoreUnavailable, SettingsError.
+    `batch` is how many changes share one commit at most. Raises StoreUnavailable, SettingsError.
     """
     if settings.store.url is not None:
-        return _open_postgres(settings.store.url.get_secret_value())
+        return _open_postgres(settings.store.url.get_secret_value(), batch)
     return _open_sqlite(settings.data_dir, wait_s, batch)
 
 
@@ -178,12 +178,15 @@ def _open_sqlite(data_dir: Path, wait_s: float, batch: int) -> Store:
     return store
 
 
-def _open_postgres(url: str) -> Store:
+def _open_postgres(url: str, batch: int) -> Store:
     engine = postgres_engine(url)
     with _told(engine):
         migrations.upgrade(engine)
     return Store(
-        readers=engine, writer=lambda waiters: DirectWriter(engine, waiters=waiters), engines=(engine,), lock=None
+        readers=engine,
+        writer=lambda waiters: DirectWriter(engine, batch=batch, waiters=waiters),
+        engines=(engine,),
+        lock=None,
     )
 
 

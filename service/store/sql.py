@@ -176,10 +176,19 @@ class Rows(Generic[T]):
 
     def add_all(self, connection: Connection, rows: Iterable[T]) -> None:
         """Insert; a row whose key is there already is passed over."""
+        values = [self.values(row) for row in rows]
+        if connection.dialect.name == "postgresql":
+            connection.execute(self._insert_columns(), {name: [one[name] for one in values] for name in self._names})
+            return
         # Because it returns something, SQLAlchemy makes it one statement of many rows. Otherwise the driver would step through
         # them, and at each let go of the interpreter, for which thirty other threads wait.
-        statement = self._insert(connection.dialect.name).returning(self.table.c.id)
-        connection.execute(statement, [self.values(row) for row in rows])
+        connection.execute(self._insert(connection.dialect.name).returning(self.table.c.id), values)
+
+    @cache  # noqa: B019 - as above
+    def _insert_columns(self) -> postgresql.Insert:
+        """Of one array a column: the same statement for any number of rows, so that neither the driver nor the server has to read it again."""
+        arrays = [func.unnest(bindparam(c.name, type_=postgresql.ARRAY(c.type))) for c in self._columns]
+        return postgresql.insert(self.table).from_select(self._names, select(*arrays)).on_conflict_do_nothing()
 
     def put(self, connection: Connection, key: Mapping[str, Any], **values: Any) -> None:
         """Insert, or where the row of this key is there already, update what is given."""

@@ -7,19 +7,15 @@ measured idle and while real pushes of another repository are fetched, loaded an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
-from sqlalchemy import Connection
-
-from service import limits
 from service.receiver.signature_only import REASON
-from service.settings import load_settings
-from service.store import deliveries, open_store, work
 from tests.bench.figure import Bench, Figure, NotProven, in_turn
+from tests.bench.kept import prove_kept
 from tests.bench.load import SECRET, Came, Order, send
 from tests.bench.team import Team
 from tests.peers.forge import deliver, push_payload, signed
@@ -62,8 +58,8 @@ def measure(bench: Bench) -> list[Figure]:
         bench.say("looking for every acknowledged push in the stores")
         for service in served.values():
             service.stop()
-        _prove_kept(ours, [*loads[OURS], *beside[IDLE], *beside[BUSY]])
-        _prove_kept(served[ALONE], loads[ALONE])
+        prove_kept(ours, _LOADED, [*loads[OURS], *beside[IDLE], *beside[BUSY]])
+        prove_kept(served[ALONE], _LOADED, loads[ALONE])
     return _figures(loads, beside)
 
 
@@ -89,7 +85,7 @@ def _service(folder: Path, forge: GitServer, environment: dict[str, str]) -> Ser
 
 def _load(bench: Bench, service: ServiceProcess) -> Came:
     seconds = 0.5 if bench.quick else 3.0
-    return send(Order(port=service.port, hook=_LOADED, connections=CONNECTIONS, seconds=seconds))
+    return send(Order(ports=[service.port], hook=_LOADED, connections=CONNECTIONS, seconds=seconds))
 
 
 def _idle(bench: Bench, service: ServiceProcess, team: Team) -> Came:
@@ -117,29 +113,3 @@ def _prove_references(loads: Mapping[str, Sequence[Came]]) -> None:
         expected = REASON if name == UNKEPT else f"{_LOADED} is fetched for main"
         if strange := [reason for came in turns for reason in came.reasons if not reason.startswith(expected)]:
             raise NotProven(f"{name}: answered {strange[0]!r}, not {expected!r}")
-
-
-def _prove_kept(service: ServiceProcess, turns: Sequence[Came]) -> None:
-    """Every push that was answered 202 is in the store, under the id that was told; and it made work."""
-    told = {ours: theirs for came in turns for theirs, ours in came.acknowledged.items()}
-    store = open_store(load_settings(service.config))
-    try:
-        with store.read() as connection:
-            kept = dict(_kept(connection))
-            wanted = work.is_open(connection, "fetch", _LOADED)
-    finally:
-        store.close()
-    lost = {ours for ours, theirs in told.items() if kept.get(ours) != theirs}
-    if lost or not wanted:
-        raise NotProven(
-            f"{len(lost)} of {len(told)} acknowledged pushes are not in the store; a fetch is wanted: {wanted}"
-        )
-
-
-def _kept(connection: Connection) -> Iterator[tuple[str, str | None]]:
-    cursor: str | None = None
-    while True:
-        rows, cursor = deliveries.page(connection, limit=limits.PAGE_MAX, cursor=cursor, repository=_LOADED)
-        yield from ((row.id, row.forge_id) for row in rows)
-        if cursor is None:
-            return

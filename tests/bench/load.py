@@ -16,8 +16,9 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import cycle, islice
 from typing import Any
 
 from tests.bench.figure import NotProven
@@ -33,9 +34,10 @@ _ANSWER_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """`seconds` count after `warm_up_s`. `pace` is in requests a second over all connections; 0 is as fast as it goes."""
+    """`seconds` count after `warm_up_s`. `pace` is in requests a second over all connections; 0 is as fast as it goes. The connections are
+    dealt out to the ports."""
 
-    port: int
+    ports: Sequence[int]
     hook: str
     connections: int
     seconds: float
@@ -95,7 +97,7 @@ class _Generator:
 
     def run(self) -> Came:
         order = self._order
-        idle = [_Connection(_connect(order.port)) for _ in range(order.connections)]
+        idle = [_Connection(_connect(port)) for port in islice(cycle(order.ports), order.connections)]
         for connection in idle:
             self._selector.register(connection.socket, selectors.EVENT_READ, connection)
         start, worked = time.perf_counter(), time.process_time()
@@ -174,7 +176,7 @@ def _push(order: Order, number: int) -> tuple[bytes, bytes]:
     del headers["x-github-delivery"]
     lines = [
         f"POST /webhooks/github/{order.hook} HTTP/1.1",
-        f"host: 127.0.0.1:{order.port}",
+        "host: 127.0.0.1",
         "user-agent: GitHub-Hookshot/044aadd",
         "accept: */*",
         f"content-length: {len(body)}",

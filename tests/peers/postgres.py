@@ -16,18 +16,20 @@ from typing import Any, Self
 from uuid import uuid4
 
 import psycopg
+from sqlalchemy.engine import make_url
 
 from tests.peers.present import postgres_programs
 
 
 class Postgres:
-    """`with Postgres() as server:` and `with server.database() as url:` for each test."""
+    """`with Postgres() as server:` and `with server.database() as url:` for each test. A `durable` one forces commits to the disk."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = False) -> None:
         programs = postgres_programs()
         if programs is None:
             raise FileNotFoundError("PostgreSQL's server programs")
         self._programs = programs
+        self._options = {} if durable else {"fsync": "off", "full_page_writes": "off"}
         self._root = Path(tempfile.mkdtemp(prefix="pg-"))  # short: a socket's path has at most 107 bytes
         self._log = self._root / "log"
         self._server: subprocess.Popen[bytes] | None = None
@@ -55,8 +57,7 @@ class Postgres:
         options = {
             "listen_addresses": "",
             "unix_socket_directories": self._root,
-            "fsync": "off",
-            "full_page_writes": "off",
+            **self._options,
         }
         self._server = self._launch(
             "postgres", "-D", self._data, *(f"--{name}={value}" for name, value in options.items())
@@ -85,6 +86,24 @@ class Postgres:
         finally:
             with self._administer() as connection:
                 connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def bench(self, url: str, script: Path, *, clients: int, seconds: float) -> str:
+        """What pgbench prints after having run `script` as fast as it goes."""
+        program = shutil.which("pgbench") or str(self._programs / "pgbench")
+        database = make_url(url)
+        words = [
+            "--no-vacuum",
+            "--file",
+            str(script),
+            "--client",
+            str(clients),
+            "--jobs",
+            "2",
+            "--time",
+            f"{seconds:.0f}",
+        ]
+        where = ["--host", str(self._root), "--username", str(database.username), str(database.database)]
+        return subprocess.run([program, *words, *where], check=True, capture_output=True, text=True).stdout
 
     def _administer(self) -> psycopg.Connection:
         return psycopg.connect(f"host={self._root} user=tester dbname=postgres", autocommit=True)

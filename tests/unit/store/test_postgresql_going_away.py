@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, create_engine, text
 
 from service.errors import StoreUnavailable
 from service.settings import Settings
 from service.settings import Store as StoreSettings
-from service.store import Store, deliveries, open_store, work
+from service.store import Store, database, deliveries, open_store, work
 from tests.peers.postgres import Postgres
 from tests.unit.store.rows import delivery
 from tests.unit.store.waiting import LONG_S, seek, waiting
@@ -44,6 +44,22 @@ def test_a_server_that_crashes_refuses_with_a_clear_word_and_is_used_again_when_
         with store.read() as conn:
             assert [row.id for row in deliveries.page(conn)[0]] == [after.id, before.id]
         store.close()
+
+
+def test_connections_that_ended_while_nobody_used_them_cost_nobody_an_answer(
+    postgres_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_TRUSTED_S", 0.0)
+    others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: postgres_store.write(lambda conn: deliveries.add(conn, delivery())), range(20)))
+    with postgres_store.read() as conn:
+        administrator = create_engine(conn.engine.url)
+    with administrator.connect() as conn:
+        assert conn.execute(text(others)).scalars().all()
+    administrator.dispose()
+    for _ in range(4):
+        assert postgres_store.write(lambda conn: deliveries.add(conn, delivery())) is True
 
 
 def test_changes_that_wait_for_each_other_both_happen(postgres_store: Store) -> None:

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from service.domain.states import Outcome
 from service.errors import StoreUnavailable
 from service.settings import Settings
 from service.store import Store, deliveries, open_store, work
@@ -42,7 +43,7 @@ def busy(store: Store) -> Iterator[Callable[[], None]]:
 
 def queued(store: Store, count: int) -> None:
     """Wait until so many changes wait for the writer."""
-    waiting = store._writer._queue  # type: ignore[attr-defined]  # there is no other way to know that a thread has come that far
+    waiting = store._writer._batches._queue  # type: ignore[attr-defined]  # there is no other way to know that a thread has come that far
     deadline = threading.Event()
     for _ in range(2000):
         if len(waiting) >= count:
@@ -83,22 +84,42 @@ def test_a_timeout_error_of_the_change_itself_is_the_callers(store: Store) -> No
         store.write(change)
 
 
-def test_changes_that_wait_together_are_one_call_and_each_gets_its_own_answer(sqlite_store: Store) -> None:
+@contextmanager
+def bursting(store: Store) -> Iterator[Callable[[], None]]:
+    """What is written together waits until the function is called (or the block ends)."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold(_conn: Connection, _items: Sequence[None]) -> list[None]:
+        begun.set()
+        assert go_on.wait(WAIT_S)
+        return [None]
+
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(store.write_together, hold, None, WAIT_S)
+        assert begun.wait(WAIT_S)
+        try:
+            yield go_on.set
+        finally:
+            go_on.set()
+            held.result(WAIT_S)
+
+
+def test_changes_that_wait_together_are_one_call_and_each_gets_its_own_answer(store: Store) -> None:
     calls: list[list[int]] = []
 
     def double(_conn: Connection, numbers: Sequence[int]) -> list[int]:
         calls.append(list(numbers))
         return [2 * number for number in numbers]
 
-    with ThreadPoolExecutor(10) as pool, busy(sqlite_store) as go_on:
-        answers = [pool.submit(sqlite_store.write_together, double, number) for number in range(10)]
-        queued(sqlite_store, 10)
+    with ThreadPoolExecutor(10) as pool, bursting(store) as go_on:
+        answers = [pool.submit(store.write_together, double, number) for number in range(10)]
+        queued(store, 10)
         go_on()
         assert [answer.result(WAIT_S) for answer in answers] == [2 * number for number in range(10)]
     assert [sorted(call) for call in calls] == [list(range(10))]
 
 
-def test_one_bad_row_fails_alone_among_those_that_are_written_together(sqlite_store: Store) -> None:
+def test_one_bad_row_fails_alone_among_those_that_are_written_together(store: Store) -> None:
     rows = [delivery() for _ in range(9)]
     bad = replace(rows[4], hook="x" * 500)
 
@@ -107,14 +128,49 @@ def test_one_bad_row_fails_alone_among_those_that_are_written_together(sqlite_st
         work.want(conn, "fetch", "fraud", now=1.0)
         return [row.id for row in some]
 
-    with ThreadPoolExecutor(10) as pool, busy(sqlite_store) as go_on:
-        good = [pool.submit(sqlite_store.write_together, add_all, row) for row in rows if row.id != bad.id]
-        failed = pool.submit(sqlite_store.write_together, add_all, bad)
-        queued(sqlite_store, 9)
+    with ThreadPoolExecutor(10) as pool, bursting(store) as go_on:
+        good = [pool.submit(store.write_together, add_all, row) for row in rows if row.id != bad.id]
+        failed = pool.submit(store.write_together, add_all, bad)
+        queued(store, 9)
         go_on()
         assert {answer.result(WAIT_S) for answer in good} == {row.id for row in rows} - {bad.id}
         assert isinstance(failed.exception(WAIT_S), ValueError)
-    assert stored(sqlite_store) == {row.id for row in rows} - {bad.id}
+    assert stored(store) == {row.id for row in rows} - {bad.id}
+
+
+def test_rows_that_are_written_together_are_read_back_as_they_were(store: Store) -> None:
+    plain, whole = (
+        delivery(),
+        delivery(
+            forge_id="1-2",
+            reason='a "quoted", \\ {word} and NULL',
+            before="a" * 40,
+            headers={"x-github-event": "push"},
+            size=3,
+            body=b"\x00\xff\\{}",
+            parsed=False,
+            outcome=Outcome.SYNCED,
+            outcome_at=2.5,
+        ),
+    )
+    store.write(lambda conn: deliveries.add_all(conn, [plain, whole, plain]))
+    with store.read() as conn:
+        assert [deliveries.get(conn, row.id) for row in (plain, whole)] == [plain, whole]
+
+
+def test_a_burst_that_had_not_begun_when_its_caller_was_refused_is_never_written(store: Store) -> None:
+    late = delivery()
+
+    def add_all(conn: Connection, some: Sequence[Delivery]) -> list[None]:
+        deliveries.add_all(conn, some)
+        return [None for _ in some]
+
+    with bursting(store) as go_on:
+        with pytest.raises(StoreUnavailable, match="nothing was written"):
+            store.write_together(add_all, late, 0.05)
+        go_on()
+    store.write_together(add_all, delivery())
+    assert late.id not in stored(store)
 
 
 def test_what_is_written_together_is_written_alone_where_nobody_else_waits(store: Store) -> None:
