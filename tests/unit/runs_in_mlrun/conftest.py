@@ -8,29 +8,24 @@ from typing import Any, cast
 import pytest
 
 from service import limits
-from service.domain.runs import Progress, advance
-from service.domain.states import ENDED_RUNS, RunState
-from service.launchers import Job, JobKind, Observation
+from service.launchers import Job, JobKind
 from service.launchers.mlrun import MlrunLauncher, following
 from service.mlrun_api import MlrunApi
 from service.store import Store
+from tests.peers.followed import Followed
 from tests.peers.memory_mlrun import MemoryMlrun
 from tests.unit.store.conftest import database_url, postgres, settings, store
-from tests.waiting import until
 
 __all__ = ["database_url", "postgres", "settings", "store"]
 
 
-class Place:
-    """`progress` is what the reconciler would know of the run: what its observations made of it."""
+class Place(Followed):
+    """A run of `job`, its service and its MLRun."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.mlrun = MemoryMlrun()
-        self.launcher = self._made()
-        self.job = a_job()
-        self.progress = Progress(state=RunState.STARTING)
-        self.seen: list[Observation] = []
+        super().__init__(self._made(), a_job())
 
     def _made(self) -> MlrunLauncher:
         return MlrunLauncher(self.store, cast(MlrunApi, self.mlrun))
@@ -45,26 +40,6 @@ class Place:
         """The service is another one."""
         self.launcher.close()
         self.launcher = self._made()
-
-    def look(self) -> Progress:
-        [seen] = self.launcher.observe({self.job.id: self.progress.position}, 0.2)
-        self.seen.append(seen)
-        step = advance(self.progress, seen, self.store.now())
-        assert not step.start_again, "it would be submitted a second time"
-        self.progress = step.progress
-        return self.progress
-
-    def until(self, state: RunState) -> Progress:
-        def reached() -> bool:
-            now = self.look().state
-            assert now is state or now not in ENDED_RUNS, f"{now}: {self.progress.reason}"
-            return now is state
-
-        until(reached, f"the run is {state}")
-        return self.progress
-
-    def events(self) -> list[dict[str, Any]]:
-        return [event for seen in self.seen for event in seen.events]
 
 
 def a_job(**others: Any) -> Job:

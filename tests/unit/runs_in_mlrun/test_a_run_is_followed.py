@@ -64,8 +64,8 @@ def test_its_log_is_ours(place: Place) -> None:
     place.mlrun.logs[uid] += "zwölf\n".encode()
     place.mlrun.becomes(uid, "completed")
     place.until(RunState.SUCCEEDED)
-    chunk = until(lambda: (found := place.launcher.logs(place.job.id)).complete and found, "the end of the log")
-    assert chunk.text == "first\nzwölf\n"
+    until(lambda: place.launcher.logs(place.job.id).complete, "the end of the log")
+    assert place.launcher.logs(place.job.id).text == "first\nzwölf\n"
     assert place.launcher.logs(place.job.id, -7).text == "zwölf\n"
 
 
