@@ -13,6 +13,7 @@ from service.errors import SettingsError
 from service.launchers import Launcher
 from service.launchers.callbacks import Callbacks
 from service.launchers.kubernetes import KubernetesLauncher
+from service.launchers.mlrun import MlrunLauncher
 from service.launchers.process import ProcessLauncher, place
 from service.launchers.tracking import tracking
 from service.log import configure_log
@@ -72,7 +73,7 @@ def make_service(
         settings=settings,
         store=store,
         source=Source(settings),
-        launchers=launchers or _make_launchers(settings, store),
+        launchers=launchers or _make_launchers(settings, store, mlrun),
         notifier=notifier,
         intake=intake,
         target=MlrunTarget(mlrun) if mlrun is not None else None,
@@ -96,16 +97,23 @@ def check_supported(settings: Settings) -> None:
         raise SettingsError("mlrun.api is not in this version", mend="Remove it: projects are saved in the own store")
 
 
-LAUNCHERS: dict[str, Callable[[Settings, Store], Launcher]] = {
-    "process": lambda settings, _: ProcessLauncher(settings),
-    "kubernetes": KubernetesLauncher,
+def _in_mlrun(_: Settings, store: Store, mlrun: MlrunApi | None) -> Launcher:
+    if mlrun is None:  # settings that were read have it beside this launcher
+        raise SettingsError("the launcher 'mlrun' has no MLRun API", mend="Set mlrun.api")
+    return MlrunLauncher(store, mlrun)
+
+
+LAUNCHERS: dict[str, Callable[[Settings, Store, MlrunApi | None], Launcher]] = {
+    "process": lambda settings, *_: ProcessLauncher(settings),
+    "kubernetes": lambda settings, store, _: KubernetesLauncher(settings, store),
+    "mlrun": _in_mlrun,
 }
 
 
-def _make_launchers(settings: Settings, store: Store) -> dict[str, Launcher]:
+def _make_launchers(settings: Settings, store: Store, mlrun: MlrunApi | None) -> dict[str, Launcher]:
     """By name. Raises SettingsError for one that this version does not have."""
     check_supported(settings)
-    return {name: LAUNCHERS[name](settings, store) for name in settings.launchers_in_use}
+    return {name: LAUNCHERS[name](settings, store, mlrun) for name in settings.launchers_in_use}
 
 
 def _make_app(rooms: Rooms, metrics: health.Metrics) -> Flask:

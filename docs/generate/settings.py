@@ -37,7 +37,6 @@ environment. Secrets are shown as asterisks everywhere."""
 _NOT_YET = {
     "auth.oidc": "",
     "mlrun.api": "A service with it does not start yet.",
-    "launcher.kind": "A service with the kind `mlrun` does not start yet.",
 }
 
 _EXAMPLE = """\

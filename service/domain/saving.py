@@ -31,20 +31,24 @@ _BUILT = ("with_repo", "requirements", "requirements_file")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Documents:
-    """`functions` by the name that the server knows each by; `workflows` are the project's, by name."""
+    """`functions` by the name that the server knows each by; `workflows` are the project's, by name. `schedules` are what is submitted
+    for each that MLRun is to fire, by its workflow."""
 
     project: Json
     functions: Mapping[str, Json] = field(default_factory=dict)
     workflows: tuple[str, ...] = ()
+    schedules: Mapping[str, Json] = field(default_factory=dict)
 
     @property
     def source(self) -> str:
         return str(self.project.get("spec", {}).get("source") or "")
 
 
-def documents(resolved: Resolved, *, images: Images, python: str, source: str, origin: str = "") -> Documents:
-    """`python` is the Python of the project's functions, `source` where MLRun takes the files from, `origin` what is noted as
-    theirs. Raises PlanError for what is no image."""
+def documents(
+    resolved: Resolved, *, images: Images, python: str, source: str, origin: str = "", path: str = "."
+) -> Documents:
+    """`python` is the Python of the project's functions, `source` where MLRun takes the files from, `path` where the project is in them,
+    `origin` what is noted as theirs. Raises PlanError for what is no image."""
     spec = resolved.project.get("spec") or {}
     whole = partial(images.function, python=python)
     default = whole(spec.get("default_image") or "")
@@ -53,7 +57,7 @@ def documents(resolved: Resolved, *, images: Images, python: str, source: str, o
         _function(one, str(spec.get("source") or ""), whole, source, origin) for one in resolved.functions.values()
     )
     return Documents(
-        project=_project(resolved.project, images, whole, source, default),
+        project=_placed(_project(resolved.project, images, whole, source, default), path),
         functions={
             one["metadata"]["name"]: _with_image(one, default) if one["metadata"]["name"] in bare else one
             for one in functions
@@ -63,6 +67,11 @@ def documents(resolved: Resolved, *, images: Images, python: str, source: str, o
 
 
 _Whole = Callable[[str], str]
+
+
+def _placed(project: Json, path: str) -> Json:
+    """MLRun's runner looks for the project where its `subpath` says."""
+    return project if path == "." else {**project, "spec": {**project["spec"], "subpath": path}}
 
 
 def _project(project: Json, images: Images, whole: _Whole, source: str, default: str) -> Json:

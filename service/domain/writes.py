@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from service.domain import drift
+from service.domain import drift, mlrun_scheduled
 from service.domain.drift import Difference, Saved, There
 from service.domain.planned import Action, PlannedWrite, Skipped, WriteKind
 from service.domain.saving import Documents
@@ -22,8 +22,8 @@ _NAMED = 3
 class Saving:
     """Everything that decides what is written. `saved` None: nothing was saved from here before.
 
-    `prune`: functions that Git has no more are removed. `clears_schedules`: MLRun fires nothing of ours, so its schedules under the
-    names of our workflows give way.
+    `prune`: functions that Git has no more are removed. `clears_schedules`: MLRun fires nothing of ours. Its schedules under the names of
+    our workflows give way, all but those that it is to fire.
     """
 
     wanted: Documents
@@ -88,12 +88,19 @@ def _project(saving: Saving) -> Iterator[PlannedWrite]:
 
 
 def _schedules(saving: Saving) -> Iterator[PlannedWrite]:
-    if not saving.clears_schedules:
-        return
+    for name, request in sorted(saving.wanted.schedules.items()):
+        there = saving.there.schedules.get(name)
+        if there is None:
+            yield PlannedWrite(kind=WriteKind.SCHEDULE, name=name, action=Action.CREATE, reason="new")
+        elif found := mlrun_scheduled.differences(request, there, saving.there.functions):
+            reason = f"{', '.join(found)} changed"
+            yield PlannedWrite(kind=WriteKind.SCHEDULE, name=name, action=Action.CHANGE, reason=reason)
     ours = {*saving.wanted.workflows, *(saving.saved.workflows if saving.saved else ())}
-    for name in sorted(saving.there.schedules.keys() & ours):
-        reason = "MLRun's own schedule gives way: schedules are fired by this service (schedules.owner)"
-        yield PlannedWrite(kind=WriteKind.SCHEDULE, name=name, action=Action.REMOVE, reason=reason)
+    gone = "nothing declares it any more"
+    if saving.clears_schedules:
+        gone = "MLRun's own schedule gives way: schedules are fired by this service (schedules.owner)"
+    for name in sorted((saving.there.schedules.keys() & ours) - saving.wanted.schedules.keys()):
+        yield PlannedWrite(kind=WriteKind.SCHEDULE, name=name, action=Action.REMOVE, reason=gone)
 
 
 def _pruned(saving: Saving) -> Iterator[PlannedWrite]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from service.domain import drift
+from service.domain import drift, mlrun_scheduled
 from service.domain.drift import Difference, Saved
 from service.domain.images import Images
 from service.domain.plan import Plan
@@ -20,7 +20,7 @@ from service.reconciler.discover import CommitFiles
 from service.reconciler.dispatcher import Held
 from service.reconciler.images import images_of, said_python
 from service.reconciler.resolve import git_source
-from service.reconciler.rooms import Rooms
+from service.reconciler.rooms import MLRUN, Rooms
 from service.store import projects, revisions, saved, syncs
 from service.store.saved import Save
 from service.store.syncs import Sync
@@ -75,13 +75,18 @@ def drift_of(rooms: Rooms, name: str) -> tuple[Save, tuple[Difference, ...]]:
 
 
 def _documents(rooms: Rooms, sync: Sync, resolved: Resolved, images: Images, python: Said | None) -> Documents:
-    return documents(
+    source = _source(rooms, sync)
+    made = documents(
         resolved,
         images=images,
         python=images.python(python),
-        source=_source(rooms, sync),
+        source=source,
         origin=_origin(rooms, sync),
+        path=sync.declaration.path,
     )
+    if rooms.settings.schedules.owner != MLRUN:
+        return made
+    return replace(made, schedules=mlrun_scheduled.requests(sync.declaration, resolved, images, source))
 
 
 def _source(rooms: Rooms, sync: Sync) -> str:

@@ -50,7 +50,7 @@ class MlrunTarget:
         if write.kind is WriteKind.PROJECT:
             self._api.put_project(project, _owned(wanted.project, there.project))
         elif write.kind is WriteKind.SCHEDULE:
-            schedules.write(self._api, project, write)
+            schedules.write(self._api, project, write, wanted.schedules)
         elif write.action is Action.REMOVE:
             self._api.delete_function(project, write.name)
         else:
@@ -59,10 +59,13 @@ class MlrunTarget:
     def _read_back(self, project: str, wanted: Documents) -> Saved:
         found = self._api.project(project)
         functions = self._api.functions(project) if found is not None else {}
-        if found is None or (missing := wanted.functions.keys() - functions.keys()):
-            what = f"the project {project}" if found is None else f"the function {min(missing)} of {project}"
+        scheduled = self._api.schedules(project) if wanted.schedules else {}
+        missing = [f"the project {project}"] if found is None else []
+        missing += [f"the function {name} of {project}" for name in sorted(wanted.functions.keys() - functions.keys())]
+        missing += [f"the schedule {name} of {project}" for name in sorted(wanted.schedules.keys() - scheduled.keys())]
+        if found is None or missing:
             raise MlrunAway(
-                f"{what} was saved into MLRun and is not there", mend="it is saved again; see who deletes it"
+                f"{missing[0]} was saved into MLRun and is not there", mend="it is saved again; see who deletes it"
             )
         return Saved(
             source=drift.source_of(found),

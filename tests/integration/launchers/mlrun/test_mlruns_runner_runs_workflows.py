@@ -76,7 +76,6 @@ def test_an_answer_that_was_lost_is_looked_up_and_the_run_followed(
     monkeypatch.setattr(api, "submit", lost)
     run = Followed(launcher, a_job({"seconds": 0}))
     launcher.ensure(run.job)
-    assert "is being looked up" in run.look().reason
     run.until(RunState.SUCCEEDED, _RUN_S)
     source = run.job.payload["source_url"]
     listed = saved.client.runs(PROJECT, "workflow-runner-main")
