@@ -141,7 +141,7 @@ class Dispatcher:
         self._openings = {kind: partial(opening, rooms) for kind, opening in (openings or {}).items()}
         self._crews = crews
         # Pods may share the beginning of their names, and all have the same process ids.
-        self._owner = f"{socket.gethostname()[:24]}-{os.getpid()}-{new_id()[-8:]}.{rooms.place}"
+        self.owner = f"{socket.gethostname()[:24]}-{os.getpid()}-{new_id()[-8:]}.{rooms.place}"
         self._held: set[Held] = set()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
@@ -196,7 +196,7 @@ class Dispatcher:
 
     def _next(self, kinds: tuple[str, ...]) -> Held | None:
         """Work of these kinds, waited for; None when the service stops."""
-        seek = Seek(kinds=kinds, owner=self._owner, lease_s=self._rooms.store.lease_s, openings=self._openings)
+        seek = Seek(kinds=kinds, owner=self.owner, lease_s=self._rooms.store.lease_s, openings=self._openings)
         while not self._rooms.stopping.is_set():
             if (found := self._rooms.store.next_work(seek, _LOOK_S)) is not None:
                 return Held(self._rooms.store, found)

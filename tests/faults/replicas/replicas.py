@@ -25,6 +25,8 @@ from tests.peers.wire import Wire
 
 _LOOK_S = 0.3
 _ANSWER_S = 120.0
+# For all of them to start at once, on a machine that has other things to do.
+_START_S = 240.0
 REPLICAS = 3
 
 
@@ -77,7 +79,7 @@ class Replicas(ServiceProcess):
         return self
 
     def wait_ready(self) -> Self:
-        wait_for(lambda: len(self._ready) == REPLICAS, 90, lambda: f"all to be ready\n{self.tail()}")
+        wait_for(lambda: len(self._ready) == REPLICAS, _START_S, lambda: f"all to be ready\n{self.tail()}")
         return self
 
     def keep_alive(self) -> None:

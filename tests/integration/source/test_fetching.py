@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from service.errors import RefMissing, RepositoryEmpty
+from service.settings import Settings
+from service.source import Source
 from tests.integration.source.conftest import Place
 from tests.peers.git_http import GitServer, Request, run_git
 
@@ -240,3 +243,20 @@ def test_a_mirror_is_tidied_and_keeps_what_was_rewritten_away(place: Place, monk
         place.fetch()
     assert len(list(place.mirror.glob("objects/pack/*.pack"))) <= 4
     assert place.source.read_file("fraud", lost, "a") == b"2"
+
+
+def test_a_commit_that_another_replica_fetched_is_fetched_by_who_needs_it(place: Place, tmp_path: Path) -> None:
+    other = Source(Settings(data_dir=tmp_path / "other", repositories=(place.setting,)))
+    first = place.push({"a.txt": "1"})
+    assert other.fetch(place.setting).commit("refs/heads/main") == first
+    second = place.push({"a.txt": "2", "b/c.txt": "3"})
+    place.fetch()
+    assert other.changed_paths("fraud", first, second) == ("a.txt", "b/c.txt")
+    third = place.push({"a.txt": "4"})
+    place.fetch()
+    assert other.read_file("fraud", third, "a.txt") == b"4"
+    assert other.checkout("fraud", third, tmp_path / "out").tree == place.source.tree("fraud", third)
+    nobodys = "f" * 40
+    with pytest.raises(RefMissing):
+        other.read_file("fraud", nobodys, "a.txt")
+    other.close()

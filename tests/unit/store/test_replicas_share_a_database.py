@@ -6,13 +6,16 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from sqlalchemy import Connection, text
 
 from service import limits
-from service.errors import LeaseLost, StoreUnavailable
-from service.reconciler.dispatcher import Held
+from service.errors import LeaseLost, SettingsError, StoreUnavailable
+from service.reconciler.dispatcher import Dispatcher, Held
+from service.reconciler.rooms import Rooms
 from service.settings import Settings
 from service.settings import Store as StoreSettings
 from service.store import Found, Store, deliveries, notifications, open_store, runs, work
@@ -187,3 +190,23 @@ def test_what_one_has_sent_no_other_calls_unsent(replicas: tuple[Store, Store]) 
     with slow.read() as conn:
         found = notifications.get(conn, row.id)
     assert (found.state, found.attempts, found.reason) == ("sent", 0, "")
+
+
+def test_processes_whose_jobs_cannot_see_each_other_do_not_share_a_store(replicas: tuple[Store, Store]) -> None:
+    """Until the lease of the one that is there is over: it may have been moved."""
+    there, comes = replicas
+    first = at_place(there, "0123abcd")
+    there.write(lambda conn: work.want(conn, "watch", "process", now=1.0))
+    at_place(comes, "4567cdef").check_place()
+    now = there.now()
+    there.write(lambda conn: work.claim(conn, ["watch"], owner=first.owner, now=now, lease_s=60))
+    at_place(comes, "0123abcd").check_place()
+    with pytest.raises(SettingsError, match="works for the same store"):
+        at_place(comes, "4567cdef").check_place()
+    there.write(lambda conn: work.release_dead(conn, now=now))
+    at_place(comes, "4567cdef").check_place()
+
+
+def at_place(store: Store, place: str) -> Dispatcher:
+    rooms = SimpleNamespace(store=store, place=place)
+    return Dispatcher(cast(Rooms, rooms), {}, (), lambda _kind, _seconds: None)
