@@ -14,7 +14,7 @@ from service.domain.projects import Resolved
 from service.domain.python_version import Said
 from service.domain.saving import Documents, documents
 from service.domain.writes import Saving
-from service.errors import Conflict, SettingsError
+from service.errors import Conflict, PlanError, SettingsError
 from service.reconciler.archives import archive_url
 from service.reconciler.discover import CommitFiles
 from service.reconciler.dispatcher import Held
@@ -91,9 +91,14 @@ def _documents(rooms: Rooms, sync: Sync, resolved: Resolved, images: Images, pyt
 
 def _source(rooms: Rooms, sync: Sync) -> str:
     """Where MLRun takes the files from: this very commit, or the branch as MLRun's users know it."""
-    known = rooms.repository(sync.repository)
     if rooms.settings.mlrun.source == "git":
-        return git_source(known.url, sync.ref) if known else ""
+        known = rooms.repository(sync.repository)
+        if known is None or not (source := git_source(known.url, sync.ref)):
+            raise PlanError(
+                f"MLRun cannot clone {sync.repository} from the address that the settings have",
+                mend="write it as https://host/path, or set mlrun.source to archive",
+            )
+        return source
     server = rooms.settings.server
     base = server.internal_url or server.public_url
     if base is None:
