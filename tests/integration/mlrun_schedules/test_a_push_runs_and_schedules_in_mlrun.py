@@ -9,32 +9,14 @@ from typing import Any
 import pytest
 
 from service import app
-from service.settings import Settings
-from tests.integration.reconciler.stage import Stage, gitops_yaml, project_yaml, wait_for
+from tests.integration.mlrun_schedules.stage import InMlrun
+from tests.integration.reconciler.stage import gitops_yaml, project_yaml, wait_for
 from tests.peers.mlrun_stand_in.process import MlrunStandIn
 
 pytestmark = [pytest.mark.runners, pytest.mark.slow]
 
 SERVICE = "http://gitops.example.com"
 PUSHED: dict[str, str | bytes | None] = {"project.yaml": project_yaml("fraud"), "w.py": "pass"}
-
-
-class InMlrun(Stage):
-    """Loads are `launcher`'s, runs are MLRun's."""
-
-    def start(self) -> InMlrun:
-        settings = Settings.model_validate(self.settings)
-        self._service = app.make_service(settings)
-        return self
-
-    def newest(self) -> dict[str, Any]:
-        """The newest one."""
-        found: dict[str, Any] = self.get("/runs")["items"][0]
-        return found
-
-    def until(self, state: str) -> dict[str, Any]:
-        wait_for(lambda: self.newest()["state"] == state, f"the run to be {state}, not {self.newest()}")
-        return self.newest()
 
 
 @pytest.fixture
