@@ -93,8 +93,6 @@ def check_supported(settings: Settings) -> None:
             raise SettingsError(
                 f"the launcher {name!r} is not in this version", mend=f"Use one of: {', '.join(LAUNCHERS)}"
             )
-    if settings.mlrun.api is not None:
-        raise SettingsError("mlrun.api is not in this version", mend="Remove it: projects are saved in the own store")
 
 
 def _in_mlrun(_: Settings, store: Store, mlrun: MlrunApi | None) -> Launcher:

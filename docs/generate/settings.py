@@ -33,11 +33,8 @@ A *secret* `x` may be given as `x_file` instead: the path of a file that holds i
 list of secrets is a file with one a line. Files are the better way: no secret then stands in config.yaml or in the
 environment. Secrets are shown as asterisks everywhere."""
 
-# Keys that the file may hold and that nothing acts on, or whose other values the service refuses when it starts.
-_NOT_YET = {
-    "auth.oidc": "",
-    "mlrun.api": "A service with it does not start yet.",
-}
+# Keys that the file may hold and that nothing acts on.
+_NOT_YET = {"auth.oidc": ""}
 
 _EXAMPLE = """\
 # config.yaml

@@ -78,7 +78,8 @@ def handlers(case: Case) -> Iterator[Finding]:
 
 def supported(case: Case) -> Iterator[Finding]:
     check_supported(case.settings)
-    yield good("launcher", f"{case.settings.launcher.kind}; projects are saved in the own store")
+    where = "the own store" if case.settings.mlrun.api is None else "the own store and MLRun"
+    yield good("launcher", f"{case.settings.launcher.kind}; projects are saved in {where}")
 
 
 def _health(host: str, port: int) -> str | None:

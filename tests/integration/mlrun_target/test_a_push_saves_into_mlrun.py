@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from service.cli import lists
 from service.store import saved
 from tests.integration.mlrun_target.recorder import Recorder
 from tests.integration.reconciler.stage import Stage, gitops_yaml, project_yaml
@@ -78,20 +79,26 @@ def test_a_first_push_saves_the_project_and_its_functions(stage: Stage, mlrun: R
     assert (last.commit, sorted(last.saved.functions)) == (commit, ["one", "two"])
 
 
-def test_a_push_that_changes_nothing_has_an_empty_plan_and_writes_nothing(stage: Stage, mlrun: Recorder) -> None:
+def test_a_push_that_changes_nothing_writes_nothing(stage: Stage, mlrun: Recorder) -> None:
     change(stage, PUSHED)
-    stage.settle(but=())
     mlrun.forget_writes()
-    assert stage.git("commit", "-q", "--allow-empty", "-m", "Nothing") == ""
+    stage.git("commit", "-q", "--allow-empty", "-m", "Nothing")
     stage.put("HEAD:refs/heads/main")
     stage.hook(stage.git("rev-parse", "HEAD").strip())
     stage.settle()
-    stage.ask("/projects/fraud/sync")
-    stage.settle()
-    assert stage.states() == ["succeeded", "skipped", "succeeded"]
+    assert stage.states() == ["succeeded", "skipped"]
+    assert mlrun.forget_writes() == []
+
+
+def test_a_push_of_files_alone_tells_mlrun_where_they_are_now(stage: Stage, mlrun: Recorder) -> None:
+    change(stage, PUSHED)
+    mlrun.forget_writes()
+    commit = change(stage, {"w.py": "new"})
     last = plan_of(stage)
     assert (last["save"], last["changes"]) == (False, [])
     assert [one["reason"] for one in last["writes"]] == ["its files are those of this commit"]
+    assert mlrun.forget_writes() == ["PUT projects/fraud"]
+    assert mlrun.projects["fraud"]["spec"]["source"].endswith(f"/{commit}.tar.gz")
 
 
 def test_the_same_commit_again_writes_nothing(stage: Stage, mlrun: Recorder) -> None:
@@ -113,9 +120,13 @@ def test_of_many_functions_the_one_that_changed_is_written_in_few_requests(stage
     assert mlrun.reads <= 8
 
 
-def test_drift_is_shown_and_the_next_sync_mends_it(stage: Stage, mlrun: Recorder) -> None:
+def test_drift_is_shown_and_the_next_sync_mends_it(
+    stage: Stage, mlrun: Recorder, capsys: pytest.CaptureFixture[str]
+) -> None:
     change(stage, PUSHED)
     assert stage.get("/projects/fraud/drift")["differences"] == []
+    lists.drift(stage.get("/projects/fraud/drift"))
+    assert capsys.readouterr().out.rstrip().endswith(": nothing differs")
     mlrun.projects["fraud"]["spec"]["params"]["rows"] = 99
     mlrun.functions["fraud", "two", "latest"]["spec"]["image"] = "somebody/else"
     mlrun.functions["fraud", "one", "latest"]["status"] = {"state": "ready"}
@@ -126,6 +137,13 @@ def test_drift_is_shown_and_the_next_sync_mends_it(stage: Stage, mlrun: Recorder
     assert found == [
         ("project", "spec.params.rows", 1, 99),
         ("function two", "spec.image", "docker.io/mlrun/mlrun:1.9.2", "somebody/else"),
+    ]
+    lists.drift(stage.get("/projects/fraud/drift"))
+    assert [line.strip() for line in capsys.readouterr().out.splitlines()[1:5]] == [
+        "project spec.params.rows",
+        "Git   1",
+        "saved 1",
+        "now   99",
     ]
     mlrun.forget_writes()
     stage.ask("/projects/fraud/sync")

@@ -17,6 +17,7 @@ from tests.peers.runner import Runner
 pytestmark = [pytest.mark.mlrun_api, pytest.mark.runner, pytest.mark.slow]
 
 Json = dict[str, Any]
+LATER = ("spec.state_thresholds",)
 PROJECT = """
 metadata: {name: fraud, labels: {team: ml}}
 spec:
@@ -92,9 +93,9 @@ def pushes(tmp_path: Path, runner: Runner, mlrun: MlrunApi) -> Iterator[Pushes]:
 
 
 def lacking(git: Json, there: Json) -> list[tuple[str, Any, Any]]:
-    """What Git says and MLRun has not, without source, images, code_origin and owner."""
+    """What Git says and MLRun has not, without source, images, code_origin and owner; 1.5 drops fields that came later."""
     found = drift.of_function("one", drift.kept(plain(git), plain(git)), plain(there))
-    return [(one.path, one.saved, one.there) for one in found]
+    return [(one.path, one.saved, one.there) for one in found if one.path not in LATER]
 
 
 def plain(value: Any) -> Any:
@@ -147,7 +148,7 @@ def test_project_functions_and_schedules_are_gits_and_a_second_push_writes_nothi
         ("schedule", "main", "remove"),
         ("function", "one", "remove"),
     ]
-    assert sorted(pushes.functions()) == ["two"]
+    assert sorted(pushes.functions()) == ["two", "workflow-runner-main"], "the last is MLRun's own"
     assert pushes.schedules() == []
     assert pushes.get()["spec"]["params"]["rows"] == 1
     assert pushes.stage.get("/projects/fraud/drift")["differences"] == []
