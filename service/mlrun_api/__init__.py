@@ -8,6 +8,7 @@
 
 from service.mlrun_api.answers import Json
 from service.mlrun_api.api import MlrunApi
+from service.mlrun_api.builds import Build
 from service.mlrun_api.versions import Feature, Server, is_known
 
-__all__ = ["Feature", "Json", "MlrunApi", "Server", "is_known"]
+__all__ = ["Build", "Feature", "Json", "MlrunApi", "Server", "is_known"]

@@ -12,6 +12,7 @@ from typing import Any
 
 from service import limits
 from service.mlrun_api.answers import ACCEPTED, CONFLICT, Json, entries, inner, json_of, nonsense, refusal
+from service.mlrun_api.builds import Build, begun, looked_at
 from service.mlrun_api.calls import Calls, end
 from service.mlrun_api.connection import V1, V2, Query, path
 from service.mlrun_api.versions import Feature, Server
@@ -167,6 +168,23 @@ class MlrunApi:
         answer = self._calls.found(asked, "GET", where, query={"engine": engine or None})
         found = json_of(answer, asked).get("workflow_id") if answer else None
         return found if isinstance(found, str) and found else None
+
+    def build(self, request: Json) -> Build:
+        """Begin to build an image, as `request` (`ImageBuild.request`) says, or say that it is there already.
+
+        After MlrunAway with `sent` it may be built all the same: `build_state` tells.
+        """
+        function = inner(request, "function", "metadata", "name")
+        asked = self._calls.to(f"build an image as {function}")
+        return begun(self._calls.good(asked, "POST", path("build", "function"), document=request, once=True), asked)
+
+    def build_state(self, project: str, function: str, offset: int = 0) -> Build | None:
+        """How a build stands, with what its builder printed from this place on; None where there is no such function."""
+        asked = self._calls.to(f"say how the image {function} of {project} stands")
+        query: Query = {"name": function, "project": project, "tag": "latest", "logs": "yes", "offset": offset}
+        most = limits.MLRUN_LOG_BYTES
+        answer = self._calls.found(asked, "GET", path("build", "status"), query=query, most=most, cut=True)
+        return looked_at(answer) if answer else None
 
     def secret_keys(self, project: str) -> set[str]:
         """The names of a project's secrets."""
