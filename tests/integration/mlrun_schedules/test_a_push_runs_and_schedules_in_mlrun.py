@@ -28,7 +28,6 @@ def stage(tmp_path: Path, mlrun_1_9: MlrunStandIn, monkeypatch: pytest.MonkeyPat
         "launcher": {"kind": "mlrun", "concurrency": 4},
     }
     monkeypatch.setitem(app.LAUNCHERS, "process", lambda *_: made.launcher)
-    monkeypatch.setattr(app, "check_supported", lambda _: None)
     with made:
         yield made
 

@@ -62,7 +62,6 @@ def stage(tmp_path: Path, mlrun_place: MlrunPlace, monkeypatch: pytest.MonkeyPat
     }
     made.launcher.resolved = {"functions": {"double": function}}
     monkeypatch.setitem(app.LAUNCHERS, "process", lambda *_: made.launcher)
-    monkeypatch.setattr(app, "check_supported", lambda _: None)
     with made:
         assert made._service is not None
         server = make_server("127.0.0.1", port, made._service.app, threaded=True)
