@@ -1,0 +1,65 @@
+"""What MLRun is asked to run, and what the plan refuses because MLRun's runner cannot do it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from service.domain import mlrun_requests
+from service.domain.mlrun_requests import Asked
+from service.domain.projects import Declaration, RunnerRule, Workflow
+from service.errors import PlanError
+
+_SPEC: dict[str, Any] = {
+    "name": "main",
+    "path": "workflow.py",
+    "args": {"rows": 50},
+    "args_schema": [{"name": "model", "default": "tree"}, {"name": "day", "required": True}],
+    "cleanup_ttl": 60,
+}
+_MAIN = Workflow(name="main", engine="remote:local", args={"rows": 50}, spec=_SPEC)
+_SOURCE = "git://git.example.com/ml/fraud.git#refs/heads/main"
+
+
+def test_arguments_are_merged_as_mlruns_client_does() -> None:
+    request = mlrun_requests.request(
+        Asked(workflow=_MAIN, source=_SOURCE, image="i:1", arguments={"day": 3, "rows": 0})
+    )
+    assert request["arguments"] == request["spec"]["args"] == {"rows": 0, "model": "tree", "day": 3}
+    assert (request["spec"]["engine"], request["spec"]["ttl"], request["run_name"]) == (
+        "local",
+        60,
+        "workflow-runner-main",
+    )
+
+
+def test_a_git_source_names_the_run_where_mlrun_does_not_look() -> None:
+    assert mlrun_requests.marked(_SOURCE, "01run") == (
+        "git://git.example.com/ml/fraud.git?gitops-run=01run#refs/heads/main"
+    )
+
+
+def test_an_argument_that_is_missing_is_named() -> None:
+    with pytest.raises(PlanError, match="wants the arguments day"):
+        mlrun_requests.check(Declaration(), {"main": _MAIN}, [("main", {})], tag=False)
+
+
+@pytest.mark.parametrize(
+    ("runner", "key"),
+    [
+        (RunnerRule(resources={"limits": {"cpu": "1"}}), "resources"),
+        (RunnerRule(env={"A": "b"}), "env"),
+        (RunnerRule(volumes={"data": "/data"}), "volumes"),
+        (RunnerRule(service_account="runner"), "service_account"),
+    ],
+)
+def test_what_is_for_pods_of_ours_is_refused(runner: RunnerRule, key: str) -> None:
+    with pytest.raises(PlanError, match=rf"runner\.{key} .* MLRun makes its runner's pod itself"):
+        mlrun_requests.check(Declaration(runner=runner), {}, [], tag=False)
+
+
+def test_runs_of_tags_are_refused_and_a_tag_without_runs_is_not() -> None:
+    mlrun_requests.check(Declaration(), {"main": _MAIN}, [], tag=True)
+    with pytest.raises(PlanError, match="takes the one that is saved"):
+        mlrun_requests.check(Declaration(), {"main": _MAIN}, [("main", {"day": 1})], tag=True)
