@@ -10,8 +10,9 @@ import pytest
 
 from service import app
 from tests.integration.mlrun_schedules.stage import InMlrun
-from tests.integration.reconciler.stage import gitops_yaml, project_yaml, wait_for
+from tests.integration.reconciler.stage import gitops_yaml, project_yaml
 from tests.peers.mlrun_stand_in.process import MlrunStandIn
+from tests.waiting import until
 
 pytestmark = [pytest.mark.runners, pytest.mark.slow]
 
@@ -37,7 +38,7 @@ def _submits(mlrun: MlrunStandIn) -> list[Any]:
 
 
 def _submitted(mlrun: MlrunStandIn, count: int = 1) -> Any:
-    wait_for(lambda: len(_submits(mlrun)) >= count, "a submit")
+    until(lambda: len(_submits(mlrun)) >= count, "a submit")
     return _submits(mlrun)[-1]
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,6 +20,7 @@ from service.store.syncs import Sync
 from tests.peers.forge import SECRET, push_payload, signed
 from tests.peers.git_http import GitServer, WorkingCopy
 from tests.peers.memory_launcher import MemoryLauncher
+from tests.waiting import until
 
 PATIENCE_S = 20.0
 NAMES = ("fraud", "churn", "spare")
@@ -39,16 +39,6 @@ def project_yaml(name: str | None = None, workflows: Mapping[str, str | None] | 
 
 def gitops_yaml(*declared: dict[str, Any]) -> str:
     return yaml.safe_dump({"version": 1, "projects": list(declared)})
-
-
-def wait_for(true: Callable[[], Any], what: str) -> Any:
-    """What `true` returns as soon as it is true."""
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        if found := true():
-            return found
-        assert time.monotonic() < deadline, f"waited {PATIENCE_S:.0f} s for {what}"
-        time.sleep(0.02)
 
 
 class Stage:
@@ -154,7 +144,7 @@ class Stage:
 
     def settle(self, *, but: tuple[str, ...] = ("watch", "launch")) -> None:
         """Until nothing is to be done; what waits for a time further off is not waited for."""
-        wait_for(lambda: not self.open_work(but), "the work to be done")
+        until(lambda: not self.open_work(but), "the work to be done")
 
     def hurry(self, kind: str, *, attempts: int) -> None:
         """Work that failed is tried again at once, as if it had failed so often."""
@@ -165,7 +155,7 @@ class Stage:
             work.want(conn, "fetch", "spare", now=self.store.now())  # rings the bell
             return conn.execute(work_table.update().where(*row).values(values)).rowcount
 
-        wait_for(lambda: self.store.write(change), f"{kind} to have failed")
+        until(lambda: self.store.write(change), f"{kind} to have failed")
 
     def open_work(self, but: tuple[str, ...] = ()) -> list[Any]:
         soon = self.store.now() + 30
@@ -228,7 +218,7 @@ class Stage:
             found.update(self.get(f"/deliveries/{delivery}"))
             return found["outcome"] is not None
 
-        wait_for(known, f"an outcome of {delivery}")
+        until(known, f"an outcome of {delivery}")
         return found["outcome"], found["outcome_reason"]
 
     def error(self, name: str = "fraud") -> str | None:

@@ -6,7 +6,8 @@ import pytest
 
 from service.errors import ClusterAway, GitopsError, LaunchFailed, StoreUnavailable
 from service.launchers import EndReason, Job, JobKind
-from tests.integration.reconciler.stage import Stage, project_yaml, wait_for
+from tests.integration.reconciler.stage import Stage, project_yaml
+from tests.waiting import until
 
 
 def loads(stage: Stage) -> int:
@@ -24,7 +25,7 @@ def test_the_same_tree_is_never_loaded_twice(stage: Stage) -> None:
 
 def test_a_load_that_failed_leaves_no_files(stage: Stage) -> None:
     stage.push({"project.yaml": project_yaml(raises="a mistake")})
-    wait_for(lambda: stage.states() == ["failed"], "the failure")
+    until(lambda: stage.states() == ["failed"], "the failure")
     stage.settle(but=())
     assert stage.launcher.left() == []
 
@@ -32,7 +33,7 @@ def test_a_load_that_failed_leaves_no_files(stage: Stage) -> None:
 def test_a_load_that_was_killed_is_begun_again_and_leaves_no_files(stage: Stage) -> None:
     with stage.launcher.loads_wait():
         stage.push({"project.yaml": project_yaml()})
-        (job,) = wait_for(lambda: stage.launcher.alive(JobKind.LOAD), "the load to begin")
+        (job,) = until(lambda: stage.launcher.alive(JobKind.LOAD), "the load to begin")
         stage.launcher.kill(job)
     stage.settle(but=())
     assert stage.states() == ["succeeded"]
@@ -53,8 +54,8 @@ def test_a_load_that_a_launcher_took_without_saying_so_is_ended_and_leaves_nothi
     with stage.launcher.loads_wait(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(stage.launcher, "ensure", unheard)
         stage.push({"project.yaml": project_yaml()})
-        (unheard_of,) = wait_for(lambda: stage.launcher.told, "the load to be taken")
-        wait_for(lambda: "was lost" in stage.failing("sync", "fraud"), "the sync to be put off")
+        (unheard_of,) = until(lambda: stage.launcher.told, "the load to be taken")
+        until(lambda: "was lost" in stage.failing("sync", "fraud"), "the sync to be put off")
     stage.settle(but=())
     assert stage.states() == ["succeeded"]
     (seen,) = stage.launcher.observe({unheard_of.id: 0}, 0)
@@ -78,7 +79,7 @@ def test_a_kept_load_that_a_power_cut_spoiled_is_loaded_again(stage: Stage) -> N
 def test_a_configuration_that_is_no_text_is_refused_at_once_and_in_plain_words(stage: Stage) -> None:
     stage.launcher.resolved = {"project": {"half": "half a character: \ud83d"}}
     stage.push({"project.yaml": project_yaml()})
-    wait_for(lambda: stage.states() == ["failed"], "the failure")
+    until(lambda: stage.states() == ["failed"], "the failure")
     (sync,) = stage.syncs()
     assert sync.error is not None
     assert sync.error["code"] == "load-failed"

@@ -11,7 +11,8 @@ from sqlalchemy import select
 from service import limits
 from service.launchers import JobKind
 from service.store.models import metadata
-from tests.integration.reconciler.stage import Files, Stage, gitops_yaml, project_yaml, wait_for
+from tests.integration.reconciler.stage import Files, Stage, gitops_yaml, project_yaml
+from tests.waiting import until
 
 # What a preview is made of; everything else stays as it was.
 ITS_OWN = {"previews", "work", "audit"}
@@ -32,7 +33,7 @@ def ended(stage: Stage, id_: str, project: str = "fraud") -> dict[str, Any]:
         row: dict[str, Any] = stage.get(f"/projects/{project}/plans/{id_}")
         return row if row["ended_at"] else None
 
-    found: dict[str, Any] = wait_for(look, f"plan {id_}")
+    found: dict[str, Any] = until(look, f"plan {id_}")
     return found
 
 
@@ -107,7 +108,7 @@ def test_what_a_push_would_not_be_synced_for_says_why(stage: Stage) -> None:
 
 def test_a_commit_that_the_push_would_retry_is_planned_as_that_retry(stage: Stage) -> None:
     stage.push({"project.yaml": project_yaml("fraud", raises="a mistake")})
-    wait_for(lambda: stage.states() == ["failed"], "the failure")
+    until(lambda: stage.states() == ["failed"], "the failure")
     shown = preview(stage)
     assert shown["state"] == "failed"
     assert (shown["error"]["what"], shown["error"]["detail"]) == ("ValueError: a mistake", "Traceback of the user")
@@ -173,13 +174,13 @@ def test_one_that_hangs_keeps_no_sync_waiting_and_is_not_begun_twice(stage: Stag
     stage.push({"project.yaml": project_yaml("fraud", params={"rows": 2})}, hook=False)
     with stage.launcher.loads_wait():
         hanging = ask(stage)
-        wait_for(lambda: stage.launcher.alive(JobKind.LOAD), "the load")
+        until(lambda: stage.launcher.alive(JobKind.LOAD), "the load")
         commit = stage.push({"w.py": "print()", "project.yaml": project_yaml("fraud", params={"rows": 3})})
-        wait_for(lambda: len(stage.launcher.alive(JobKind.LOAD)) == 2, "the sync's load beside it")
+        until(lambda: len(stage.launcher.alive(JobKind.LOAD)) == 2, "the sync's load beside it")
         [_, of_sync] = stage.launcher.alive(JobKind.LOAD)
         result = {"name": "fraud", "project": {"spec": {"params": {"rows": 3}}}, "functions": {}, "workflows": []}
         stage.launcher.loaded(of_sync, result)
-        wait_for(lambda: stage.in_force() == commit, "the sync to succeed")
+        until(lambda: stage.in_force() == commit, "the sync to succeed")
         assert stage.get(f"/projects/fraud/plans/{hanging}")["state"] == "planning"
     against = ended(stage, hanging)
     assert [
@@ -192,7 +193,7 @@ def test_a_service_that_is_stopped_meanwhile_goes_on_with_it(stage: Stage) -> No
     commit = stage.push({"project.yaml": project_yaml("fraud", params={"rows": 2})}, hook=False)
     with stage.launcher.loads_wait():
         id_ = ask(stage)
-        [job] = wait_for(lambda: stage.launcher.alive(JobKind.LOAD), "the load")
+        [job] = until(lambda: stage.launcher.alive(JobKind.LOAD), "the load")
         stage.restart()
     assert ended(stage, id_)["plan"]["commit"] == commit
     assert stage.launcher.starts[job] == 1
@@ -205,7 +206,7 @@ def test_many_who_ask_share_what_waits_and_are_refused_beyond_a_limit(
     stage.push({"project.yaml": project_yaml("fraud", params={"rows": 2})}, hook=False)
     with stage.launcher.loads_wait():
         begun = [ask(stage), ask(stage, "main")]
-        wait_for(lambda: len(stage.launcher.alive(JobKind.LOAD)) == 2, "both to be begun")
+        until(lambda: len(stage.launcher.alive(JobKind.LOAD)) == 2, "both to be begun")
         found: list[str] = []
         people = [threading.Thread(target=lambda: found.append(ask(stage))) for _ in range(8)]
         for one in people:

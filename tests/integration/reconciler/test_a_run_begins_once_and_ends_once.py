@@ -8,13 +8,14 @@ from service.errors import ClusterAway
 from service.launchers import EndReason, JobKind
 from service.reconciler.launch import LAUNCH_ATTEMPTS
 from service.store import work
-from tests.integration.reconciler.stage import Stage, gitops_yaml, project_yaml, wait_for
+from tests.integration.reconciler.stage import Stage, gitops_yaml, project_yaml
 from tests.peers.memory_launcher import refused
+from tests.waiting import until
 
 
 def running(stage: Stage, count: int = 1, project: str = "fraud") -> list[str]:
     """The ids of its running runs, once there are so many."""
-    return wait_for(
+    return until(
         lambda: (ids := [r.id for r in stage.runs(project) if r.state == "running"]) and len(ids) == count and ids,
         f"{count} running",
     )
@@ -61,7 +62,7 @@ def test_a_run_cancelled_while_it_waits_never_starts(stage: Stage) -> None:
 def test_a_run_cancelled_by_many_at_any_moment_ends_once(stage: Stage) -> None:
     stage.launcher.runs_end = False
     stage.push({"project.yaml": project_yaml()})
-    run = wait_for(lambda: [r.id for r in stage.runs()], "the run to be queued")[0]
+    run = until(lambda: [r.id for r in stage.runs()], "the run to be queued")[0]
     people = [threading.Thread(target=lambda: stage.http.post(f"/api/v1/runs/{run}/cancel", json={})) for _ in range(8)]
     for one in people:
         one.start()
@@ -109,7 +110,7 @@ def test_with_cancel_running_the_newer_push_takes_the_place(stage: Stage) -> Non
     stage.push({".gitops.yaml": gitops_yaml({"run": [rule]}), "project.yaml": project_yaml()})
     running(stage)
     stage.push({"a.py": "2"})
-    wait_for(lambda: [str(r.state) for r in stage.runs()] == ["superseded", "running"], "the newer one to run")
+    until(lambda: [str(r.state) for r in stage.runs()] == ["superseded", "running"], "the newer one to run")
 
 
 def test_no_more_run_at_once_than_the_operator_allows(stage: Stage) -> None:
@@ -120,7 +121,7 @@ def test_no_more_run_at_once_than_the_operator_allows(stage: Stage) -> None:
     stage.push({".gitops.yaml": gitops_yaml({"run": rules}), "project.yaml": project_yaml(workflows=many)})
     most = 0
     for _ in range(5):
-        alive = wait_for(lambda: stage.launcher.alive(JobKind.RUN), "a run to run")
+        alive = until(lambda: stage.launcher.alive(JobKind.RUN), "a run to run")
         most = max(most, len(alive))
         stage.launcher.finish(alive[0])
     assert ended(stage) == ["succeeded"] * 5
@@ -133,10 +134,10 @@ def test_a_run_that_cannot_be_started_fails_with_its_reason_and_can_never_start_
     stage.settle(but=())
     stage.launcher.refuse["ensure"] = ValueError("a bug")
     run = stage.ask("/projects/fraud/runs", {"workflow": "main"})["run"]
-    wait_for(lambda: stage.failing("launch", run), "the launch to fail")
+    until(lambda: stage.failing("launch", run), "the launch to fail")
     stage.launcher.refuse["ensure"] = refused("there is no room")
     stage.hurry("launch", attempts=5)
-    wait_for(lambda: stage.runs()[-1].state == "failed", "the run to fail")
+    until(lambda: stage.runs()[-1].state == "failed", "the run to fail")
     assert "there is no room" in str(stage.runs()[-1].error)
     del stage.launcher.refuse["ensure"]
     (seen,) = stage.launcher.observe({run: 0}, 0)
@@ -152,9 +153,9 @@ def test_a_run_waits_for_a_cluster_that_is_away_however_long_and_says_so(stage: 
     stage.launcher.refuse["ensure"] = ClusterAway("nobody is there")
     run = stage.ask("/projects/fraud/runs", {"workflow": "main"})["run"]
     for times in range(2 * LAUNCH_ATTEMPTS):
-        wait_for(lambda: stage.launcher.refused["ensure"] > times, "it to be tried")  # noqa: B023
+        until(lambda: stage.launcher.refused["ensure"] > times, "it to be tried")  # noqa: B023
         again()
-    wait_for(lambda: stage.runs()[-1].reason == "nobody is there", "the reason")
+    until(lambda: stage.runs()[-1].reason == "nobody is there", "the reason")
     assert stage.runs()[-1].state == "starting"
     del stage.launcher.refuse["ensure"]
     again()
@@ -164,13 +165,13 @@ def test_a_run_waits_for_a_cluster_that_is_away_however_long_and_says_so(stage: 
 def test_one_end_before_the_beginning_takes_one_start_however_long_the_next_one_is_prepared(stage: Stage) -> None:
     stage.launcher.runs_begin = False
     stage.push({"project.yaml": project_yaml()})
-    run = wait_for(lambda: [r.id for r in stage.runs() if stage.launcher.starts[r.id]], "the launcher to be told")[0]
+    run = until(lambda: [r.id for r in stage.runs() if stage.launcher.starts[r.id]], "the launcher to be told")[0]
     stage.settle(but=("watch",))
     stage.launcher.refuse["ensure"] = ClusterAway("nobody is there")
     stage.launcher.kill(run)
-    wait_for(lambda: stage.launcher.refused["ensure"], "it to be told again")
+    until(lambda: stage.launcher.refused["ensure"], "it to be told again")
     looks = stage.launcher.looks
-    wait_for(lambda: stage.launcher.looks > looks + 10, "the end to be seen again and again")
+    until(lambda: stage.launcher.looks > looks + 10, "the end to be seen again and again")
     assert stage.run(run).starts == 2
     del stage.launcher.refuse["ensure"]
     stage.launcher.runs_begin = True
@@ -203,9 +204,9 @@ def test_a_job_that_cannot_be_cancelled_keeps_no_other_from_being_watched(stage:
     one, other = running(stage, 2)
     stage.launcher.refuse["cancel"] = refused("the disk is full")
     stage.ask(f"/runs/{one}/cancel")
-    wait_for(lambda: stage.launcher.refused["cancel"] > 1, "the cancellation to be tried")
+    until(lambda: stage.launcher.refused["cancel"] > 1, "the cancellation to be tried")
     stage.launcher.finish(other)
-    wait_for(lambda: {str(r.state) for r in stage.runs()} == {"running", "succeeded"}, "the other to end")
+    until(lambda: {str(r.state) for r in stage.runs()} == {"running", "succeeded"}, "the other to end")
     with stage.store.read() as conn:
         watch = work.get(conn, "watch", "process")
     assert watch is not None

@@ -8,8 +8,9 @@ import pytest
 
 from service.domain.states import RunState
 from service.store.runs import Run
-from tests.integration.reconciler.stage import Files, Stage, gitops_yaml, project_yaml, wait_for
+from tests.integration.reconciler.stage import Files, Stage, gitops_yaml, project_yaml
 from tests.integration.reconciler.test_schedules_fire_each_time_once import NIGHT, fire, slept
+from tests.waiting import until
 
 OF_1_9_2 = "docker.io/mlrun/mlrun-kfp:1.9.2"
 OF_1_10_4 = "docker.io/mlrun/mlrun-kfp:1.10.4-py39"
@@ -29,9 +30,7 @@ def plan(stage: Stage) -> dict[str, Any]:
 def failed(stage: Stage, files: Files) -> dict[str, Any]:
     """The error of the sync that a push of `files` leads to."""
     commit = stage.push(files)
-    found = wait_for(
-        lambda: [sync for sync in stage.syncs() if (sync.commit, sync.state) == (commit, "failed")], commit
-    )
+    found = until(lambda: [sync for sync in stage.syncs() if (sync.commit, sync.state) == (commit, "failed")], commit)
     assert found[0].error is not None
     return dict(found[0].error)
 
@@ -156,7 +155,7 @@ def test_what_is_no_reference_slips_through_no_pattern(stage: Stage, image: str)
 def test_a_run_that_waited_while_the_operator_chose_another_mlrun_says_what_it_ran_on(stage: Stage) -> None:
     stage.launcher.runs_end = False
     stage.push({"project.yaml": project_yaml()})
-    wait_for(lambda: [run.state for run in stage.runs()] == [RunState.RUNNING], "the first run")
+    until(lambda: [run.state for run in stage.runs()] == [RunState.RUNNING], "the first run")
     first = stage.runs()[0]
     stage.ask("/projects/fraud/runs", {"workflow": "main", "arguments": {}})
     assert stage.runs()[-1].image == OF_1_9_2

@@ -9,7 +9,8 @@ import pytest
 from service.reconciler import fetch
 from service.reconciler.bind import take_in
 from service.store import repositories
-from tests.integration.reconciler.stage import Files, Stage, gitops_yaml, project_yaml, wait_for
+from tests.integration.reconciler.stage import Files, Stage, gitops_yaml, project_yaml
+from tests.waiting import until
 
 NIGHT = {"main": None, "night": "0 2 * * *"}
 CRONS = {"night": "0 2 * * *"}
@@ -324,8 +325,8 @@ def test_one_ref_that_cannot_be_taken_in_keeps_no_other_waiting(stage: Stage, mo
     commit = stage.push({"project.yaml": project_yaml()}, hook=False)
     stage.put("HEAD:refs/heads/a-bug")
     stage.hook(commit)
-    wait_for(lambda: stage.in_force() == commit, "main to be in force")
-    wait_for(lambda: "a bug" in stage.failing("fetch", "fraud"), "the work to say why it is not done")
+    until(lambda: stage.in_force() == commit, "main to be in force")
+    until(lambda: "a bug" in stage.failing("fetch", "fraud"), "the work to say why it is not done")
 
 
 def test_an_unbound_branch_that_is_deleted_at_once_harms_nobody(stage: Stage) -> None:

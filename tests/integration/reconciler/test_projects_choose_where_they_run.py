@@ -10,7 +10,8 @@ from service.launchers.callbacks import Callbacks
 from service.launchers.kubernetes import names
 from service.store import jobs
 from service.store.jobs import PodJob
-from tests.integration.reconciler.stage import Files, Stage, gitops_yaml, project_yaml, wait_for
+from tests.integration.reconciler.stage import Files, Stage, gitops_yaml, project_yaml
+from tests.waiting import until
 
 RULE = {"workflow": "main", "on": "push"}
 BOTH = {"policy": {"launchers": ["process", "kubernetes"], "images": ["reg.example.com/*"]}}
@@ -21,7 +22,7 @@ def files(**runner: Any) -> Files:
 
 
 def ended(stage: Stage) -> list[str]:
-    wait_for(lambda: stage.runs() and all(run.ended_at for run in stage.runs()), "all runs to end")
+    until(lambda: stage.runs() and all(run.ended_at for run in stage.runs()), "all runs to end")
     return [str(run.state) for run in stage.runs()]
 
 
@@ -30,7 +31,7 @@ def starting(stage: Stage) -> str:
     stage.restart(**BOTH)
     stage.pods.runs_begin = False
     stage.push(files(launcher="kubernetes"))
-    [job] = wait_for(lambda: stage.pods.alive(JobKind.RUN), "a run to be told to its launcher")
+    [job] = until(lambda: stage.pods.alive(JobKind.RUN), "a run to be told to its launcher")
     return job
 
 
@@ -60,7 +61,7 @@ def test_an_image_that_nobody_held_against_the_policy_runs_in_no_pod(stage: Stag
     assert ended(stage) == ["succeeded"]
     stage.restart(**BOTH, launcher={"kind": "kubernetes"})
     asked = stage.ask("/projects/fraud/runs", {"workflow": "main"})["run"]
-    wait_for(lambda: stage.run(asked).ended_at, "the run to end")
+    until(lambda: stage.run(asked).ended_at, "the run to end")
     assert (stage.run(asked).image, stage.run(asked).state) == ("evil.example.com/runner:7", "failed")
     error = stage.run(asked).error
     assert error is not None and "'evil.example.com/runner:7' is not allowed" in error["message"]
@@ -76,9 +77,9 @@ def test_a_launcher_that_the_operator_does_not_keep_is_refused(stage: Stage) -> 
 def test_what_a_run_waits_for_is_its_reason(stage: Stage) -> None:
     job = starting(stage)
     stage.pods.waits(job, "0/3 nodes are available: 3 Insufficient memory")
-    wait_for(lambda: "Insufficient memory" in stage.run(job).reason, "its reason")
+    until(lambda: "Insufficient memory" in stage.run(job).reason, "its reason")
     stage.pods.waits(job, "the image cannot be pulled")
-    wait_for(lambda: stage.run(job).reason == "the image cannot be pulled", "another reason")
+    until(lambda: stage.run(job).reason == "the image cannot be pulled", "another reason")
     assert stage.run(job).state == "starting"
 
 
@@ -115,7 +116,7 @@ def test_a_run_that_the_cluster_took_is_lost_and_says_how(stage: Stage, reason: 
     stage.restart(**BOTH)
     stage.pods.runs_end = False
     stage.push(files(launcher="kubernetes"))
-    [job] = wait_for(lambda: stage.pods.alive(JobKind.RUN), "the run to run")
+    [job] = until(lambda: stage.pods.alive(JobKind.RUN), "the run to run")
     stage.pods.kill(job, reason, "node n1 took it")
     assert ended(stage) == ["lost"]
     said = "node n1 took it; what the workflow did is not known"
@@ -138,10 +139,10 @@ def test_a_queued_run_goes_where_jobs_run_now(stage: Stage) -> None:
     stage.restart(**BOTH, launcher={"concurrency": 1})
     stage.pods.runs_end = False
     stage.push({**files(launcher="kubernetes"), "project.yaml": project_yaml(workflows={"main": None, "other": None})})
-    [first] = wait_for(lambda: stage.pods.alive(JobKind.RUN), "a run to run")
+    [first] = until(lambda: stage.pods.alive(JobKind.RUN), "a run to run")
     waiting = stage.ask("/projects/fraud/runs", {"workflow": "other"})["run"]
     stage.restart(policy={"launchers": []})
-    wait_for(lambda: stage.run(waiting).state == "succeeded", "the queued one to run")
+    until(lambda: stage.run(waiting).state == "succeeded", "the queued one to run")
     assert (stage.run(waiting).launcher, stage.run(waiting).image) == ("process", "docker.io/mlrun/mlrun-kfp:1.9.2")
     assert stage.launcher.starts[waiting] == 1
     assert stage.run(first).state == "lost"
@@ -152,7 +153,7 @@ def test_what_runs_by_a_launcher_that_was_taken_away_is_told_to_end_and_how_to_r
     stage.restart(**BOTH)
     stage.pods.runs_end = False
     stage.push(files(launcher="kubernetes"))
-    [run] = wait_for(lambda: stage.pods.alive(JobKind.RUN), "a run to run")
+    [run] = until(lambda: stage.pods.alive(JobKind.RUN), "a run to run")
     for job, launcher in ((run, "kubernetes"), ("another", "process")):
         row = PodJob(id=job, launcher=launcher, kind=JobKind.RUN, repository="fraud", commit="a", created_at=1.0)
         stage.store.write(lambda conn, row=row: jobs.add(conn, row))  # type: ignore[misc]
@@ -175,9 +176,9 @@ def test_a_load_that_the_cluster_ended_is_repeated_only_where_that_may_help(
     with stage.pods.loads_wait():
         stage.push(files(launcher="kubernetes"))
         for _ in range(starts):
-            [load] = wait_for(lambda: stage.pods.alive(JobKind.LOAD), "a load")
+            [load] = until(lambda: stage.pods.alive(JobKind.LOAD), "a load")
             stage.pods.kill(load, reason, "no mlrun in it")
-        wait_for(lambda: stage.states() == [state], "the sync to end")
+        until(lambda: stage.states() == [state], "the sync to end")
     error = stage.syncs()[0].error
     assert error is not None
     assert "no mlrun in it" in error["what"]

@@ -8,7 +8,8 @@ from sqlalchemy import Connection
 
 from service.store import schedules, work
 from service.store.models import schedules as table
-from tests.integration.reconciler.stage import Stage, gitops_yaml, project_yaml, wait_for
+from tests.integration.reconciler.stage import Stage, gitops_yaml, project_yaml
+from tests.waiting import until
 
 NIGHT = {"main": None, "night": "0 2 * * *"}
 
@@ -55,7 +56,7 @@ def test_a_fire_runs_the_revision_in_force_at_that_moment(stage: Stage) -> None:
     second = stage.push({"project.yaml": project_yaml(workflows=NIGHT, params={"rows": 2})})
     stage.settle(but=())
     stage.push({"project.yaml": project_yaml(workflows=NIGHT, raises="a mistake")})
-    wait_for(lambda: stage.states()[-1] == "failed", "the failure")
+    until(lambda: stage.states()[-1] == "failed", "the failure")
     fire(stage, slept(stage, 1.001))
     (run,) = [run for run in stage.runs() if run.workflow == "night"]
     assert run.commit == second
@@ -110,6 +111,6 @@ def test_a_schedule_that_cannot_be_read_any_more_keeps_no_other_from_firing(stag
     stage.stop()
     stage.start()
     healthy = slept(stage, 0.01, "b")
-    wait_for(lambda: fires(stage, healthy), "the healthy one to fire without being asked")
+    until(lambda: fires(stage, healthy), "the healthy one to fire without being asked")
     stage.push({".gitops.yaml": gitops_yaml({"schedules": {}})})
-    wait_for(lambda: stage.crons() == {}, "both to be taken out")
+    until(lambda: stage.crons() == {}, "both to be taken out")

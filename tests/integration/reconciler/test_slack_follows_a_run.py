@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from service.launchers import JobKind
-from tests.integration.reconciler.stage import Stage, gitops_yaml, project_yaml, wait_for
+from tests.integration.reconciler.stage import Stage, gitops_yaml, project_yaml
 from tests.peers.slack import Message, SlackPeer
 from tests.peers.slack.content import texts_of
+from tests.waiting import until
 
 PUBLIC = "https://gitops.example.com"
 
@@ -55,12 +56,12 @@ def shows(peer: SlackPeer, *expected: str) -> Message:
         assert len(messages) <= 1
         return next((one for one in messages if all(word in words(one) for word in expected)), None)
 
-    message: Message = wait_for(found, f"Slack to show {expected}: {[words(one) for one in of_runs(peer)]}")
+    message: Message = until(found, f"Slack to show {expected}: {[words(one) for one in of_runs(peer)]}")
     return message
 
 
 def running(stage: Stage) -> str:
-    [run] = wait_for(lambda: stage.launcher.alive(JobKind.RUN), "the run")
+    [run] = until(lambda: stage.launcher.alive(JobKind.RUN), "the run")
     return str(run)
 
 
@@ -93,7 +94,7 @@ def test_a_run_is_one_message_that_follows_its_steps(stage: Stage, peer: SlackPe
         "diff": f"{page}/compare/{first}...{second}",
         "commit": f"{page}/commit/{second}",
     }
-    [thread] = wait_for(lambda: peer.channel().thread(done.ts), "the thread")
+    [thread] = until(lambda: peer.channel().thread(done.ts), "the thread")
     assert "train.auc" in words(thread)
 
 
@@ -105,7 +106,7 @@ def test_a_run_that_fails_tells_why_and_where_its_log_ended(stage: Stage, peer: 
     error = {"type": "ValueError", "message": "no rows", "traceback": "File train.py, line 3", "step": "train"}
     stage.launcher.finish(run, "failed", error=error)
     failed = shows(peer, "failed", "train: ValueError: no rows", "⏹️ train")
-    [thread] = wait_for(lambda: peer.channel().thread(failed.ts), "the thread")
+    [thread] = until(lambda: peer.channel().thread(failed.ts), "the thread")
     assert "File train.py, line 3" in words(thread)
     assert "last words" in words(thread)
     assert "hunter2" not in words(thread)
@@ -118,16 +119,16 @@ def test_a_sync_is_one_message_too(stage: Stage, peer: SlackPeer) -> None:
     def synced() -> Any:
         return [one for one in peer.messages() if "fraud is in sync" in one.blocks[0]["text"]["text"]]
 
-    [message] = wait_for(synced, "the sync")
+    [message] = until(synced, "the sync")
     assert len(message.versions) == 2, "began, saved, in sync"
     stage.push({"project.yaml": "kind: project\nmetadata: {name: fraud}\nspec: {raises: no such file}\n"})
 
     def failed() -> Any:
         return [one for one in peer.messages() if "sync failed" in one.blocks[0]["text"]["text"]]
 
-    [broken] = wait_for(failed, "the failure")
+    [broken] = until(failed, "the failure")
     assert "no such file" in words(broken)
-    [thread] = wait_for(lambda: peer.channel().thread(broken.ts), "the thread")
+    [thread] = until(lambda: peer.channel().thread(broken.ts), "the thread")
     assert "Traceback of the user" in words(thread)
 
 
@@ -141,7 +142,7 @@ def test_a_projects_own_rule_says_of_what_and_of_which_branch_it_hears(stage: St
     stage.push({"x": "1"})
     stage.launcher.finish(running(stage), "failed", error={"type": "E", "message": "bad"})
     shows(peer, "failed")
-    [heard] = wait_for(lambda: peer.messages("#own"), "the project's own channel")
+    [heard] = until(lambda: peer.messages("#own"), "the project's own channel")
     assert heard.blocks[0]["text"]["text"].endswith("failed")
     assert heard.versions == []
 

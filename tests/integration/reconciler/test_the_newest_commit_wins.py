@@ -8,9 +8,10 @@ import pytest
 
 from service import limits
 from service.store import work
-from tests.integration.reconciler.stage import PATIENCE_S, Stage, gitops_yaml, project_yaml, wait_for
+from tests.integration.reconciler.stage import PATIENCE_S, Stage, gitops_yaml, project_yaml
 from tests.peers.forge import push_payload, signed
 from tests.peers.git_http import Mode, Request
+from tests.waiting import until
 
 
 def test_a_push_is_saved_and_runs_once(stage: Stage) -> None:
@@ -48,9 +49,9 @@ def test_the_first_sync_of_a_ref_found_without_a_push_runs_nothing(stage: Stage)
 def test_a_push_during_a_sync_is_synced_after_it(stage: Stage) -> None:
     with stage.launcher.loads_wait():
         first = stage.push({"project.yaml": project_yaml()})
-        wait_for(lambda: stage.states() == ["syncing"], "the first sync to begin")
+        until(lambda: stage.states() == ["syncing"], "the first sync to begin")
         second = stage.push({"a.py": "2"})
-        wait_for(lambda: stage.states() == ["syncing", "queued"], "the second sync to wait")
+        until(lambda: stage.states() == ["syncing", "queued"], "the second sync to wait")
     assert stage.ran() == [first, second]
     assert stage.in_force() == second
 
@@ -58,7 +59,7 @@ def test_a_push_during_a_sync_is_synced_after_it(stage: Stage) -> None:
 def test_commits_passed_over_are_recorded_as_superseded_by_the_newer_one(stage: Stage) -> None:
     with stage.launcher.loads_wait():
         stage.push({"project.yaml": project_yaml()})
-        wait_for(lambda: stage.states() == ["syncing"], "the first sync to begin")
+        until(lambda: stage.states() == ["syncing"], "the first sync to begin")
         for number in range(3):
             stage.push({"a.py": str(number)})
             stage.settle(but=("sync", "watch", "launch"))
@@ -127,7 +128,7 @@ def test_a_revert_to_what_is_in_force_ends_the_error_and_runs_nothing(stage: Sta
     first = stage.push({"project.yaml": project_yaml()})
     stage.settle()
     stage.push({"project.yaml": project_yaml(raises="a mistake")})
-    wait_for(lambda: stage.states() == ["succeeded", "failed"], "the failure")
+    until(lambda: stage.states() == ["succeeded", "failed"], "the failure")
     assert stage.owned().error
     stage.put(f"{first}:refs/heads/main")
     stage.hook(first)
@@ -138,7 +139,7 @@ def test_a_revert_to_what_is_in_force_ends_the_error_and_runs_nothing(stage: Sta
 
 def test_a_failed_push_is_repeated_by_a_redelivery_and_only_then(stage: Stage) -> None:
     commit = stage.push({"project.yaml": project_yaml(raises="a mistake")})
-    wait_for(lambda: stage.states() == ["failed"], "the failure")
+    until(lambda: stage.states() == ["failed"], "the failure")
     stage.poll()
     assert stage.states() == ["failed"]
     assert stage.outcome(stage.hook(commit))[0] == "synced"
@@ -148,7 +149,7 @@ def test_a_failed_push_is_repeated_by_a_redelivery_and_only_then(stage: Stage) -
 
 def test_what_failed_runs_with_the_commit_that_mends_it(stage: Stage) -> None:
     stage.push({"project.yaml": project_yaml(raises="a mistake"), "a.py": "1"})
-    wait_for(lambda: stage.states() == ["failed"], "the failure")
+    until(lambda: stage.states() == ["failed"], "the failure")
     second = stage.push({"project.yaml": project_yaml()})
     assert stage.ran() == [second]
 
@@ -206,7 +207,7 @@ def test_a_first_push_during_an_outage_runs_when_that_is_over(stage: Stage, monk
     assert stage.outcome(delivery)[0] == "failed"
     stage.forge.repositories["fraud"].behave(Mode.WELL)
     stage.hurry("fetch", attempts=1)
-    wait_for(lambda: stage.in_force() == commit, "the fetch that succeeds")
+    until(lambda: stage.in_force() == commit, "the fetch that succeeds")
     assert stage.ran() == [commit]
     stage.poll()
     assert stage.ran() == [commit]
@@ -216,9 +217,9 @@ def test_two_repositories_that_hang_keep_no_third_waiting(stage: Stage) -> None:
     for name in ("churn", "spare"):
         stage.forge.repositories[name].behave(Mode.HANG)
         stage.hook(None, name)
-    wait_for(lambda: len({r.repository for r in stage.forge.requests}) == 2, "both to be asked")
+    until(lambda: len({r.repository for r in stage.forge.requests}) == 2, "both to be asked")
     commit = stage.push({"project.yaml": project_yaml()})
-    wait_for(lambda: stage.in_force() == commit, "the third to be in force")
+    until(lambda: stage.in_force() == commit, "the third to be in force")
     for name in ("churn", "spare"):
         stage.forge.repositories[name].behave(Mode.WELL)
 

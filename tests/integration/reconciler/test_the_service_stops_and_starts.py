@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 from service.store import work
-from tests.integration.reconciler.stage import Stage, project_yaml, wait_for
+from tests.integration.reconciler.stage import Stage, project_yaml
+from tests.waiting import until
 
 
 def test_a_service_with_nothing_to_do_stops_at_once(stage: Stage) -> None:
@@ -19,7 +20,7 @@ def test_a_sync_cut_off_by_a_stop_goes_on_at_the_next_start_as_often_as_it_takes
     with stage.launcher.loads_wait():
         commit = stage.push({"project.yaml": project_yaml()})
         for _ in range(7):
-            wait_for(lambda: stage.states() == ["syncing"], "the sync to begin")
+            until(lambda: stage.states() == ["syncing"], "the sync to begin")
             stage.restart()
         with stage.store.read() as conn:
             row = work.get(conn, "sync", "fraud")
@@ -35,17 +36,17 @@ def test_what_was_pushed_while_the_service_was_down_is_found_by_the_poll(stage: 
     stage.stop()
     second = stage.push({"a.py": "2"}, hook=False)
     stage.restart(repositories=[stage.repository("fraud", poll="1h")])
-    wait_for(lambda: stage.in_force() == second, "the poll to find it")
+    until(lambda: stage.in_force() == second, "the poll to find it")
     assert stage.ran() == [first, second]
 
 
 def test_a_run_goes_on_while_the_service_is_away_and_its_end_is_heard(stage: Stage) -> None:
     stage.launcher.runs_end = False
     stage.push({"project.yaml": project_yaml()})
-    (run,) = wait_for(lambda: [r for r in stage.runs() if r.state == "running"], "the run to run")
+    (run,) = until(lambda: [r for r in stage.runs() if r.state == "running"], "the run to run")
     stage.stop()
     stage.launcher.finish(run.id, results={"score": 1})
     stage.start()
-    wait_for(lambda: stage.runs()[0].state == "succeeded", "its end to be heard")
+    until(lambda: stage.runs()[0].state == "succeeded", "its end to be heard")
     assert stage.runs()[0].results == {"score": 1}
     assert stage.launcher.starts[run.id] == 1
