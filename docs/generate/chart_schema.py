@@ -82,6 +82,7 @@ _KINDS: dict[str, Json] = {
     "auth.tokens": _list(_KEY),
     "store.kind": _words("sqlite", "postgresql"),
     "store.postgresql.key": _KEY,
+    "mlrun.api": {"type": "string", "pattern": "^(https?://.+)?$"},
     "persistence.accessModes": _list(_words("ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany"), 1),
     "persistence.size": _QUANTITY,
     "persistence.annotations": _map(_TEXT),

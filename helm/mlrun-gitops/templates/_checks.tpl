@@ -71,15 +71,47 @@
 {{- if and $namespaces $chosen (not (has $chosen $namespaces)) -}}
 {{- $wrong = append $wrong (printf "config.launcher.kubernetes.namespace is %s, in which the service has no rights: add it to runner.namespaces" $chosen) -}}
 {{- end -}}
-{{- if ne (dig "kind" "kubernetes" $launcher) "kubernetes" -}}
+{{- if not (has (dig "kind" "kubernetes" $launcher) (list "kubernetes" "mlrun")) -}}
 {{- $wrong = append $wrong (printf "config.launcher.kind is %s, and in a cluster code of repositories runs in pods of its own only: leave it out" $launcher.kind) -}}
 {{- end -}}
 {{- if regexMatch "(^|[, ])process($|[, ])" (dig "policy" "launchers" list $v.config | toStrings | join ",") -}}
 {{- $wrong = append $wrong "config.policy.launchers has process, and in a cluster code of repositories runs in pods of its own only: leave it out" -}}
 {{- end -}}
 
+{{- if eq (dig "loads" "kubernetes" $launcher) "process" -}}
+{{- $wrong = append $wrong "config.launcher.loads is process, and in a cluster code of repositories runs in pods of its own only: leave it out" -}}
+{{- end -}}
+
+{{- /* MLRun's API */ -}}
+{{- $byMlrun := or (eq (dig "kind" "" $launcher) "mlrun") (regexMatch "(^|[, ])mlrun($|[, ])" (dig "policy" "launchers" list $v.config | toStrings | join ",")) -}}
+{{- if and $byMlrun (not $v.mlrun.api) -}}
+{{- $wrong = append $wrong "config.launcher.kind or config.policy.launchers has mlrun, and there is no MLRun to run anything: write its address into mlrun.api" -}}
+{{- end -}}
+{{- $shown := include "mlrun-gitops.mlrunKeys" . | fromJson -}}
+{{- if and $shown (not $v.mlrun.existingSecret) -}}
+{{- $wrong = append $wrong "mlrun.existingSecret is empty: name the Secret that has the keys of mlrun.tokenKey, mlrun.accessKeyKey and mlrun.runnerTokenKey" -}}
+{{- end -}}
+{{- if and $v.mlrun.existingSecret (not $shown) -}}
+{{- $wrong = append $wrong "mlrun.existingSecret is named and none of its keys: set mlrun.tokenKey or mlrun.accessKeyKey, and mlrun.runnerTokenKey, or leave it empty" -}}
+{{- end -}}
+{{- if and $v.mlrun.existingSecret (not $v.mlrun.api) -}}
+{{- $wrong = append $wrong "mlrun.api is empty, and mlrun.existingSecret would be shown to nobody: write the address of the MLRun API" -}}
+{{- end -}}
+{{- if and $v.mlrun.tokenKey $v.mlrun.accessKeyKey -}}
+{{- $wrong = append $wrong "mlrun.tokenKey and mlrun.accessKeyKey are both set: leave the one that the MLRun API asks for" -}}
+{{- end -}}
+
+{{- /* The end of a pod */ -}}
+{{- $drain := dig "server" "drain" (ternary 0 5 $sqlite) $v.config | toString -}}
+{{- $seconds := $drain | trimSuffix "s" | trimSuffix "m" | float64 -}}
+{{- if hasSuffix "m" $drain }}{{ $seconds = mulf $seconds 60 }}{{ end -}}
+{{- $needed := addf $seconds 20 | ceil | int -}}
+{{- if lt (int $v.terminationGracePeriodSeconds) $needed -}}
+{{- $wrong = append $wrong (printf "terminationGracePeriodSeconds is %d, and a pod takes up to %d s to end (config.server.drain and 20): set it to that or more" (int $v.terminationGracePeriodSeconds) $needed) -}}
+{{- end -}}
+
 {{- /* Settings that are the chart's, and secrets */ -}}
-{{- range $key, $mend := dict "data_dir" "it lies on the volume of persistence" "store" "use store.kind and store.postgresql" "server.host" "it is 0.0.0.0" "server.port" "use containerPort, and service.port" "launcher.runner_python" "runners have their image's" "launcher.runs_dir" "pods have no such folder" "launcher.cache_dir" "pods have no such folder" "launcher.user" "use config.launcher.kubernetes" "launcher.warm" "pods start cold" "launcher.trusted" "pods have a user of their own" "launcher.kubernetes.kubeconfig" "the service has an account in the cluster" "launcher.kubernetes.context" "the service has an account in the cluster" -}}
+{{- range $key, $mend := dict "data_dir" "it lies on the volume of persistence" "store" "use store.kind and store.postgresql" "server.host" "it is 0.0.0.0" "server.port" "use containerPort, and service.port" "mlrun.api" "use mlrun.api" "mlrun.token_file" "use mlrun.existingSecret and mlrun.tokenKey" "mlrun.access_key_file" "use mlrun.existingSecret and mlrun.accessKeyKey" "launcher.runner_python" "runners have their image's" "launcher.runs_dir" "pods have no such folder" "launcher.cache_dir" "pods have no such folder" "launcher.user" "use config.launcher.kubernetes" "launcher.warm" "pods start cold" "launcher.trusted" "pods have a user of their own" "launcher.kubernetes.kubeconfig" "the service has an account in the cluster" "launcher.kubernetes.context" "the service has an account in the cluster" -}}
 {{- $path := splitList "." $key -}}
 {{- $section := $v.config -}}
 {{- range initial $path }}{{ $section = dig . dict $section }}{{ end -}}
@@ -104,7 +136,7 @@
 {{- end -}}
 {{- end -}}
 {{- range $v.extraEnv -}}
-{{- if regexMatch "^GITOPS_(CONFIG$|DATA_DIR|STORE|AUTH|SERVER__(HOST|PORT)$|LAUNCHER(__KIND)?$|POLICY(__LAUNCHERS)?$)" .name -}}
+{{- if regexMatch "^GITOPS_(CONFIG$|DATA_DIR|STORE|AUTH|SERVER__(HOST|PORT)$|LAUNCHER(__KIND|__LOADS)?$|POLICY(__LAUNCHERS)?$)" .name -}}
 {{- $wrong = append $wrong (printf "extraEnv has %s, which would win over what the chart says: use the chart's values, or config" .name) -}}
 {{- end -}}
 {{- if and (hasKey . "value") (regexMatch "^GITOPS_.*(TOKEN|SECRET|PASSWORD|KEY|STORE__URL|DSN)" .name) (not (hasSuffix "_FILE" .name)) -}}
@@ -130,7 +162,7 @@
 {{- $path := printf "%s.%s" $.path $key -}}
 {{- if hasSuffix "_file" $key -}}
 {{- $_ := set $.seen "files" (append $.seen.files (dict "path" $path "file" ($one | toString))) -}}
-{{- else if and $one (ne ($one | toString) "insecure") (or (has $key (list "token" "ssh_key" "runner_token" "webhook_secrets")) (and $.handler (regexMatch "(?i)url|token|secret|password|key|dsn|auth" $key))) -}}
+{{- else if and $one (ne ($one | toString) "insecure") (or (has $key (list "token" "access_key" "ssh_key" "runner_token" "webhook_secrets")) (and $.handler (regexMatch "(?i)url|token|secret|password|key|dsn|auth" $key))) -}}
 {{- $_ := set $.seen "inline" (append $.seen.inline $path) -}}
 {{- else -}}
 {{- include "mlrun-gitops.look" (dict "here" $one "path" $path "handler" (or $.handler (eq $.path "config.handlers")) "seen" $.seen) -}}

@@ -65,6 +65,9 @@ resources:
 {{- if eq .Values.store.kind "postgresql" }}
 - {name: store, mountPath: /etc/mlrun-gitops/store, readOnly: true}
 {{- end }}
+{{- if .Values.mlrun.existingSecret }}
+- {name: mlrun, mountPath: /etc/mlrun-gitops/mlrun, readOnly: true}
+{{- end }}
 {{- range $folder, $_ := .Values.secrets }}
 - {name: secret-{{ $folder }}, mountPath: /etc/mlrun-gitops/secrets/{{ $folder }}, readOnly: true}
 {{- end }}
@@ -90,6 +93,16 @@ resources:
 {{- end }}
 {{- if eq .Values.store.kind "postgresql" }}
 {{- include "mlrun-gitops.storeVolume" . | nindent 0 }}
+{{- end }}
+{{- if .Values.mlrun.existingSecret }}
+- name: mlrun
+  secret:
+    secretName: {{ .Values.mlrun.existingSecret | quote }}
+    defaultMode: 0440
+    items:
+      {{- range $setting, $key := include "mlrun-gitops.mlrunKeys" . | fromJson }}
+      - {key: {{ $key | quote }}, path: {{ $setting }}}
+      {{- end }}
 {{- end }}
 {{- range $folder, $secret := .Values.secrets }}
 - name: secret-{{ $folder }}

@@ -83,6 +83,18 @@ FEATURES: dict[str, Document] = {
         "extraVolumeMounts": [{"name": "ca", "mountPath": "/etc/ssl/corporate", "readOnly": True}],
         "podAnnotations": {"sidecar": "false"},
     },
+    "MLRun's API": {"mlrun": {"api": "http://mlrun-api.mlrun.svc:8080"}},
+    "MLRun's API by token": {
+        "mlrun": {
+            "api": "https://mlrun.example.com",
+            "existingSecret": "mlrun",
+            "tokenKey": "service",
+            "runnerTokenKey": "runner",
+        }
+    },
+    "MLRun's API by access key": {
+        "mlrun": {"api": "https://mlrun.example.com", "existingSecret": "mlrun", "accessKeyKey": "V3IO_ACCESS_KEY"}
+    },
     "monitored": {"serviceMonitor": {"enabled": True, "interval": "1m", "labels": {"release": "prometheus"}}},
     "settings of all kinds": {
         "config": {

@@ -258,6 +258,24 @@ def test_rights_are_granted_in_namespaces_of_runners_and_nowhere_else(values: Do
         assert binding["subjects"] == [{"kind": "ServiceAccount", "name": account["name"], "namespace": NAMESPACE}]
 
 
+@pytest.mark.parametrize(
+    ("feature", "settings_of_files"),
+    [("MLRun's API by token", {"token", "runner_token"}), ("MLRun's API by access key", {"access_key"})],
+)
+def test_credentials_of_mlrun_come_from_their_secret_alone(
+    feature: str, settings_of_files: set[str], tmp_path: Path
+) -> None:
+    made = template(LEAST, FEATURES[feature])
+    loaded = load(made, tmp_path)
+    assert str(loaded.mlrun.api).rstrip("/") == "https://mlrun.example.com"
+    assert {key for key in ("token", "access_key", "runner_token") if getattr(loaded.mlrun, key)} == settings_of_files
+    assert loaded.launcher.loads == "kubernetes"
+    pod = one(made, "Deployment", component="service")["spec"]["template"]["spec"]
+    [volume] = [it["secret"] for it in pod["volumes"] if it["name"] == "mlrun"]
+    assert {item["path"] for item in volume["items"]} == settings_of_files
+    assert volume["secretName"] == "mlrun"
+
+
 def test_one_pod_of_sqlite_goes_before_the_next_comes() -> None:
     assert one(template(LEAST), "Deployment", component="service")["spec"]["strategy"] == {"type": "Recreate"}
     rolled = one(template(LEAST, FEATURES["postgres"]), "Deployment", component="service")["spec"]["strategy"]

@@ -115,12 +115,57 @@ WRONG: dict[str, tuple[Document, str, Document]] = {
     "the process launcher, in one text": (
         {"config": {"policy": {"launchers": "mlrun, process"}}},
         "config.policy.launchers has process",
-        {"config": {"policy": {"launchers": "mlrun"}}},
+        {"config": {"policy": {"launchers": "mlrun"}}, "mlrun": {"api": "http://mlrun"}},
     ),
     "the process launcher by a variable": (
         {"extraEnv": [{"name": "GITOPS_LAUNCHER__KIND", "value": "process"}]},
         "extraEnv has GITOPS_LAUNCHER__KIND, which would win over what the chart says",
         {"extraEnv": [{"name": "GITOPS_LAUNCHER__CONCURRENCY", "value": "5"}]},
+    ),
+    "loads by the process launcher": (
+        {"config": {"launcher": {"loads": "process"}}},
+        "config.launcher.loads is process, and in a cluster",
+        {"config": {"launcher": {"loads": "kubernetes"}}},
+    ),
+    "MLRun's runner without MLRun": (
+        {"config": {"launcher": {"kind": "mlrun"}}},
+        "has mlrun, and there is no MLRun to run anything",
+        {"mlrun": {"api": "http://mlrun"}},
+    ),
+    "MLRun's runner without MLRun, for some": (
+        {"config": {"policy": {"launchers": ["mlrun"]}}},
+        "has mlrun, and there is no MLRun to run anything",
+        {"mlrun": {"api": "http://mlrun"}},
+    ),
+    "keys of no Secret": (
+        {"mlrun": {"api": "http://mlrun", "tokenKey": "x"}},
+        "mlrun.existingSecret is empty: name the Secret",
+        {"mlrun": {"existingSecret": "x"}},
+    ),
+    "a Secret of no keys": (
+        {"mlrun": {"api": "http://mlrun", "existingSecret": "x"}},
+        "mlrun.existingSecret is named and none of its keys",
+        {"mlrun": {"runnerTokenKey": "x"}},
+    ),
+    "a credential for nobody": (
+        {"mlrun": {"existingSecret": "x", "tokenKey": "x"}},
+        "mlrun.api is empty, and mlrun.existingSecret would be shown to nobody",
+        {"mlrun": {"api": "http://mlrun"}},
+    ),
+    "two credentials": (
+        {"mlrun": {"api": "http://mlrun", "existingSecret": "x", "tokenKey": "x", "accessKeyKey": "y"}},
+        "mlrun.tokenKey and mlrun.accessKeyKey are both set",
+        {"mlrun": {"tokenKey": ""}},
+    ),
+    "an end that is cut off": (
+        over(POSTGRES, {"terminationGracePeriodSeconds": 24}),
+        "terminationGracePeriodSeconds is 24, and a pod takes up to 25 s to end",
+        {"terminationGracePeriodSeconds": 25},
+    ),
+    "an end that is cut off, since it is a long one": (
+        over(POSTGRES, {"config": {"server": {"drain": "1m"}}}),
+        "and a pod takes up to 80 s to end",
+        {"terminationGracePeriodSeconds": 80},
     ),
     "a file that is not mounted": (
         {"config": {"mlrun": {"runner_token_file": "/etc/mlrun-gitops/secrets/mlrun/token"}}},
@@ -142,6 +187,9 @@ WRONG: dict[str, tuple[Document, str, Document]] = {
 CHARTS: dict[str, Any] = {
     "data_dir": "/data",
     "store": {"url_file": "/x"},
+    "mlrun.api": "http://mlrun",
+    "mlrun.token_file": "/x",
+    "mlrun.access_key_file": "/x",
     "server.host": "127.0.0.1",
     "server.port": 9000,
     "launcher.runner_python": "/usr/bin/python3.9",

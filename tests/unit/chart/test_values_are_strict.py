@@ -88,6 +88,8 @@ def _open(schema: Any, name: str) -> Iterator[tuple[str, Any]]:
         {"secrets": {"Forge": {"existingSecret": "x"}}},
         {"secrets": {"forge": {}}},
         {"secrets": {"forge": {"existingSecret": "x", "value": "in the open"}}},
+        {"mlrun": {"token": "in the open"}},
+        {"mlrun": {"api": "mlrun-api:8080"}},
         {"service": {"port": 0}},
         {"service": {"type": "ExternalName"}},
         {"ingress": {"paths": ["webhooks"]}},
