@@ -80,7 +80,7 @@ def submitted(mlrun_place: MlrunPlace, work: WorkingCopy, runner_python: Path) -
 def test_a_remote_workflow_from_a_private_repository_completes_in_its_pod(
     mlrun_place: MlrunPlace, submitted: list[dict[str, Any]]
 ) -> None:
-    assert submitted[0] == {"functions": ["double"]}
+    assert submitted[0]["functions"] == ["double"]
     uid = _uid(submitted[2])
 
     run = mlrun_place.client.ended("fraud", uid)

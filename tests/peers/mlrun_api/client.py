@@ -30,6 +30,11 @@ class MlrunClient:
     def project(self, name: str) -> Any:
         return self.get(f"/projects/{name}")
 
+    def delete_project(self, name: str) -> None:
+        """With all that belongs to it, as clients up to 1.5 do it."""
+        how = {"x-mlrun-deletion-strategy": "cascade"}
+        self.http.delete(f"/projects/{name}", headers=how).raise_for_status()
+
     def functions(self, project: str) -> dict[str, Any]:
         """Name → function, of those that have the tag `latest`."""
         found = self.get(f"/projects/{project}/functions", tag="latest")["funcs"]

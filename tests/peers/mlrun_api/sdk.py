@@ -13,9 +13,10 @@ import mlrun
 
 
 def load(name, url):
-    project = mlrun.load_project(tempfile.mkdtemp(), url, name=name, clone=True, save=True)
+    context = tempfile.mkdtemp()
+    project = mlrun.load_project(context, url, name=name, clone=True, save=True)
     project.sync_functions(save=True)
-    return {"functions": sorted(project.spec._function_definitions)}
+    return {"context": context, "functions": sorted(project.spec._function_definitions)}
 
 
 def run(name, workflow, **options):

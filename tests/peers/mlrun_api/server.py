@@ -18,7 +18,7 @@ from tests.peers.kubernetes import Cluster
 from tests.peers.kubernetes.programs import Program, lasting_port
 from tests.peers.mlrun_api.environment import obtain
 
-_READY_S = 120.0
+_READY_S = 200.0
 _ACCOUNT = "mlrun-api"
 _ALL = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"]
 _CORE = ["pods", "pods/log", "secrets", "configmaps", "serviceaccounts", "services", "events"]
