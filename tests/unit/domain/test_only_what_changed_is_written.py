@@ -195,7 +195,11 @@ def test_mlruns_schedules_under_names_of_our_workflows_give_way() -> None:
     now = there(before, main={"name": "main"}, old={"name": "old"}, theirs={"name": "theirs"})
     saving = Saving(wanted=wanted, there=now, saved=saved(before))
     assert lines(saving) == [("schedule", "main", "remove"), ("schedule", "old", "remove")]
-    assert lines(replace(saving, clears_schedules=False)) == []
+    assert {one.reason.partition(":")[0] for one in plan_writes(saving)} == {"MLRun's own schedule gives way"}
+    by_mlrun = plan_writes(replace(saving, clears_schedules=False))
+    assert {one.reason for one in by_mlrun} == {"nothing declares it any more"}, (
+        "MLRun fires, and Git declares none of them"
+    )
 
 
 def test_the_report_says_what_git_has_what_was_saved_and_what_is_there() -> None:
