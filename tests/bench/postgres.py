@@ -42,6 +42,7 @@ _RATE = re.compile(r"^tps = ([\d.]+)", re.MULTILINE)
 
 def measure(bench: Bench) -> list[Figure]:
     with ExitStack() as stack:
+        bench.folder.chmod(0o755)  # runners have a user of their own
         server = stack.enter_context(Postgres(durable=True))
         forge = stack.enter_context(GitServer(bench.folder / "forge"))
         forge.create(_LOADED).behave(Mode.HANG)
