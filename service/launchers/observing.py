@@ -1,4 +1,4 @@
-"""What is known of jobs that are rows, read from the store alone: events, ends and details as their launchers write them there."""
+"""What is known of jobs that are rows, read from the store alone: events, ends, details and logs as their launchers write them there."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from service import limits
-from service.launchers import Life, Observation
+from service.launchers import Life, LogChunk, Observation
 from service.launchers.lines import event_of
+from service.launchers.text import whole
 from service.store import Store, jobs
 from service.store.jobs import PodJob
 
@@ -28,6 +29,29 @@ def observe(
         rows = jobs.those(connection, wanted) if wanted else {}
         seen = [_observed(connection, job, rows.get(job), positions[job], is_over) for job in wanted]
     return seen if everything else [one for one in seen if one.events or one.life is Life.GONE]
+
+
+def log_of(store: Store, job: str, offset: int, is_over: Callable[[PodJob], bool]) -> tuple[PodJob | None, LogChunk]:
+    """The job's row, and what it printed from byte `offset` on; a negative one counts from the end."""
+    with store.read() as connection:
+        row = jobs.find(connection, job)
+        size = row.log_size if row else 0
+        start = max(0, size + offset if offset < 0 else offset)
+        data = whole(jobs.read_log(connection, job, start, limits.LOG_CHUNK_BYTES))
+    following = start + len(data)
+    complete = row is not None and is_over(row) and following >= size
+    return row, LogChunk(data.decode("utf-8", "replace"), following, complete)
+
+
+def noted(store: Store, job: PodJob) -> PodJob:
+    """The row of this job: the one that is there, or this one."""
+
+    def change(connection: Connection) -> PodJob:
+        return job if jobs.add(connection, job) else jobs.get(connection, job.id)
+
+    with store.read() as connection:
+        known = jobs.find(connection, job.id)
+    return known or store.write(change)
 
 
 def _is_news(head: tuple[int, bool] | None, position: int) -> bool:

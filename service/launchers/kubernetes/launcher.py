@@ -10,7 +10,6 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from service import limits
 from service.errors import ClusterAway, ClusterRefused, LauncherError, LaunchFailed, RunnerEnvironmentError
 from service.launchers import EndReason, Job, JobKind, LogChunk, Observation, pack
 from service.launchers.document import document_of
@@ -23,9 +22,8 @@ from service.launchers.kubernetes.placing import Placing
 from service.launchers.kubernetes.tending import Tending
 from service.launchers.kubernetes.view import JOBS, PODS, View
 from service.launchers.kubernetes.watch import Watch
-from service.launchers.observing import observe
+from service.launchers.observing import log_of, noted, observe
 from service.launchers.results import result_of
-from service.launchers.text import whole
 from service.launchers.tokens import key_of_jobs, token_of
 from service.settings import Settings
 from service.store import Store, jobs
@@ -80,7 +78,7 @@ class KubernetesLauncher:
         self._start()
         if not job.image:
             raise LaunchFailed(f"job {job.id} names no image", mend="name one in .gitops.yaml: runner.image")
-        row = self._new(job) if is_new else self._known(job)
+        row = self._new(job) if is_new else noted(self._store, self._new(job))
         if row.claimer is not None or row.cancel is not None:
             return
         if row.ended is not None:
@@ -127,15 +125,10 @@ class KubernetesLauncher:
                 self._view.wake()
 
     def logs(self, job: str, offset: int = 0) -> LogChunk:
-        with self._store.read() as connection:
-            row = jobs.find(connection, job)
-            size = row.log_size if row else 0
-            start = max(0, size + offset if offset < 0 else offset)
-            data = whole(jobs.read_log(connection, job, start, limits.LOG_CHUNK_BYTES))
+        row, chunk = log_of(self._store, job, offset, self._tending.is_over)
         if row is not None and row.ended is None and not self._closed:
             self._fetch_log(job)
-        gone = row is not None and self._tending.is_over(row)
-        return LogChunk(data.decode("utf-8", "replace"), start + len(data), gone and start + len(data) >= size)
+        return chunk
 
     def clean(self, job: str) -> None:
         self._start()
@@ -188,15 +181,6 @@ class KubernetesLauncher:
         except OSError as error:
             mend = "mend launcher.kubernetes.ca_bundle"
             raise LaunchFailed(f"{self._settings.ca_bundle} cannot be read: {error.strerror}", mend=mend) from error
-
-    def _known(self, job: Job) -> PodJob:
-        with self._store.read() as connection:
-            known = jobs.find(connection, job.id)
-        return known or self._store.write(lambda connection: self._row(connection, job))
-
-    def _row(self, connection: Connection, job: Job) -> PodJob:
-        added = self._new(job)
-        return added if jobs.add(connection, added) else jobs.get(connection, job.id)
 
     def _new(self, job: Job) -> PodJob:
         return PodJob(

@@ -9,13 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from service import limits
 from service.errors import LoadFailed, MlrunError, RunnerEnvironmentError
 from service.launchers import EndReason, Job, LogChunk, Observation
 from service.launchers.mlrun.following import Following
 from service.launchers.mlrun.order import LAUNCHER, order_of
-from service.launchers.observing import observe
-from service.launchers.text import whole
+from service.launchers.observing import log_of, noted, observe
 from service.mlrun_api import MlrunApi
 from service.store import Store, jobs
 from service.store.jobs import PodJob
@@ -53,7 +51,7 @@ class MlrunLauncher:
     def ensure(self, job: Job, *, is_new: bool = False) -> None:
         """Raises MlrunAway, which says nothing about the run, and MlrunRefused too."""
         self._start()
-        row = self._new(job) if is_new else self._row(job)
+        row = self._new(job) if is_new else noted(self._store, self._new(job))
         if row.claimer is None and row.cancel is None and row.ended is None:
             self._following.submitting.submit(job.id, order_of(job))
             self._following.wake()
@@ -83,13 +81,8 @@ class MlrunLauncher:
         self._following.wake()
 
     def logs(self, job: str, offset: int = 0) -> LogChunk:
-        with self._store.read() as connection:
-            row = jobs.find(connection, job)
-            size = row.log_size if row else 0
-            start = max(0, size + offset if offset < 0 else offset)
-            data = whole(jobs.read_log(connection, job, start, limits.LOG_CHUNK_BYTES))
-        gone = row is not None and _is_over(row)
-        return LogChunk(data.decode("utf-8", "replace"), start + len(data), gone and start + len(data) >= size)
+        _, chunk = log_of(self._store, job, offset, _is_over)
+        return chunk
 
     def clean(self, job: str) -> None:
         self._start()
@@ -115,13 +108,6 @@ class MlrunLauncher:
         row = jobs.find(connection, job)
         if row is not None and row.claimer is None:
             jobs.end(connection, job, row.cancel or reason, now=self._store.now(), unclaimed=True)
-
-    def _row(self, job: Job) -> PodJob:
-        def change(connection: Connection) -> PodJob:
-            added = self._new(job)
-            return added if jobs.add(connection, added) else jobs.get(connection, job.id)
-
-        return self._store.write(change)
 
     def _new(self, job: Job) -> PodJob:
         return PodJob(

@@ -24,7 +24,11 @@ from service.notifier.outbox import message_of_content
 REPOSITORY = "https://git.example.com/ml/fraud.git"
 SHA, BASE = "4f1c2ab9d07e55f1a3c9d2b8e6f0a1b2c3d4e5f6", "9d07e55f1a3c9d2b8e6f0a1b2c3d4e5f64f1c2ab"
 _STATES = {topic: state for state, topic in TOPICS.items() if state is not RunState.SUPERSEDED}
-_STATES |= {Topic.RUN_QUEUED: RunState.QUEUED, Topic.RUN_PROGRESS: RunState.RUNNING}
+_STATES |= {
+    Topic.RUN_QUEUED: RunState.QUEUED,
+    Topic.RUN_STARTED: RunState.RUNNING,
+    Topic.RUN_PROGRESS: RunState.RUNNING,
+}
 
 HOSTILE = (
     "<!channel> <!here> @channel <@U012> <https://evil.example|https://bank.example> *bold* _it_ ~no~ `x` ```\n> q\n"
