@@ -83,6 +83,7 @@ _KINDS: dict[str, Json] = {
     "store.kind": _words("sqlite", "postgresql"),
     "store.postgresql.key": _KEY,
     "mlrun.api": {"type": "string", "pattern": "^(https?://.+)?$"},
+    "mlrun.namespaces": _list({"type": "string", "minLength": 1}),
     "persistence.accessModes": _list(_words("ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany"), 1),
     "persistence.size": _QUANTITY,
     "persistence.annotations": _map(_TEXT),

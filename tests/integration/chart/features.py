@@ -57,6 +57,10 @@ FEATURES: dict[str, Document] = {
     },
     "network open": {"networkPolicy": {"enabled": False}},
     "network narrow": {"networkPolicy": {"ingressFrom": [_SELECTOR], "egress": [{"to": [_SELECTOR]}]}},
+    "network narrow, with MLRun": {
+        "mlrun": {"api": "http://mlrun-api.mlrun.svc:8080", "namespaces": ["mlrun", "{{ .Release.Namespace }}"]},
+        "networkPolicy": {"ingressFrom": [_SELECTOR]},
+    },
     "resources of the operator's": {"resources": {"requests": {"cpu": 1, "memory": "1Gi"}, "limits": {"cpu": "2"}}},
     "patient probes": {"probes": {"startup": 601, "period": 30, "timeout": 9, "failures": 9}},
     "ids of OpenShift's": {"podSecurityContext": {"runAsUser": None, "runAsGroup": None, "fsGroup": None}},

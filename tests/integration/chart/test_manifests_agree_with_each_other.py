@@ -223,6 +223,22 @@ def test_what_the_operator_says_wins_over_what_the_chart_knows() -> None:
     assert runners[0]["spec"]["podSelector"]["matchLabels"]["mlrun-gitops.io/instance"] == "mine"
 
 
+def test_pods_of_mlrun_may_fetch_their_files_from_the_service_and_only_where_they_do() -> None:
+    narrow = {"networkPolicy": {"ingressFrom": [{"namespaceSelector": {"matchLabels": {"ingress": "yes"}}}]}}
+    mlrun: Document = {"api": "http://mlrun-api.mlrun.svc:8080", "namespaces": ["mlrun"]}
+    theirs = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "mlrun"}}}
+
+    def peers(*values: Document) -> list[Document]:
+        [rule] = one(template(LEAST, *values), "NetworkPolicy", component="service")["spec"]["ingress"]
+        found: list[Document] = rule.get("from", [])
+        return found
+
+    assert theirs in peers(narrow, {"mlrun": mlrun})
+    assert theirs not in peers(narrow, {"mlrun": mlrun, "config": {"mlrun": {"source": "git"}}})
+    assert theirs not in peers(narrow, {"mlrun": {**mlrun, "api": ""}})
+    assert peers({"mlrun": mlrun}) == []  # everybody may
+
+
 def test_other_settings_make_other_pods_and_the_same_settings_do_not() -> None:
     def marks(*values: Document) -> str:
         deployment = one(template(LEAST, *values), "Deployment", component="service")
