@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from service.domain import image_choice, mlrun_requests, mlrun_schedules, schedules
+from service.domain.identity import normal
 from service.domain.images import Images
 from service.domain.mlrun_requests import Asked
 from service.domain.projects import Declaration, Json, Resolved
@@ -54,8 +55,7 @@ def _differences(request: Json, there: Json, functions: Mapping[str, Json]) -> I
     for key, kept in _KEPT.items():
         if key in spec and (parameters.get(kept) or None) != (spec[key] or None):
             yield f"its {_WORDS.get(key, key)}"
-    # As MLRun makes the names of functions.
-    runner = _below(functions.get(request["run_name"].replace("_", "-").lower(), {}), "spec")
+    runner = _below(functions.get(normal(request["run_name"]), {}), "spec")
     if runner.get("image") != spec["image"]:
         yield "its image"
     if any((runner.get("node_selector") or {}).get(key) != value for key, value in _selector(spec).items()):

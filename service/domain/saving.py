@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from service.domain.identity import normal
 from service.domain.images import Asked, Images
 from service.domain.projects import USERS_WORDS, Json, Resolved
 
@@ -52,7 +53,7 @@ def documents(
     spec = resolved.project.get("spec") or {}
     whole = partial(images.function, python=python)
     default = whole(spec.get("default_image") or "")
-    bare = {_normal(one["name"]) for one in spec.get("functions") or () if _is_bare(one)}
+    bare = {normal(one["name"]) for one in spec.get("functions") or () if _is_bare(one)}
     functions = (
         _function(one, str(spec.get("source") or ""), whole, source, origin) for one in resolved.functions.values()
     )
@@ -97,11 +98,6 @@ def _is_bare(definition: Json) -> bool:
     made = "spec" not in definition and str(definition.get("url", "")).endswith((".py", ".ipynb"))
     kind = definition.get("kind") or ""
     return made and kind in _JOBS and not definition.get("image") and not any(definition.get(key) for key in _BUILT)
-
-
-def _normal(name: str) -> str:
-    """As MLRun's client makes the names of functions."""
-    return name.replace("_", "-").lower()
 
 
 def _with_image(function: Json, image: str) -> Json:

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from service.domain import identity
 from service.domain.projects import Declaration, Resolved
 from service.errors import LauncherError, LoadFailed, StoreUnavailable
 from service.launchers import Job, JobKind
@@ -27,6 +28,8 @@ log = structlog.get_logger(__name__)
 
 # A load that was killed (by the kernel, by hand) is tried this often before the sync fails.
 LOAD_ATTEMPTS = 3
+# What was kept before results were held against the project that they are of is loaded anew.
+_KEPT = 2
 
 
 def load(rooms: Rooms, held: Held, sync: Sync) -> Resolved:
@@ -34,7 +37,7 @@ def load(rooms: Rooms, held: Held, sync: Sync) -> Resolved:
     key = _key(rooms, sync)
     launcher = rooms.loader_for(sync.declaration)
     kept = rooms.settings.data_dir / "loads" / f"{key}.json"
-    if (known := _kept(kept)) is not None:
+    if (known := _kept(kept, sync.project)) is not None:
         return known
     vanished = Vanished("", "")
     for attempt in range(LOAD_ATTEMPTS):
@@ -69,6 +72,7 @@ def _key(rooms: Rooms, sync: Sync) -> str:
     declaration = sync.declaration
     launcher = rooms.loader_for(declaration)
     parts = (
+        _KEPT,
         sync.project,
         rooms.source.tree(sync.repository, sync.commit),
         declaration.path,
@@ -132,11 +136,11 @@ def _go_on(rooms: Rooms, held: Held) -> None:
     rooms.check_not_stopping()
 
 
-def _kept(path: Path) -> Resolved | None:
-    """What was kept; a file that a power cut spoiled was not."""
+def _kept(path: Path, project: str) -> Resolved | None:
+    """What was kept; a file that a power cut spoiled was not, nor one of another project."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Resolved)
-    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
+        return identity.own(msgspec.json.decode(path.read_bytes(), type=Resolved), project)
+    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError, LoadFailed):
         return None
 
 

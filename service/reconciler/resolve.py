@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from service.domain import identity
 from service.domain.projects import Resolved, Workflow
 from service.errors import LoadFailed
 from service.launchers import EndReason, Job, Launcher, Life, Observation
@@ -38,11 +39,11 @@ def resolve(launcher: Launcher, job: Job, check: Callable[[], None] = lambda: No
     """Start `job` (or adopt it) and wait for its result.
 
     `check` is called again and again meanwhile; what it raises comes out. Raises LoadFailed with the user's own traceback in
-    `detail`. The job's files stay until the caller cleans them.
+    `detail`, and for a result that is not that of the job's project. The job's files stay until the caller cleans them.
     """
     launcher.ensure(job)
     result = _follow(launcher, job, check)
-    return result if isinstance(result, Vanished) else _resolved(result)
+    return result if isinstance(result, Vanished) else _resolved(result, job.project)
 
 
 def git_source(url: str, ref: str) -> str:
@@ -102,7 +103,7 @@ def _finished(launcher: Launcher, job: str, event: dict[str, Any]) -> dict[str, 
     raise failure
 
 
-def _resolved(result: dict[str, Any]) -> Resolved:
+def _resolved(result: dict[str, Any], project: str) -> Resolved:
     try:
         workflows = {w["name"]: msgspec.convert(w, Workflow) for w in result.pop("workflows", [])}
         resolved = msgspec.convert({**result, "workflows": msgspec.to_builtins(workflows)}, Resolved)
@@ -112,4 +113,4 @@ def _resolved(result: dict[str, Any]) -> Resolved:
             f"what the project resolves to cannot be kept: {type(error).__name__}: {error}",
             mend="use plain text and numbers in project.yaml and project_setup.py",
         ) from error
-    return resolved
+    return identity.own(resolved, project)

@@ -30,9 +30,9 @@ def saving(rooms: Rooms, sync: Sync, resolved: Resolved, images: Images, python:
     """What is wanted, what was saved last and what is there; None without an MLRun API. Raises MlrunError, PlanError."""
     if rooms.target is None:
         return None
-    there = rooms.target.look(resolved.name)
+    there = rooms.target.look(sync.project)
     with rooms.store.read() as conn:
-        last = saved.find(conn, resolved.name)
+        last = saved.find(conn, sync.project)
     return Saving(
         wanted=_documents(rooms, sync, resolved, images, python),
         there=there,
@@ -43,16 +43,16 @@ def saving(rooms: Rooms, sync: Sync, resolved: Resolved, images: Images, python:
     )
 
 
-def save(rooms: Rooms, held: Held, plan: Plan, saving: Saving | None) -> Saved | None:
+def save(rooms: Rooms, held: Held, sync: Sync, plan: Plan, saving: Saving | None) -> Saved | None:
     """Do what the plan says is to be written into MLRun; None where it says nothing. Raises LeaseLost, MlrunError."""
     if rooms.target is None or saving is None or not plan.writes:
         return None
-    return rooms.target.apply(saving.wanted, plan.writes, saving.there, held.check)
+    return rooms.target.apply(sync.project, saving.wanted, plan.writes, saving.there, held.check)
 
 
 def record(conn: Connection, sync: Sync, plan: Plan, result: Saved, *, now: float) -> None:
     """What was saved, in the transaction that puts it in force."""
-    saved.put(conn, Save(project=plan.project, revision=plan.revision, commit=sync.commit, saved=result, at=now))
+    saved.put(conn, Save(project=sync.project, revision=plan.revision, commit=sync.commit, saved=result, at=now))
 
 
 def drift_of(rooms: Rooms, name: str) -> tuple[Save, tuple[Difference, ...]]:

@@ -83,7 +83,7 @@ def _bring(rooms: Rooms, held: Held, project: Project, sync: Sync) -> None:
     point("sync.planned")
     held.check()
     began = time.monotonic()
-    result = save(rooms, held, decided.plan, decided.saving)
+    result = save(rooms, held, sync, decided.plan, decided.saving)
     if result is not None:
         timings["save"] = round(time.monotonic() - began, 4)
     point("sync.saved")

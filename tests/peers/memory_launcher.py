@@ -225,9 +225,10 @@ class MemoryLauncher:
             said = {"type": "ValueError", "message": spec["raises"], "traceback": "Traceback of the user"}
             self.finish(job.id, "failed", error=said)
             return
+        name = job.payload["project"]["name"]
         kept.result = {
-            "name": job.payload["project"]["name"],
-            "project": document,
+            "name": name,
+            "project": {**document, "metadata": {**document.get("metadata", {}), "name": name}},
             "functions": {},
             "workflows": [{**one, "spec": one} for one in spec.get("workflows", [])],
             **self.resolved,

@@ -35,9 +35,10 @@ class MlrunTarget:
             return There()
         return There(project=found, functions=self._api.functions(project), schedules=self._api.schedules(project))
 
-    def apply(self, wanted: Documents, writes: Iterable[PlannedWrite], there: There, check: Check) -> Saved:
-        """Carry out `writes` in their order, then read back what it came to."""
-        project = str(wanted.project["metadata"]["name"])
+    def apply(
+        self, project: str, wanted: Documents, writes: Iterable[PlannedWrite], there: There, check: Check
+    ) -> Saved:
+        """Carry out `writes` of this project in their order, then read back what it came to."""
         for write in writes:
             check()
             self._write(project, wanted, write, there)

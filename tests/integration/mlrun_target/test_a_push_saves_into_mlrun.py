@@ -246,3 +246,28 @@ def test_files_of_the_branch_are_what_mlrun_gets_where_the_operator_says_so(stag
     change(stage, {"README.md": "words"})
     assert mlrun.forget_writes() == []
     assert mlrun.projects == before
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"name": "victim"},
+        {"project": {"kind": "project", "metadata": {"name": "victim"}, "spec": {}}},
+        {"functions": {"one": function("../../victim/functions/one")}},
+    ],
+)
+def test_a_load_that_says_it_is_another_project_writes_nothing(
+    stage: Stage, mlrun: Recorder, forged: dict[str, Any]
+) -> None:
+    stage.launcher.resolved |= forged
+    stage.push(PUSHED)
+    stage.settle()
+    assert stage.states() == ["failed"]
+    assert mlrun.forget_writes() == []
+    assert (mlrun.projects, mlrun.functions) == ({}, {})
+
+
+def test_functions_are_saved_as_this_projects(stage: Stage, mlrun: Recorder) -> None:
+    stage.launcher.resolved["functions"]["one"]["metadata"]["project"] = "victim"
+    change(stage, PUSHED)
+    assert {one["metadata"]["project"] for one in mlrun.functions.values()} == {"fraud"}

@@ -107,7 +107,8 @@ def test_the_bodies_are_those_that_mlruns_client_sends(
         by_mlrun(runner_python, theirs, folders)
     for seed in seeds:
         wanted = by_us(runner, generated.project(seed), f"generated-{seed}")
-        saves.apply(wanted, plan_writes(Saving(wanted=wanted, there=There())), There(), lambda: None)
+        name = str(wanted.project["metadata"]["name"])
+        saves.apply(name, wanted, plan_writes(Saving(wanted=wanted, there=There())), There(), lambda: None)
     assert {name: normalized(one) for name, one in ours.projects.items()} == {
         name: normalized(one) for name, one in theirs.projects.items()
     }

@@ -178,7 +178,8 @@ def test_one_that_hangs_keeps_no_sync_waiting_and_is_not_begun_twice(stage: Stag
         commit = stage.push({"w.py": "print()", "project.yaml": project_yaml("fraud", params={"rows": 3})})
         until(lambda: len(stage.launcher.alive(JobKind.LOAD)) == 2, "the sync's load beside it")
         [_, of_sync] = stage.launcher.alive(JobKind.LOAD)
-        result = {"name": "fraud", "project": {"spec": {"params": {"rows": 3}}}, "functions": {}, "workflows": []}
+        project = {"metadata": {"name": "fraud"}, "spec": {"params": {"rows": 3}}}
+        result = {"name": "fraud", "project": project, "functions": {}, "workflows": []}
         stage.launcher.loaded(of_sync, result)
         until(lambda: stage.in_force() == commit, "the sync to succeed")
         assert stage.get(f"/projects/fraud/plans/{hanging}")["state"] == "planning"
