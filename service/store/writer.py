@@ -13,9 +13,10 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -23,13 +24,16 @@ from service import faults, limits
 from service.errors import StoreUnavailable
 from service.store import wanted
 from service.store.batches import Batches, Item, Together, Waiting, closed, fail, groups
-from service.store.database import is_conflict, pool_exhausted, unavailable
+from service.store.database import is_conflict, is_locked, pool_exhausted, unavailable
 from service.store.waiters import Served, Waiters
 
 T = TypeVar("T")
 Change = Callable[[Connection], T]
 # Serialization failures and deadlocks are nobody's fault; more than so many in a row are a bug.
 _ATTEMPTS = 5
+# What comes in bursts has one thread, which waits so long for rows that somebody else has locked: many times what a change takes.
+_PATIENCE_S = 0.3
+_PATIENCE = text("SELECT set_config('lock_timeout', :milliseconds, true)")
 
 
 class Writer(Protocol):
@@ -142,7 +146,12 @@ class DirectWriter:
                 raise pool_exhausted() from error
 
     def write_together(self, change: Together[Item, T], item: Item, timeout_s: float) -> T:
-        return self._batches.put(change, item, timeout_s)
+        until = time.monotonic() + timeout_s
+        try:
+            return self._batches.put(change, item, timeout_s)
+        except _LockedError:
+            left_s = max(until - time.monotonic(), _PATIENCE_S)
+            return self.write(partial(_patiently, left_s, lambda connection: change(connection, [item])[0]), left_s)
 
     def close(self) -> None:
         """Finish what came in bursts and waits, then end."""
@@ -157,12 +166,21 @@ class DirectWriter:
             fail(batch, error)
 
     def _answer(self, group: list[Waiting]) -> None:
-        """One transaction. When the change raises, one for each of the group; who raises alone is told."""
+        """One transaction. When the change raises, one for each of the group; who raises alone is told.
+
+        When it wants a row that somebody keeps locked, each caller is to make it on a thread of his own: only those wait who want
+        that row, and nobody waits behind them.
+        """
         items = [waiting.item for waiting in group]
+        change = partial(_patiently, _PATIENCE_S, lambda connection: group[0].change(connection, items))
         try:
-            values = self.write(lambda connection: group[0].change(connection, items), limits.STORE_WRITE_TIMEOUT_S)
+            values = self.write(change, limits.STORE_WRITE_TIMEOUT_S)
         except StoreUnavailable as error:
-            fail(group, error)
+            if error.__cause__ is None or not is_locked(error.__cause__):
+                fail(group, error)
+                return
+            for waiting in group:
+                waiting.answer.set_exception(_LockedError())
         except BaseException as error:  # noqa: BLE001 - whoever asked for it is told
             for waiting in group if len(group) > 1 else ():
                 self._answer([waiting])
@@ -187,3 +205,13 @@ class DirectWriter:
             raise
         served.committed()
         return value
+
+
+class _LockedError(Exception):
+    """A batch was not written, for a row that one of its changes wants and somebody else has locked."""
+
+
+def _patiently(patience_s: float, change: Change[T], connection: Connection) -> T:
+    """`change` in a transaction that waits so long for each lock."""
+    connection.execute(_PATIENCE, {"milliseconds": str(int(patience_s * 1000))})
+    return change(connection)

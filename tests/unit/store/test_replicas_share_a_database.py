@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -107,6 +108,44 @@ def test_a_replica_that_is_stopped_in_the_middle_of_a_change_holds_nobody_up_for
     assert row.wanted == 2
     assert silence == f"{limits.STORE_SILENCE_S:g}s"
     assert limits.STORE_SILENCE_S < limits.STORE_WRITE_TIMEOUT_S < limits.REPLICA_LEASE_S
+
+
+def test_a_repository_whose_row_somebody_keeps_locked_holds_up_no_other(replicas: tuple[Store, Store]) -> None:
+    """Neither those that wait in one batch with it, nor those that come while it waits."""
+    stopped, living = replicas
+    stopped.write(lambda conn: work.want(conn, "fetch", "stuck", now=1.0))
+    locked, done = threading.Event(), threading.Event()
+
+    def change(conn: Connection) -> None:
+        work.want(conn, "fetch", "stuck", now=1.0)
+        locked.set()
+        while not done.wait(0.1):
+            conn.execute(text("SELECT 1"))
+
+    def want_all(conn: Connection, keys: Sequence[str]) -> list[str]:
+        for key in keys:
+            work.want(conn, "fetch", key, now=1.0)
+        return list(keys)
+
+    with ThreadPoolExecutor(10) as pool:
+        asleep = pool.submit(stopped.write, change)
+        assert locked.wait(20)
+        try:
+            stuck = [pool.submit(living.write_together, want_all, "stuck") for _ in range(3)]
+            others = [pool.submit(living.write_together, want_all, f"other-{number}") for number in range(5)]
+            began = time.monotonic()
+            assert [one.result(20) for one in others] == [f"other-{number}" for number in range(5)]
+            assert living.write_together(want_all, "later") == "later"
+            assert time.monotonic() - began < limits.STORE_WRITE_TIMEOUT_S / 2
+            assert not any(one.done() for one in stuck)
+        finally:
+            done.set()
+        asleep.result(20)
+        assert [one.result(20) for one in stuck] == ["stuck"] * 3
+    with living.read() as conn:
+        row = work.get(conn, "fetch", "stuck")
+    assert row is not None
+    assert row.wanted == 5
 
 
 def test_an_answer_that_never_comes_is_waited_for_in_vain_but_not_for_good(
