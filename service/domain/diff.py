@@ -26,6 +26,8 @@ _SECRET_WORDS = frozenset(
 _SECRET_PAIRS = frozenset({("api", "key"), ("access", "key"), ("private", "key"), ("signing", "key"), ("auth", "key")})
 # Each run of characters is looked at once: a function's code in base64 is one of a hundred thousand.
 _URL_LOGIN = re.compile(r"((?<![\w+.-])[\w+.-]++://)[^\s/@]+@")
+# Whoever has the address of an archive has the files: its first part is a key.
+_CAPABILITY = re.compile(r"(/archives/)[^/\s\"']+")
 _PLAIN_KEY = re.compile(r"[\w-]+")
 _ABSENT = object()
 
@@ -51,7 +53,12 @@ def masked(value: Any, key: str = "") -> Any:
         return value
     if looks_secret(key):
         return MASK
-    return _URL_LOGIN.sub(rf"\1{MASK}@", value) if isinstance(value, str) else value
+    return _without_keys(value) if isinstance(value, str) else value
+
+
+def _without_keys(text: str) -> str:
+    """Addresses in it keep their place and lose what gives access to them."""
+    return _CAPABILITY.sub(rf"\1{MASK}", _URL_LOGIN.sub(rf"\1{MASK}@", text))
 
 
 def _meaning(mapping: dict[str, Any], key: str) -> str:

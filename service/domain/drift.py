@@ -102,11 +102,7 @@ def report(git: Documents, saved: Saved, there: There) -> tuple[Difference, ...]
     """Everything that differs: in the project, then in its functions by name."""
     found = of_project(saved.project, there.project, comparable(git.project))
     if there.project is not None and saved.source != source_of(there.project):
-        found.append(
-            Difference(
-                what="project", path="spec.source", git=git.source, saved=saved.source, there=source_of(there.project)
-            )
-        )
+        found.append(_shown("project", ("spec", "source"), (git.source, saved.source, source_of(there.project))))
     for name, one in sorted(saved.functions.items()):
         ours = git.functions.get(name)
         found += of_function(name, one, there.functions.get(name), comparable(ours) if ours else None)
@@ -127,8 +123,12 @@ def _walk(what: str, path: tuple[str, ...], three: _Three, *, additions: bool) -
         return
     if diff.same(three[1], three[2]) or (_is_empty(three[1]) and (_is_empty(three[2]) or not additions)):
         return
-    shown = (diff.display(one, path) for one in three)
-    yield Difference(what=what, path=diff.dotted(path), **dict(zip(("git", "saved", "there"), shown, strict=True)))
+    yield _shown(what, path, three)
+
+
+def _shown(what: str, path: tuple[str, ...], three: _Three) -> Difference:
+    git, saved, there = (diff.display(one, path) for one in three)
+    return Difference(what=what, path=diff.dotted(path), git=git, saved=saved, there=there)
 
 
 def _is_empty(value: Any) -> bool:

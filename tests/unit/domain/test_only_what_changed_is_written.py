@@ -215,3 +215,15 @@ def test_the_report_says_what_git_has_what_was_saved_and_what_is_there() -> None
         ("project", "spec.params.rows", 1, 1, 2),
         ("function one", "spec.env[DB_PASSWORD].value", "***", "***", "***"),
     ]
+
+
+def test_a_source_in_the_report_gives_nobody_access_to_it() -> None:
+    wanted = documents(ONE, source="https://gitops.example.com/archives/Zm9v.c2ln/0123.tar.gz")
+    saving = settled(wanted)
+    assert saving.saved is not None
+    assert saving.there.project is not None
+    saving.there.project["spec"]["source"] = "git://bob:ghp_x@github.com/acme/x.git#main"
+    (found,) = drift.report(wanted, saving.saved, saving.there)
+    masked = "https://gitops.example.com/archives/***/0123.tar.gz"
+    assert (found.path, found.git, found.saved) == ("spec.source", masked, masked)
+    assert found.there == "git://***@github.com/acme/x.git#main"
