@@ -37,6 +37,11 @@ MIGRATION_PATIENCE_S = 540.0
 LEASE_S = 60.0
 REPLICA_LEASE_S = 12.0
 LEASE_RENEWALS = 5
+# What a replica does not know (a handler, a repository, a launcher) one with other settings may, as during an upgrade: what is no older
+# than this is put back so that others take it, and given up only then.
+UPGRADE_S = 300.0
+ELSEWHERE_S = 3.0
+ELSEWHERE_ATTEMPTS = 9
 # A write outside of the store begins only while its lease lasts longer than the write may (`Held.check`).
 OUTSIDE_WRITE_TIMEOUT_S = 8.0
 # A submit to MLRun is none of these: it is sent once, and looked for by whoever comes after. Given up early it would only be in doubt.

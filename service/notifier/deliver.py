@@ -52,6 +52,10 @@ class Queue:
         with self._store.read() as conn:
             self._look_back(conn, fence)
             waiting = notifications.pending_of(conn, self._name, limit=_BATCH + 1)
+        if self._handler is None and waiting:
+            at = self._store.others_may_know(max(one.created_at for one in waiting))
+            if at is not None:
+                return at
         if waiting and self._patient_until > self._store.now():
             self._fence = fence
             return self._patient_until

@@ -107,13 +107,19 @@ class Intake:
                 retry_after=RETRY_AFTER_S,
             )
 
-    def parse_spooled(self, delivery_id: str, also: Callable[[Connection], None] | None = None) -> None:
+    def parse_spooled(self, delivery_id: str, also: Callable[[Connection], None] | None = None) -> float | None:
         """Read a body that was acknowledged unparsed; may be repeated. `also` runs in the same transaction.
+
+        Returns when to try again where only another replica knows the hook, else None.
 
         Raises StoreUnavailable, and whatever `also` raises; then nothing has changed.
         """
         with self._store.read() as connection:
             row = deliveries.find(connection, delivery_id)
+        if row is not None and not row.parsed and self._hooks.find(row.forge, row.hook) is None:
+            at = self._store.others_may_know(row.received_at)
+            if at is not None:
+                return at
         decision = self._reread(row) if row is not None and not row.parsed else None
 
         def change(connection: Connection) -> None:
@@ -125,6 +131,7 @@ class Intake:
         self._store.write(change)
         if row is not None and row.spool is not None:
             self._spool.remove(row.spool)
+        return None
 
     def _authenticated(self, target: Target | None, headers: Headers, body: bytes) -> Target:
         """Raises Unauthorized, after as much work for a hook that does not exist."""

@@ -32,9 +32,13 @@ PASSED_OVER = 200
 
 
 def step(rooms: Rooms, held: Held) -> float | None:
-    hinted_before = {hint.id for hint in _open(rooms, held.key)}
+    before = _open(rooms, held.key)
+    hinted_before = {hint.id for hint in before}
     repository = rooms.repository(held.key)
     if repository is None:
+        at = rooms.store.others_may_know(max((hint.received_at for hint in before), default=0.0))
+        if at is not None:
+            return at
         reason = "the repository is not in the settings any more"
         held.write(lambda conn: _answer_all(rooms, conn, held.key, hinted_before, Outcome.IGNORED, reason))
         return None

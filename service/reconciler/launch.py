@@ -37,6 +37,8 @@ def step(rooms: Rooms, held: Held) -> float | None:
         return None
     if run.state == RunState.QUEUED:
         return rooms.store.now() + _NO_ROOM_S
+    if run.launcher not in rooms.launchers and (at := rooms.store.others_may_know(run.created_at)) is not None:
+        return at
     try:
         job, is_new = expected or held.write(lambda conn: _expected(rooms, conn, run))
         held.check()
@@ -76,7 +78,7 @@ def _expected(rooms: Rooms, conn: Connection, run: Run) -> tuple[Job, bool]:
 
 
 def _take_slot(rooms: Rooms, conn: Connection, run_id: str) -> Run | None:
-    """The run, starting if there is room for it and still queued if not; None when there is nothing to launch."""
+    """The run, starting if there is room for it here and still queued if not; None when there is nothing to launch."""
     run = runs.get(conn, run_id)
     if run.state == RunState.STARTING:
         return run
@@ -86,6 +88,9 @@ def _take_slot(rooms: Rooms, conn: Connection, run_id: str) -> Run | None:
         end_run(rooms, conn, run, RunState.CANCELLED, reason="cancelled before it started")
         return None
     launcher = run.launcher if run.launcher in rooms.launchers else rooms.settings.launcher.kind
+    is_ours = (run.mlrun_version, run.launcher) == (rooms.settings.mlrun.version, launcher)
+    if not is_ours and rooms.store.others_may_know(run.created_at) is not None:
+        return run  # of a replica with other settings, which launches it as it was recorded
     work.lock(conn, "watch", launcher)  # or two who look at the same moment both see room for one
     if runs.count_active(conn, launcher) >= rooms.settings.launcher.concurrency:
         return run

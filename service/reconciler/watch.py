@@ -39,8 +39,9 @@ def step(rooms: Rooms, held: Held) -> float | None:
     """Until no run is active. A run that starts meanwhile wants this step again, so none is overlooked."""
     asked: set[str] = set()
     launcher = rooms.launchers.get(held.key)
-    if launcher is None:
-        return None  # the operator has taken it away
+    if launcher is None:  # another replica may have it; where none has, the next to start ends its runs
+        with rooms.store.read() as conn:
+            return rooms.store.others_may_know(rooms.store.now()) if runs.count_active(conn, held.key) else None
     while not rooms.stopping.is_set():
         with rooms.store.read() as conn:
             active = {run.id: run for run in runs.active(conn, launcher.name)}

@@ -106,6 +106,12 @@ class Store:
         """How long a claim lasts that is not renewed: where there are other processes, they soon take what a dead one held."""
         return limits.LEASE_S if self._alone else limits.REPLICA_LEASE_S
 
+    def others_may_know(self, since: float) -> float | None:
+        """When to look again at what is wanted since then and this process knows nothing of: a replica with other settings may.
+        None when it is to be given up."""
+        now = self.now()
+        return now + limits.ELSEWHERE_S if self.is_shared and now - since < limits.UPGRADE_S else None
+
     def next_work(self, seek: Seek, timeout_s: float) -> Found | None:
         """What is due longest of what is sought, claimed, as soon as there is some; None after `timeout_s` or a `wake`.
 
