@@ -95,9 +95,6 @@ class MlrunApi:
         asked = self._calls.to(f"submit the workflow {workflow} of {project}", _secret_params(request))
         where = path("projects", project, "workflows", workflow, "submit")
         return json_of(self._calls.good(asked, "POST", where, document=request, once=True, until=until), asked)
-        asked = self._calls.to(f"submit the workflow {workflow} of {project}", _secret_params(request))
-        where = path("projects", project, "workflows", workflow, "submit")
-        return json_of(self._calls.good(asked, "POST", where, document=request, once=True), asked)
 
     def run(self, project: str, uid: str) -> Json | None:
         """A run as it is stored, or None."""
