@@ -21,7 +21,10 @@ Json = dict[str, Any]
 
 @dataclass
 class MemoryMlrun:
-    """`fails` is raised by the next submit, after the run was made where `makes` is true; `away` by everything."""
+    """`fails` is raised by the next submit, after the run was made where `makes` is true; `away` by everything.
+
+    `untold` and `unread` are raised for a run and for its log, by its uid; `unlisted` by every list.
+    """
 
     version: str = "1.9.2"
     runs_: dict[str, Json] = field(default_factory=dict)
@@ -31,6 +34,9 @@ class MemoryMlrun:
     fails: MlrunError | None = None
     makes: bool = True
     aborts: bool = True
+    untold: dict[str, Exception] = field(default_factory=dict)
+    unread: dict[str, Exception] = field(default_factory=dict)
+    unlisted: Exception | None = None
     away: bool = False
 
     def server(self) -> Server:
@@ -63,10 +69,14 @@ class MemoryMlrun:
 
     def run(self, project: str, uid: str) -> Json | None:
         self._here()
+        if uid in self.untold:
+            raise self.untold[uid]
         return self.runs_.get(uid)
 
     def runs(self, project: str, *, labels: Iterable[str] = (), since: datetime | None = None) -> list[Json]:
         self._here()
+        if self.unlisted is not None:
+            raise self.unlisted
         wanted = [label.split("=", 1) for label in labels]
         return [
             run
@@ -77,6 +87,8 @@ class MemoryMlrun:
 
     def log(self, project: str, uid: str, offset: int) -> bytes:
         self._here()
+        if uid in self.unread:
+            raise self.unread[uid]
         return self.logs.get(uid, b"")[offset:]
 
     def abort(self, project: str, uid: str) -> None:

@@ -1,7 +1,8 @@
 """Keeps the rows of runs as MLRun's database has them: their events, their logs, their ends; and has those aborted that are to end.
 
 One thread for all runs that somebody follows. What it knows it reads from the store and from MLRun, so that a new service goes on where
-the last one was killed; several may do the same at once. A MLRun that does not answer says nothing about any run.
+the last one was killed; several may do the same at once. A MLRun that does not answer says nothing about any run, and a run that it
+cannot tell of keeps no other waiting: each is asked for again after a while of its own.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from service import limits
 from service.domain import mlrun_runs
 from service.domain.mlrun_runs import Said, Stage
 from service.domain.projects import Json
-from service.errors import MlrunAway, MlrunRefused, StoreError
+from service.errors import MlrunAway, MlrunError, StoreError
 from service.launchers import EndReason
 from service.launchers.lines import event_of
 from service.launchers.mlrun.lines import line_of
@@ -43,6 +44,10 @@ _ABORT_S = 10.0
 _GONE_S = 3.0
 # MLRun may collect logs behind the run: the log is whole when nothing came for so long, or nothing at all.
 _QUIET_S, _SILENT_S = 3.0, 15.0
+# A log that cannot be read holds up the end of its run for so long.
+_UNREAD_S = 60.0
+# A run that MLRun cannot tell of is asked for again after so long, then after twice as long, and so on.
+_AGAIN_S, _AGAIN_MOST_S = 2.0, 30.0
 
 
 @dataclass
@@ -53,7 +58,21 @@ class _Known:
     said: Said = field(default_factory=Said)
     aborted_at: float = -1e9
     missing_at: float | None = None
+    unread_at: float | None = None
     grew_at: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    """A run could not be looked after `times` times in a row, and is again at `again_at`."""
+
+    times: int = 0
+    again_at: float = 0.0
+
+    def more(self, asked_s: float) -> _Trouble:
+        """Once more; the server may have asked for a pause."""
+        pause = min(_AGAIN_S * 2**self.times, _AGAIN_MOST_S)
+        return _Trouble(min(self.times + 1, 10), time.monotonic() + max(pause, asked_s))
 
 
 class Following(threading.Thread):
@@ -65,6 +84,7 @@ class Following(threading.Thread):
         self._followed: dict[str, float] = {}  # until when somebody's interest holds
         self._leaving: set[str] = set()
         self._known: dict[str, _Known] = {}
+        self._trouble: dict[str, _Trouble] = {}
         self._swept_at = time.monotonic()
         self._woken = threading.Event()
         self._stopping = threading.Event()
@@ -125,6 +145,7 @@ class Following(threading.Thread):
         if sweeps:
             self._swept_at = now
             self._forget()
+        self._trouble = {job: trouble for job, trouble in self._trouble.items() if job in rows}
         for row in rows.values():
             if sweeps or row.id in self._followed:
                 self._tend(row)
@@ -134,16 +155,33 @@ class Following(threading.Thread):
             self._known.pop(job, None)
 
     def _tend(self, row: PodJob) -> None:
-        """What one run's answers cannot be understood keeps no other waiting."""
+        """Raises MlrunAway where the server is not reached at all, and StoreError: nothing else keeps other runs waiting."""
+        trouble = self._trouble.get(row.id, _Trouble())
+        if time.monotonic() < trouble.again_at:
+            return
         try:
-            if row.claimer is None:
-                self._not_begun(row)
-            elif row.claimer == SUBMITTING:
-                self.submitting.resolve(row, self._of(row).order)
-            else:
-                self._look(row, self._of(row))
-        except MlrunRefused as error:
-            log.warning("MLRun refused to tell of a run; it is tried again", job=row.id, error=str(error))
+            self._step(row)
+        except MlrunError as error:
+            away = error if isinstance(error, MlrunAway) else None
+            if away is not None and not (away.answer or away.sent):
+                raise
+            self._trouble[row.id] = trouble.more(away.retry_after_s if away else 0.0)
+            log.warning("MLRun did not tell of a run; it is tried again", job=row.id, error=str(error))
+        except StoreError:
+            raise
+        except Exception:  # what is wrong with one run is no other's trouble
+            self._trouble[row.id] = trouble.more(0.0)
+            log.exception("looking after a run in MLRun met a bug", job=row.id)
+        else:
+            self._trouble.pop(row.id, None)
+
+    def _step(self, row: PodJob) -> None:
+        if row.claimer is None:
+            self._not_begun(row)
+        elif row.claimer == SUBMITTING:
+            self.submitting.resolve(row, self._of(row).order)
+        else:
+            self._look(row, self._of(row))
 
     def _not_begun(self, row: PodJob) -> None:
         if row.cancel is not None:
@@ -161,11 +199,12 @@ class Following(threading.Thread):
             return
         known.missing_at = None
         stage = mlrun_runs.stage(run)
-        if stage not in mlrun_runs.ENDED:
-            self._end_what_is_to_end(row, known)
-        log_is_whole = self._read_log(row, known)
-        steps = self._steps(order, run) if stage is not Stage.WAITING else []
-        self._say(row, known, run, steps)
+        try:
+            self._say(row, known, run, self._steps(order, run) if stage is not Stage.WAITING else [])
+        finally:  # what cannot be told of is ended all the same
+            if stage not in mlrun_runs.ENDED:
+                self._end_what_is_to_end(row, known)
+        log_is_whole = self._log_is_whole(row, known, over=stage in mlrun_runs.ENDED)
         if stage is Stage.ABORTED:
             self._end(row, row.cancel or EndReason.CANCELLED, "")
         elif stage in mlrun_runs.ENDED and log_is_whole:
@@ -238,6 +277,21 @@ class Following(threading.Thread):
             log.info("a run in MLRun ended", job=row.id, uid=row.claimer, reason=reason, detail=detail)
 
     # Logs.
+
+    def _log_is_whole(self, row: PodJob, known: _Known, *, over: bool) -> bool:
+        """Read on; where it cannot be read, a run that is over waits for it no longer than a while."""
+        try:
+            whole = self._read_log(row, known)
+        except MlrunError as error:
+            if not over:
+                raise
+            known.unread_at = known.unread_at or time.monotonic()
+            if time.monotonic() < known.unread_at + _UNREAD_S:
+                raise
+            log.warning("the log of a run in MLRun cannot be read; it ends without it", job=row.id, error=str(error))
+            return True
+        known.unread_at = None
+        return whole
 
     def _read_log(self, row: PodJob, known: _Known) -> bool:
         """Read on; whether, of a run that has ended, all is there."""

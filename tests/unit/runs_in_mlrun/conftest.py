@@ -74,6 +74,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         ("_QUIET_S", 0.1),
         ("_SILENT_S", 0.1),
         ("_ABORT_S", 0.2),
+        ("_AGAIN_S", 0.1),
+        ("_AGAIN_MOST_S", 0.5),
+        ("_UNREAD_S", 0.5),
     ):
         monkeypatch.setattr(following, name, seconds)
     monkeypatch.setattr("service.launchers.mlrun.submitting._LOOK_S", 0.05)

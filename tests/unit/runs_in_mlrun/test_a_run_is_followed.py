@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
+from service.domain.runs import Progress
 from service.domain.states import RunState
-from service.launchers import EndReason
+from service.errors import MlrunAway, MlrunRefused
+from service.launchers import EndReason, Job
 from service.store import jobs
 from tests.unit.runs_in_mlrun.conftest import Place, a_job
 from tests.waiting import until
@@ -99,8 +103,6 @@ def test_what_was_cancelled_before_it_was_submitted_never_is(place: Place) -> No
 
 
 def test_what_is_cancelled_while_its_answer_is_lost_is_found_and_aborted(place: Place) -> None:
-    from service.errors import MlrunAway
-
     place.mlrun.fails = MlrunAway("no answer", sent=True)
     uid = place.start()
     place.launcher.cancel(place.job.id)
@@ -157,3 +159,71 @@ def test_what_is_done_with_is_forgotten_but_for_its_log(place: Place) -> None:
 
     until(cleaned, "it is forgotten")
     assert place.launcher.logs(place.job.id).text == "all of it\n"
+
+
+TROUBLE = [
+    MlrunAway("MLRun could not (500)", answer=500),
+    MlrunAway("MLRun did not answer in time", sent=True),
+    MlrunRefused("MLRun answered no run", answer=200),
+    KeyError("a bug"),
+]
+
+
+@pytest.mark.parametrize("trouble", TROUBLE, ids=repr)
+@pytest.mark.parametrize("what", ["untold", "unread"])
+def test_a_run_that_mlrun_cannot_tell_of_keeps_no_newer_one_waiting(
+    place: Place, what: str, trouble: Exception
+) -> None:
+    older = place.start()
+    getattr(place.mlrun, what)[older] = trouble
+    old, place.job = place.job, another()
+    place.launcher.ensure(place.job)
+    place.launcher.observe({old.id: 0}, 0.2)  # both are followed
+    [newer] = [uid for uid in place.mlrun.runs_ if uid != older]
+    place.mlrun.becomes(older, "running")
+    place.mlrun.becomes(newer, "completed")
+    place.until(RunState.SUCCEEDED)
+    getattr(place.mlrun, what).clear()
+    place.mlrun.becomes(older, "completed")
+    place.job, place.progress = old, Progress(state=RunState.STARTING)
+    place.until(RunState.SUCCEEDED)
+
+
+def test_a_server_that_is_not_reached_is_asked_for_no_other_run(place: Place) -> None:
+    older = place.start()
+    place.mlrun.untold[older] = MlrunAway("MLRun is not reached", sent=False)
+    old, place.job = place.job, another()
+    place.launcher.ensure(place.job)
+    [newer] = [uid for uid in place.mlrun.runs_ if uid != older]
+    place.mlrun.becomes(newer, "running")
+    place.launcher.observe({old.id: 0}, 0.2)
+    for _ in range(3):
+        assert place.look().state is RunState.STARTING
+    place.mlrun.untold.clear()
+    place.until(RunState.RUNNING)
+
+
+def test_a_log_that_cannot_be_read_holds_up_no_state_no_timeout_and_no_end_for_long(place: Place) -> None:
+    place.job = a_job(timeout_s=1.0)
+    uid = place.start()
+    place.mlrun.unread[uid] = TROUBLE[0]
+    place.mlrun.becomes(uid, "running")
+    place.until(RunState.RUNNING)
+    place.until(RunState.TIMED_OUT)
+    assert place.mlrun.aborted == [uid]
+
+
+def test_what_mlrun_cannot_list_the_steps_of_is_ended_all_the_same(place: Place) -> None:
+    place.job = a_job(timeout_s=0.3)
+    uid = place.start()
+    place.mlrun.unlisted = TROUBLE[0]
+    place.mlrun.becomes(uid, "running", results={"workflow_id": "wf"})
+    place.launcher.observe({place.job.id: 0}, 0.2)
+    until(lambda: place.mlrun.aborted, "the abort")
+    place.mlrun.unlisted = None
+    place.until(RunState.TIMED_OUT)
+
+
+def another() -> Job:
+    payload = a_job().payload
+    return a_job(id="02run", payload=payload | {"source_url": payload["source_url"].replace("01run", "02run")})
