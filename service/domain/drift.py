@@ -36,12 +36,19 @@ class Kept:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saved:
-    """What a project's last save came to. `source` is where its files come from since."""
+    """What a project's last save came to. `source` is where its files come from since.
+
+    `api` is the server that has it, `clock` who fires the project's schedules since. `left`: the name was given up, and what fires there
+    under it is still to be removed.
+    """
 
     source: str
     project: Kept
     functions: dict[str, Kept] = field(default_factory=dict)
     workflows: tuple[str, ...] = ()
+    api: str = ""
+    clock: str = ""
+    left: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,13 +6,13 @@ not change is submitted again as soon as any of these did, which each commit doe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from service.domain import image_choice, mlrun_requests, mlrun_schedules, schedules
 from service.domain.identity import normal
 from service.domain.images import Images
-from service.domain.mlrun_requests import Asked
+from service.domain.mlrun_requests import RUNNER_LABEL, Asked
 from service.domain.projects import Declaration, Json, Resolved
 
 _CRON = ("minute", "hour", "day", "month", "day_of_week")
@@ -39,6 +39,17 @@ def requests(declaration: Declaration, resolved: Resolved, images: Images, sourc
             )
         )
     return found
+
+
+def ours(there: Mapping[str, Json], workflows: Iterable[str]) -> list[str]:
+    """Names of MLRun's schedules that run one of these workflows as such; others may have the same names and run anything."""
+    return sorted(name for name in workflows if name in there and _runs_a_workflow(there[name]))
+
+
+def _runs_a_workflow(schedule: Json) -> bool:
+    key, _, value = RUNNER_LABEL.partition("=")
+    labels = _below(schedule, "scheduled_object", "task", "metadata", "labels") or _below(schedule, "labels")
+    return labels.get(key) == value
 
 
 def differences(request: Json, there: Json, functions: Mapping[str, Json]) -> list[str]:

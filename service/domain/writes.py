@@ -23,7 +23,8 @@ class Saving:
     """Everything that decides what is written. `saved` None: nothing was saved from here before.
 
     `prune`: functions that Git has no more are removed. `clears_schedules`: MLRun fires nothing of ours. Its schedules under the names of
-    our workflows give way, all but those that it is to fire.
+    our workflows give way, all but those that it is to fire. `left`: workflows of whoever had the name before, whose schedules may be
+    there still.
     """
 
     wanted: Documents
@@ -31,6 +32,7 @@ class Saving:
     saved: Saved | None = None
     prune: bool = False
     clears_schedules: bool = True
+    left: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -96,6 +98,7 @@ def _schedules(saving: Saving) -> Iterator[PlannedWrite]:
             reason = f"{', '.join(found)} changed"
             yield PlannedWrite(kind=WriteKind.SCHEDULE, name=name, action=Action.CHANGE, reason=reason)
     ours = {*saving.wanted.workflows, *(saving.saved.workflows if saving.saved else ())}
+    ours |= set(mlrun_scheduled.ours(saving.there.schedules, saving.left))
     gone = "nothing declares it any more"
     if saving.clears_schedules:
         gone = "MLRun's own schedule gives way: schedules are fired by this service (schedules.owner)"

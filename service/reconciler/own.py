@@ -76,7 +76,10 @@ def give_up(rooms: Rooms, conn: Connection, project: Project, *, reason: str) ->
         )
     syncs.supersede_open(conn, project.name, reason=reason, now=now)
     projects.release(conn, project.name)
-    saved.forget(conn, project.name)
+    if rooms.target is None:
+        saved.forget(conn, project.name)
+    elif saved.leave(conn, project.name):
+        work.want(conn, "sync", project.name, now=now)  # which nobody else does meanwhile, whoever has the name by then
     for other in repositories.all(conn):
         if other.error and other.name != project.repository:  # it may have been refused this very name
             work.want(conn, "fetch", other.name, now=now)

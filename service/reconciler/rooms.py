@@ -39,6 +39,11 @@ class Rooms:
     stopping: threading.Event = field(default_factory=threading.Event)
     schedules_changed: threading.Event = field(default_factory=threading.Event)
 
+    @property
+    def mlrun_address(self) -> str:
+        """Which MLRun API the target is; empty without one."""
+        return str(self.settings.mlrun.api or "").rstrip("/")
+
     def check_not_stopping(self) -> None:
         """Raises Stopping: the step ends here and is done again by the next service."""
         if self.stopping.is_set():

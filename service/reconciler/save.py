@@ -33,21 +33,29 @@ def saving(rooms: Rooms, sync: Sync, resolved: Resolved, images: Images, python:
     there = rooms.target.look(sync.project)
     with rooms.store.read() as conn:
         last = saved.find(conn, sync.project)
+    if last is not None and last.saved.api != rooms.mlrun_address:
+        last = None  # it was saved into another MLRun
+    left = last.saved.workflows if last is not None and last.saved.left else ()
     return Saving(
         wanted=_documents(rooms, sync, resolved, images, python),
         there=there,
-        saved=last.saved if last else None,
+        saved=last.saved if last is not None and not last.saved.left else None,
         prune=sync.declaration.prune_functions,
         clears_schedules=rooms.settings.schedules.owner == "gitops",
+        left=left,
         warnings=_warnings(rooms),
     )
 
 
 def save(rooms: Rooms, held: Held, sync: Sync, plan: Plan, saving: Saving | None) -> Saved | None:
-    """Do what the plan says is to be written into MLRun; None where it says nothing. Raises LeaseLost, MlrunError."""
-    if rooms.target is None or saving is None or not plan.writes:
+    """Do what the plan says is to be written into MLRun: what MLRun has then, None where it is not concerned. Raises LeaseLost, MlrunError."""
+    if rooms.target is None or saving is None or not plan.puts_in_force:
         return None
-    return rooms.target.apply(sync.project, saving.wanted, plan.writes, saving.there, held.check)
+    if plan.writes or saving.saved is None:
+        result = rooms.target.apply(sync.project, saving.wanted, plan.writes, saving.there, held.check)
+    else:
+        result = replace(saving.saved, workflows=saving.wanted.workflows)
+    return replace(result, api=rooms.mlrun_address, clock=rooms.settings.schedules.owner)
 
 
 def record(conn: Connection, sync: Sync, plan: Plan, result: Saved, *, now: float) -> None:
@@ -64,7 +72,7 @@ def drift_of(rooms: Rooms, name: str) -> tuple[Save, tuple[Difference, ...]]:
         sync = syncs.find(conn, project.in_force_sync) if project.in_force_sync else None
     if rooms.target is None:
         raise Conflict("there is no MLRun API to compare with", mend="set mlrun.api")
-    if last is None or revision is None or sync is None:
+    if last is None or last.saved.left or revision is None or sync is None:
         raise Conflict(
             f"nothing of {name} was saved into MLRun yet", mend=f"sync it: mlrun-gitops push {project.repository}"
         )

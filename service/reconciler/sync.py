@@ -18,6 +18,7 @@ from service.reconciler import news
 from service.reconciler.apply import apply
 from service.reconciler.decide import Decided, Nothing, decide
 from service.reconciler.dispatcher import Held
+from service.reconciler.leave import leave
 from service.reconciler.rooms import Rooms
 from service.reconciler.save import record, save
 from service.store import projects, syncs, work
@@ -54,6 +55,8 @@ def step(rooms: Rooms, held: Held) -> float | None:
             log.exception("sync failed by a bug", sync=sync.id)
             internal = GitopsError(f"internal error: {type(error).__name__}", mend="see the log")
             _fail(rooms, held, project, sync, internal)
+    if not held.is_put_down:
+        leave(rooms, held)
     return None
 
 

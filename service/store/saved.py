@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, delete
 
@@ -39,6 +39,14 @@ def put(connection: Connection, save: Save) -> None:
 
 def find(connection: Connection, project: str) -> Save | None:
     return _rows.find(connection, project=project)
+
+
+def leave(connection: Connection, project: str) -> bool:
+    """The name was given up: what fires there is to be removed. Whether there may be anything."""
+    last = find(connection, project)
+    if last is not None:
+        put(connection, replace(last, saved=replace(last.saved, left=True)))
+    return last is not None
 
 
 def forget(connection: Connection, project: str) -> None:

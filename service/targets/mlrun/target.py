@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from service.domain import drift
+from service.domain import drift, mlrun_scheduled
 from service.domain.drift import Saved, There
 from service.domain.planned import Action, PlannedWrite, WriteKind
 from service.domain.projects import Json
@@ -46,6 +46,13 @@ class MlrunTarget:
         check()
         point("mlrun.written")
         return self._read_back(project, wanted)
+
+    def leave(self, project: str, workflows: Iterable[str], check: Check) -> None:
+        """MLRun fires these workflows no more. Nothing else of the project's is touched. It may be done again."""
+        for name in mlrun_scheduled.ours(self._api.schedules(project), workflows):
+            check()
+            schedules.remove(self._api, project, name)
+            point("mlrun.left")
 
     def _write(self, project: str, wanted: Documents, write: PlannedWrite, there: There) -> None:
         if write.kind is WriteKind.PROJECT:

@@ -13,6 +13,7 @@ from service.cli import lists
 from service.store import saved
 from tests.integration.mlrun_target.recorder import Recorder
 from tests.integration.reconciler.stage import Stage, gitops_yaml, project_yaml
+from tests.waiting import until
 
 Json = dict[str, Any]
 PUSHED: dict[str, str | bytes | None] = {"project.yaml": project_yaml("fraud", params={"rows": 1}), "w.py": "pass"}
@@ -183,6 +184,68 @@ def test_mlruns_own_schedules_of_our_workflows_give_way(stage: Stage, mlrun: Rec
     assert [name for _, name in mlrun.schedules] == ["theirs"]
     told = [one for one in stage.get("/notifications")["items"] if one["event"] == "schedule.removed"]
     assert len(told) == 1
+
+
+def runner_of(workflow: str, job_type: str = "workflow-runner") -> Json:
+    """A schedule as MLRun has it."""
+    task = {"metadata": {"labels": {"job-type": job_type, "workflow": workflow}}}
+    return {"name": workflow, "cron_trigger": {"minute": "0"}, "scheduled_object": {"task": task}}
+
+
+def scheduled(stage: Stage, mlrun: Recorder) -> None:
+    """`fraud` is saved, and MLRun has a schedule of its workflow and two of somebody else."""
+    change(stage, {"project.yaml": project_yaml("fraud", {"main": None, "jobs": None}), "w.py": "pass"})
+    mlrun.schedules["fraud", "main"] = runner_of("main")
+    mlrun.schedules["fraud", "jobs"] = runner_of("jobs", "")
+    mlrun.schedules["fraud", "theirs"] = runner_of("theirs")
+
+
+def remembered(stage: Stage) -> saved.Save | None:
+    with stage.store.read() as conn:
+        return saved.find(conn, "fraud")
+
+
+@pytest.mark.parametrize("how", ["renamed", "taken out of the settings"])
+def test_mlrun_fires_nothing_of_a_project_whose_name_was_given_up(stage: Stage, mlrun: Recorder, how: str) -> None:
+    scheduled(stage, mlrun)
+    if how == "renamed":
+        change(stage, {"project.yaml": project_yaml("other")})
+    else:
+        stage.restart(repositories=[stage.repository("churn"), stage.repository("spare")])
+        stage.settle()
+    until(lambda: remembered(stage) is None, "it to be forgotten")
+    assert sorted(name for of, name in mlrun.schedules if of == "fraud") == ["jobs", "theirs"]
+
+
+def test_an_mlrun_that_is_away_when_a_name_is_given_up_is_tried_again(stage: Stage, mlrun: Recorder) -> None:
+    scheduled(stage, mlrun)
+    mlrun.fail["DELETE projects/fraud/schedules"] = (503, 1000)
+    stage.push({"project.yaml": project_yaml("other")})
+    until(lambda: stage.failing("sync", "fraud") != "", "MLRun to be asked")
+    assert remembered(stage) is not None
+    mlrun.fail.clear()
+    stage.hurry("sync", attempts=0)
+    until(lambda: remembered(stage) is None, "it to be forgotten")
+    assert ("fraud", "main") not in mlrun.schedules
+
+
+def test_who_has_the_name_before_mlrun_is_back_keeps_its_own_and_removes_what_was_left(
+    stage: Stage, mlrun: Recorder
+) -> None:
+    scheduled(stage, mlrun)
+    mlrun.fail["DELETE projects/fraud/schedules"] = (503, 1000)
+    stage.push({"project.yaml": project_yaml("other")})
+    until(lambda: stage.failing("sync", "fraud") != "", "MLRun to be asked")
+    stage.push({"project.yaml": project_yaml("fraud", {"new": None}), "w.py": "pass"}, "churn")
+    until(lambda: (there := stage.project()) is not None and there.repository == "churn", "the name to be churn's")
+    mlrun.forget_writes()
+    mlrun.fail.clear()
+    until(lambda: stage.in_force() is not None, "churn to be saved")
+    assert sorted(name for _, name in mlrun.schedules) == ["jobs", "theirs"]
+    last = remembered(stage)
+    assert last is not None
+    assert (last.saved.workflows, last.saved.left) == (("new",), False)
+    assert [one for one in mlrun.writes if "functions" in one and one.startswith("DELETE")] == []
 
 
 @pytest.mark.parametrize("where", ["PUT projects/fraud$", "POST .*/functions/two$", "GET projects/fraud/functions$"])
