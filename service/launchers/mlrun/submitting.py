@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 
 import structlog
 
@@ -95,13 +96,11 @@ class Submitting:
         raise error
 
     def _refused(self, job: str, order: Order, error: MlrunRefused) -> None:
-        """MLRun may say no to what it has begun all the same."""
-        try:
-            found = self._find(order, self._store.now())
-        except MlrunError:
-            found = []
-        if len(found) == 1:
-            self._accepted(job, found[0])
+        """It was not begun where MLRun said no and has no run of it: it may say no to what it has begun all the same, and who stands
+        before it may have changed its yes."""
+        if error.answer and not self._certainly_not_begun(order, error):
+            log.warning("whether MLRun took a submit is not known; it is looked up", job=job, error=str(error))
+            self._hand_over(job, SUBMITTING, f"{error.what}; whether it runs is being looked up")
             return
         self._store.write(
             lambda connection: jobs.end(
@@ -109,6 +108,14 @@ class Submitting:
             )
         )
         raise error
+
+    def _certainly_not_begun(self, order: Order, error: MlrunRefused) -> bool:
+        if error.answer < HTTPStatus.BAD_REQUEST:
+            return False
+        try:
+            return not self._find(order, self._store.now())
+        except MlrunError:
+            return False
 
     def _accepted(self, job: str, uid: str) -> None:
         if not uid:

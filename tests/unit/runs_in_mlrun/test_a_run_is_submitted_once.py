@@ -132,6 +132,48 @@ def test_a_refusal_of_what_was_begun_all_the_same_is_followed(place: Place) -> N
     place.until(RunState.SUCCEEDED)
 
 
+def test_a_yes_that_a_proxy_made_nonsense_of_is_looked_up(place: Place) -> None:
+    """The look-up meets the same proxy, until it is mended."""
+    place.mlrun.fails = place.mlrun.unlisted = MlrunRefused("answered no JSON object", answer=200)
+    uid = place.start()
+    for _ in range(3):
+        assert place.look().state is RunState.STARTING
+    place.mlrun.unlisted = None
+    place.mlrun.becomes(uid, "completed")
+    place.until(RunState.SUCCEEDED)
+    assert len(place.mlrun.submitted) == 1
+
+
+def test_a_yes_that_a_proxy_made_nonsense_of_is_lost_where_no_run_is_found(place: Place) -> None:
+    place.mlrun.fails, place.mlrun.makes = MlrunRefused("answered no JSON object", answer=200), False
+    place.launcher.ensure(place.job)
+    place.until(RunState.LOST)
+
+
+def test_a_no_whose_look_up_fails_stays_in_doubt(place: Place) -> None:
+    place.mlrun.fails = MlrunRefused("MLRun said no, too late", answer=400)
+    place.mlrun.unlisted = MlrunAway("MLRun could not (500)", answer=500)
+    uid = place.start()
+    place.mlrun.unlisted = None
+    place.mlrun.becomes(uid, "completed")
+    place.until(RunState.SUCCEEDED)
+
+
+def test_a_no_to_what_is_there_twice_is_ambiguous_and_the_run_is_lost(place: Place) -> None:
+    place.mlrun.fails = MlrunRefused("MLRun said no, too late", answer=400)
+    place.mlrun.make("demo", {"run_name": "x", "source": place.job.payload["source_url"], "spec": {"name": "main"}})
+    place.launcher.ensure(place.job)
+    assert "2 runs in MLRun have its source" in place.until(RunState.LOST).reason
+
+
+def test_what_was_never_sent_is_not_in_doubt(place: Place) -> None:
+    place.mlrun.fails, place.mlrun.makes = MlrunRefused("'..' is no name of anything in MLRun"), False
+    with pytest.raises(MlrunRefused):
+        place.launcher.ensure(place.job)
+    [seen] = place.launcher.observe({place.job.id: 0}, 0.2)
+    assert seen.ended is EndReason.NOT_STARTED
+
+
 def test_an_older_server_is_not_let_make_a_schedule_of_it(place: Place) -> None:
     place.mlrun.version = "1.5.2"
     place.start()
