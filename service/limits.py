@@ -44,7 +44,7 @@ ELSEWHERE_S = 3.0
 ELSEWHERE_ATTEMPTS = 9
 # A write outside of the store begins only while its lease lasts longer than the write may (`Held.check`).
 OUTSIDE_WRITE_TIMEOUT_S = 8.0
-# A submit to MLRun is none of these: it is sent once, and looked for by whoever comes after. Given up early it would only be in doubt.
+# A submit of a run to MLRun is none of these: it is sent once, and looked for by whoever comes after. Given up early it would only be in doubt.
 SUBMIT_TIMEOUT_S = 19.0
 
 # Retries of a failing step: 1 s, 2 s, 4 s ... and never further apart than this.

@@ -86,12 +86,12 @@ class MlrunApi:
         asked = self._calls.to(f"delete the schedule {name} of {project}")
         self._calls.found(asked, "DELETE", path("projects", project, "schedules", name))
 
-    def submit(self, project: str, workflow: str, request: Json) -> Json:
+    def submit(self, project: str, workflow: str, request: Json, *, within_s: float = limits.SUBMIT_TIMEOUT_S) -> Json:
         """Run or schedule a workflow, as `request` (MLRun's WorkflowRequest) says: `{project, name, status, run_id, schedule}`.
 
         `workflow` is where it looks for what the request leaves out; see Feature.SCHEDULE_OF_THE_REQUEST. After MlrunAway with `sent` it may run all the same. A notification's `secret_params` are taken out of errors.
         """
-        until = end(limits.SUBMIT_TIMEOUT_S)
+        until = end(within_s)
         asked = self._calls.to(f"submit the workflow {workflow} of {project}", _secret_params(request))
         where = path("projects", project, "workflows", workflow, "submit")
         return json_of(self._calls.good(asked, "POST", where, document=request, once=True, until=until), asked)

@@ -15,7 +15,7 @@ from service.domain.projects import Json
 from service.domain.saving import Documents
 from service.errors import MlrunAway
 from service.faults import point
-from service.mlrun_api import MlrunApi
+from service.mlrun_api import MlrunApi, Server
 from service.targets.mlrun import schedules
 
 # Asked just before every write; what it raises ends the save.
@@ -40,8 +40,9 @@ class MlrunTarget:
     ) -> Saved:
         """Carry out `writes` of this project in their order, then read back what it came to."""
         for write in writes:
+            server = self._api.server()  # after an outage it is asked, which takes time that the write is to have
             check()
-            self._write(project, wanted, write, there)
+            self._write(server, project, wanted, write, there)
             point(f"mlrun.{write.kind}.{write.action}")
         check()
         point("mlrun.written")
@@ -54,11 +55,11 @@ class MlrunTarget:
             schedules.remove(self._api, project, name)
             point("mlrun.left")
 
-    def _write(self, project: str, wanted: Documents, write: PlannedWrite, there: There) -> None:
+    def _write(self, server: Server, project: str, wanted: Documents, write: PlannedWrite, there: There) -> None:
         if write.kind is WriteKind.PROJECT:
             self._api.put_project(project, _owned(wanted.project, there.project))
         elif write.kind is WriteKind.SCHEDULE:
-            schedules.write(self._api, project, write, wanted.schedules)
+            schedules.write(self._api, server, project, write, wanted.schedules)
         elif write.action is Action.REMOVE:
             self._api.delete_function(project, write.name)
         else:

@@ -54,7 +54,7 @@ def _writes(api: MlrunApi, wanted: Documents, *, by_gitops: bool = False) -> lis
 def _do(api: MlrunApi, wanted: Documents, *, by_gitops: bool = False) -> list[tuple[Action, str, str]]:
     writes = _writes(api, wanted, by_gitops=by_gitops)
     for write in writes:
-        schedules.write(api, "demo", write, wanted.schedules)
+        schedules.write(api, api.server(), "demo", write, wanted.schedules)
     return [(one.action, one.name, one.reason) for one in writes]
 
 
@@ -104,5 +104,5 @@ def test_when_this_service_keeps_the_clock_they_all_give_way(api: MlrunApi) -> N
 def test_what_somebody_changed_in_mlrun_is_put_right(api: MlrunApi) -> None:
     _do(api, _wanted())
     moved = _wanted(weekly=replace(_WEEKLY, cron="0 0 1 1 *"))
-    schedules.put(api, "demo", "weekly_report", moved.schedules["weekly_report"])
+    schedules.put(api, api.server(), "demo", "weekly_report", moved.schedules["weekly_report"])
     assert _do(api, _wanted()) == [(Action.CHANGE, "weekly_report", "its time changed")]
