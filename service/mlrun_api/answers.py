@@ -1,7 +1,8 @@
 """What an answer of the MLRun API means: its JSON, or one of our errors, which quotes it without a secret.
 
 MLRun's own refusals are JSON with a `detail`: a text, an object with a reason and an error, or pydantic's list of what is
-wrong where. A proxy in front of it answers in HTML.
+wrong where. A proxy in front of it answers in HTML. While no MLRun stands behind it, it may say 404, which is no word about what was
+asked for.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ _RETRY_AFTER_MAX_S = 300.0
 # A secret shorter than this is in every text by chance; nothing is quoted then.
 _TELLABLE = 4
 _UNQUOTED = "what it said is not shown, since it may hold a secret"
+# What FastAPI says of an address that it does not have.
+_NO_ADDRESS = "Not Found"
 _MARKUP = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->|<[^<>]{0,1000}>", re.DOTALL | re.IGNORECASE)
 _SIGN_IN = "give the MLRun API's token as mlrun.token_file, or its access key as mlrun.access_key_file"
 _ADDRESS = "set mlrun.api to the address of the MLRun API itself, for example http://mlrun-api:8080"
@@ -100,6 +103,9 @@ def refusal(answer: Answer, asked: Asked) -> MlrunError:
     if status == UNAUTHORIZED:
         what = f"{asked.where} does not know us (401){colon}"
         return MlrunAway(what, mend=f"{_SIGN_IN}; it goes on by itself when it is let in", answer=status, sent=False)
+    if status == NOT_FOUND and not is_mlruns(answer):
+        what = f"there is no MLRun API that can {asked.what} at {asked.where} (404){colon}"
+        return MlrunAway(what, mend=_ADDRESS, answer=status, sent=False)
     if status in _PASSING or status >= _SERVER_ERROR:
         return MlrunAway(
             f"{asked.where} could not {asked.what} ({status}){colon}",
@@ -108,6 +114,15 @@ def refusal(answer: Answer, asked: Asked) -> MlrunError:
             sent=status != TOO_MANY,
         )
     return MlrunRefused(f"{asked.where} refused to {asked.what} ({status}){colon}", mend=_mend(status), answer=status)
+
+
+def is_mlruns(answer: Answer) -> bool:
+    """Whether MLRun itself says 404: its errors' text, or an object with what it looked for (`api/main.py`, `log_and_raise`)."""
+    try:
+        detail = inner(msgspec.json.decode(answer.body), "detail")
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        return False
+    return bool(detail) and isinstance(detail, str | dict) and detail != _NO_ADDRESS
 
 
 def masking(secrets: frozenset[str]) -> Mask:

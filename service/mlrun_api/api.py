@@ -31,9 +31,9 @@ class MlrunApi:
     def __init__(self, settings: Settings) -> None:
         self._calls = Calls(settings)
 
-    def server(self) -> Server:
-        """Which version it is, and what it can."""
-        return self._calls.server()
+    def server(self, *, again: bool = False) -> Server:
+        """Which version it is, and what it can; asked now with `again`, so that it is well too."""
+        return self._calls.server(again=again)
 
     def project(self, name: str) -> Json | None:
         """A project as it is stored, or None."""

@@ -49,8 +49,8 @@ class Calls:
         """What is asked for, in words for people; `secrets` that the request carries are not in any."""
         return self._connection.asked(what, secrets)
 
-    def server(self) -> Server:
-        return self._negotiated.server()
+    def server(self, *, again: bool = False) -> Server:
+        return self._negotiated.again() if again else self._negotiated.server()
 
     def can(self, feature: Feature, until: float | None = None) -> bool:
         return self._negotiated.server(until).has(feature)
@@ -76,7 +76,7 @@ class Calls:
         return answer
 
     def found(self, asked: Asked, method: str, where: str, **options: Any) -> Answer | None:
-        """The answer, or None where what it is about is not there."""
+        """The answer, or None where MLRun says that what it is about is not there; any other 404 is MlrunAway."""
         answer = self.any(asked, method, where, **options)
         if answer.status == NOT_FOUND:
             return None

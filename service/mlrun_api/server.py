@@ -6,7 +6,7 @@ import threading
 import time
 
 from service import limits
-from service.errors import MlrunRefused
+from service.errors import MlrunAway
 from service.mlrun_api.answers import NOT_FOUND, Json, json_of, nonsense, refusal
 from service.mlrun_api.connection import Connection
 from service.mlrun_api.versions import Server, server_of
@@ -21,7 +21,7 @@ class Negotiated:
         self._known: tuple[Server, float] | None = None
 
     def server(self, until: float | None = None) -> Server:
-        """Raises MlrunAway while it does not answer or is not ready, MlrunRefused for what is no MLRun API or too old."""
+        """Raises MlrunAway while it does not answer, is not ready or not there; MlrunRefused for what is too old."""
         with self._lock:
             known = self._known
         if known is not None and time.monotonic() < known[1]:
@@ -30,6 +30,11 @@ class Negotiated:
         with self._lock:
             self._known = found, time.monotonic() + limits.MLRUN_SERVER_S
         return found
+
+    def again(self) -> Server:
+        """The same, asked now."""
+        self.forget()
+        return self.server()
 
     def forget(self) -> None:
         with self._lock:
@@ -49,7 +54,8 @@ class Negotiated:
         answer = self._connection.ask(asked, "GET", path, until=until)
         if answer.status == NOT_FOUND:
             what = f"there is no MLRun API at {self._connection.address}: it has no /api/v1/{path}"
-            raise MlrunRefused(what, mend="set mlrun.api to its address, without /api", answer=answer.status)
+            mend = "set mlrun.api to its address, without /api; it goes on by itself where that one is being upgraded"
+            raise MlrunAway(what, mend=mend, answer=answer.status, sent=False)
         if not answer.good:
             raise refusal(answer, asked)
         return json_of(answer, asked)

@@ -23,7 +23,7 @@ Json = dict[str, Any]
 class MemoryMlrun:
     """`fails` is raised by the next submit, after the run was made where `makes` is true; `away` by everything.
 
-    `untold` and `unread` are raised for a run and for its log, by its uid; `unlisted` by every list.
+    `untold` and `unread` are raised for a run and for its log, by its uid; `unlisted` by every list, `unwell` where it is asked for its health.
     """
 
     version: str = "1.9.2"
@@ -37,10 +37,13 @@ class MemoryMlrun:
     untold: dict[str, Exception] = field(default_factory=dict)
     unread: dict[str, Exception] = field(default_factory=dict)
     unlisted: Exception | None = None
+    unwell: Exception | None = None
     away: bool = False
 
-    def server(self) -> Server:
+    def server(self, *, again: bool = False) -> Server:
         self._here()
+        if again and self.unwell is not None:
+            raise self.unwell
         return server_of(self.version)
 
     def submit(self, project: str, workflow: str, request: Json) -> Json:

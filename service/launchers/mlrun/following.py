@@ -38,10 +38,13 @@ _ROUND_S = 1.0
 _INTEREST_S = 60.0
 # Runs that nobody follows: what a service that was killed left behind.
 _SWEEP_S = 60.0
+# What has ended and was not done with, by a service that was killed in between, is after this: by then, whoever took over has read
+# its events.
+_FORGOTTEN_S = 900.0
 # An abort goes on behind its answer; it is asked for again after so long.
 _ABORT_S = 10.0
-# A run that is not in MLRun's database is looked for again before it counts as deleted.
-_GONE_S = 3.0
+# A run that is not in MLRun's database is looked for so long before it counts as deleted: longer than MLRun takes to be upgraded.
+_GONE_S = 180.0
 # MLRun may collect logs behind the run: the log is whole when nothing came for so long, or nothing at all.
 _QUIET_S, _SILENT_S = 3.0, 15.0
 # A log that cannot be read holds up the end of its run for so long.
@@ -140,6 +143,9 @@ class Following(threading.Thread):
         now = time.monotonic()
         sweeps = now > self._swept_at + _SWEEP_S
         with self._store.read() as connection:
+            if sweeps:
+                before = self._store.now() - _FORGOTTEN_S
+                self._leaving.update(jobs.not_cleaned(connection, LAUNCHER, before=before))
             rows = {row.id: row for row in jobs.not_ended(connection, LAUNCHER)}
             ended = jobs.those(connection, [job for job in self._leaving if job not in rows])
         if sweeps:
@@ -256,6 +262,7 @@ class Following(threading.Thread):
         now = time.monotonic()
         known.missing_at = known.missing_at or now
         if now > known.missing_at + _GONE_S:
+            self._api.server(again=True)  # raises while it is not well, and then believes nothing
             self._end(row, row.cancel or EndReason.DELETED, f"MLRun's run {row.claimer} was deleted")
 
     def _lose(self, row: PodJob, reason: EndReason, detail: str) -> None:

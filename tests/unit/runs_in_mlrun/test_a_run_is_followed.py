@@ -8,9 +8,13 @@ from service.domain.runs import Progress
 from service.domain.states import RunState
 from service.errors import MlrunAway, MlrunRefused
 from service.launchers import EndReason, Job
+from service.launchers.mlrun import following
 from service.store import jobs
 from tests.unit.runs_in_mlrun.conftest import Place, a_job
 from tests.waiting import until
+
+# As it is, before tests are made quick.
+GONE_S = following._GONE_S
 
 
 def test_from_pending_to_its_results(place: Place) -> None:
@@ -130,6 +134,40 @@ def test_a_run_that_somebody_deletes_is_lost(place: Place) -> None:
     assert lost.reason.startswith(f"MLRun's run {uid} was deleted")
     assert lost.error is not None
     assert lost.error["type"] == "Deleted"
+
+
+def test_a_run_is_not_believed_to_be_deleted_by_a_server_that_is_not_well(place: Place) -> None:
+    uid = place.start()
+    place.mlrun.becomes(uid, "running")
+    place.until(RunState.RUNNING)
+    place.mlrun.unwell = MlrunAway("there is no MLRun API", answer=404, sent=False)
+    run = place.mlrun.runs_.pop(uid)
+    for _ in range(5):  # longer than what is missing is looked for
+        assert place.look().state is RunState.RUNNING
+    place.mlrun.runs_[uid] = run
+    place.mlrun.unwell = None
+    place.mlrun.becomes(uid, "completed")
+    place.until(RunState.SUCCEEDED)
+
+
+def test_a_run_that_is_missing_is_believed_to_be_deleted_after_minutes() -> None:
+    assert GONE_S >= 120
+
+
+def test_what_a_killed_service_did_not_forget_the_next_one_does(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    uid = place.start()
+    place.mlrun.becomes(uid, "completed")
+    place.until(RunState.SUCCEEDED)
+    monkeypatch.setattr(following, "_SWEEP_S", 0.1)
+    monkeypatch.setattr(following, "_FORGOTTEN_S", 0.1)
+    place.reborn()
+    place.launcher.prepare()
+
+    def cleaned() -> bool:
+        with place.store.read() as connection:
+            return jobs.not_cleaned(connection, "mlrun", before=place.store.now()) == []
+
+    until(cleaned, "it is forgotten")
 
 
 def test_an_outage_of_mlrun_says_nothing_about_a_run(place: Place) -> None:
