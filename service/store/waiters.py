@@ -15,6 +15,7 @@ from sqlalchemy import Connection, text
 from service import limits
 from service.store import wanted, work
 from service.store.database import is_locked, unavailable
+from service.store.ids import new_id
 
 # Whose change this is does not wait for a row that somebody else's first change wants; it waits itself.
 _NO_LONG_WAIT = text("SET LOCAL lock_timeout = 100")
@@ -33,7 +34,11 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seek:
-    """What a thread looks for. `openings` are the first changes of steps, by kind of work."""
+    """What a thread looks for. `openings` are the first changes of steps, by kind of work.
+
+    `owner` is the end of the name under which it is claimed. Each claim has a beginning of its own: after a failover that lost a
+    commit the same fence is given again, and would tell two threads of one process nothing.
+    """
 
     kinds: tuple[str, ...]
     owner: str
@@ -45,7 +50,8 @@ class Seek:
 
         Unless the database cannot write, or has undone the whole transaction by itself: then this raises.
         """
-        claim = work.claim(connection, self.kinds, owner=self.owner, now=now, lease_s=self.lease_s)
+        owner = f"{new_id()[-8:]}-{self.owner}"
+        claim = work.claim(connection, self.kinds, owner=owner, now=now, lease_s=self.lease_s)
         if claim is None:
             return None
         opening = self.openings.get(claim.kind)

@@ -19,7 +19,7 @@ from service.reconciler.dispatcher import Dispatcher, Held
 from service.reconciler.rooms import Rooms
 from service.settings import Settings
 from service.settings import Store as StoreSettings
-from service.store import Found, Store, deliveries, notifications, open_store, runs, work
+from service.store import Found, Seek, Store, deliveries, notifications, open_store, runs, work
 from service.store.impatient import ImpatientConnection
 from tests.peers.postgres import Postgres
 from tests.peers.wire import Wire
@@ -238,7 +238,10 @@ def test_processes_whose_jobs_cannot_see_each_other_do_not_share_a_store(replica
     there.write(lambda conn: work.want(conn, "watch", "process", now=1.0))
     at_place(comes, "4567cdef").check_place()
     now = there.now()
-    there.write(lambda conn: work.claim(conn, ["watch"], owner=first.owner, now=now, lease_s=60))
+    seek = Seek(kinds=("watch",), owner=first.owner, lease_s=60)
+    found = there.write(lambda conn: seek.take(conn, now))
+    assert found is not None
+    assert len(found.claim.owner) < 64
     at_place(comes, "0123abcd").check_place()
     with pytest.raises(SettingsError, match="works for the same store"):
         at_place(comes, "4567cdef").check_place()

@@ -12,9 +12,10 @@ import pytest
 from sqlalchemy import Connection, text
 
 from service import faults
-from service.errors import StoreUnavailable
+from service.errors import LeaseLost, StoreUnavailable
 from service.settings import Settings
 from service.store import Store, front, open_store, work
+from service.store.models import work as table
 from tests.unit.store.waiting import LONG_S, seek, waiting, want
 
 
@@ -36,6 +37,23 @@ def test_work_that_is_made_is_claimed_for_who_waits_and_for_nobody_else(store: S
     assert (found.claim.kind, found.claim.key, found.opened) == ("sync", "x", None)
     assert not claimable(store)
     store.write(lambda conn: work.finish(conn, found.claim))
+
+
+def test_who_claims_again_under_the_same_fence_is_not_who_claimed_before(store: Store) -> None:
+    """As two threads of one process do, where a failover lost the commit of the first one's claim."""
+    want(store)
+    first = store.next_work(seek("sync"), LONG_S)
+    assert first is not None
+    lost = {"owner": None, "lease_until": None, "fence": table.c.fence - 1}
+    store.write(lambda conn: conn.execute(table.update().values(lost)))
+    second = store.next_work(seek("sync"), LONG_S)
+    assert second is not None
+    assert second.claim.fence == first.claim.fence
+    store.write(lambda conn: work.check(conn, second.claim))
+    with pytest.raises(LeaseLost):
+        store.write(lambda conn: work.check(conn, first.claim))
+    renewed = store.write(lambda conn: work.renew_all(conn, [first.claim, second.claim], now=store.now(), lease_s=60))
+    assert list(renewed) == [second.claim]
 
 
 def test_one_piece_is_given_to_one(store: Store) -> None:
@@ -117,7 +135,7 @@ def test_a_first_change_that_fails_undoes_itself_and_nothing_else(store: Store) 
     assert found is not None
     assert found.opened is None
     with store.read() as conn:
-        assert [(row.kind, row.owner) for row in work.waiting(conn)] == [("sync", "me")]
+        assert [(row.kind, row.owner) for row in work.waiting(conn)] == [("sync", found.claim.owner)]
 
 
 @pytest.mark.parametrize(
