@@ -33,7 +33,10 @@ _KEPT = 2
 
 
 def load(rooms: Rooms, held: Held, sync: Sync) -> Resolved:
-    """The project at the sync's commit. Raises LoadFailed with the user's own traceback in `detail`."""
+    """The project at the sync's commit. Raises LoadFailed with the user's own traceback in `detail`.
+
+    Whoever takes the work from us goes on with the same job: it is ended and cleaned up only while the work is ours.
+    """
     key = _key(rooms, sync)
     launcher = rooms.loader_for(sync.declaration)
     kept = rooms.settings.data_dir / "loads" / f"{key}.json"
@@ -47,13 +50,16 @@ def load(rooms: Rooms, held: Held, sync: Sync) -> Resolved:
             if isinstance(found, Resolved) and not found.asked:
                 _keep(kept, found)
         except LoadFailed:
+            held.renew()
             launcher.clean(job.id)
             raise
         except (LauncherError, StoreUnavailable):
             # What it was told of may be there all the same, in whole or in part, and the next attempt has another name.
+            held.renew()
             launcher.cancel(job.id)
             launcher.clean(job.id)
             raise
+        held.renew()
         launcher.clean(job.id)
         if isinstance(found, Resolved):
             return found

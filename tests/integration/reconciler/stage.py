@@ -162,6 +162,11 @@ class Stage:
         with self.store.read() as conn:
             return [w for w in work.waiting(conn) if w.kind not in (*but, "poll", "clock") and w.not_before < soon]
 
+    def at_work(self, kind: str) -> int:
+        """How many steps of this kind are being done, whoever the work is leased to by now."""
+        assert self._service is not None
+        return sum(held.claim.kind == kind for held in set(self._service.reconciler._dispatcher._held))
+
     def failing(self, kind: str, key: str) -> str:
         """Why this work is not done yet."""
         with self.store.read() as conn:

@@ -6,6 +6,7 @@ import pytest
 
 from service.errors import ClusterAway, GitopsError, LaunchFailed, StoreUnavailable
 from service.launchers import EndReason, Job, JobKind
+from service.store.models import work as table
 from tests.integration.reconciler.stage import Stage, project_yaml
 from tests.waiting import until
 
@@ -61,6 +62,21 @@ def test_a_load_that_a_launcher_took_without_saying_so_is_ended_and_leaves_nothi
     (seen,) = stage.launcher.observe({unheard_of.id: 0}, 0)
     assert seen.ended is EndReason.CANCELLED
     assert stage.launcher.left() == []
+
+
+@pytest.mark.parametrize("is_over", [True, False], ids=["it is over", "the store was away"])
+def test_a_load_that_another_replica_went_on_with_is_left_to_it(stage: Stage, is_over: bool) -> None:
+    with stage.launcher.loads_wait(), pytest.MonkeyPatch.context() as patch:
+        stage.push({"project.yaml": project_yaml()})
+        (job,) = until(lambda: stage.launcher.alive(JobKind.LOAD), "the load to begin")
+        taken = {"owner": "another", "fence": table.c.fence + 1}
+        stage.store.write(lambda conn: conn.execute(table.update().where(table.c.kind == "sync").values(taken)))
+        if is_over:
+            stage.launcher.loaded(job, {"name": "fraud", "workflows": []})
+        else:
+            patch.setitem(stage.launcher.refuse, "observe", StoreUnavailable("it was away"))
+        until(lambda: stage.at_work("sync") == 0, "the step to end")
+    assert (stage.launcher.left(), stage.launcher.alive(JobKind.LOAD)) == ([job], [] if is_over else [job])
 
 
 def test_a_kept_load_that_a_power_cut_spoiled_is_loaded_again(stage: Stage) -> None:
