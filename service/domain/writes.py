@@ -13,6 +13,7 @@ from service.domain import drift, mlrun_scheduled
 from service.domain.drift import Difference, Saved, There
 from service.domain.planned import Action, PlannedWrite, Skipped, WriteKind
 from service.domain.saving import Documents
+from service.errors import PlanError
 
 # Fields that are named where somebody changed something in MLRun; the rest is counted.
 _NAMED = 3
@@ -22,9 +23,9 @@ _NAMED = 3
 class Saving:
     """Everything that decides what is written. `saved` None: nothing was saved from here before.
 
-    `prune`: functions that Git has no more are removed. `clears_schedules`: MLRun fires nothing of ours. Its schedules under the names of
-    our workflows give way, all but those that it is to fire. `left`: workflows of whoever had the name before, whose schedules may be
-    there still.
+    `prune`: functions that Git has no more are removed. `clears_schedules`: MLRun fires nothing of ours. Its schedules of workflows, under
+    the names of ours, give way, all but those that it is to fire; one of a job is somebody's own, whatever its name. `left`: workflows of
+    whoever had the name before, whose schedules may be there still.
     """
 
     wanted: Documents
@@ -92,18 +93,27 @@ def _project(saving: Saving) -> Iterator[PlannedWrite]:
 def _schedules(saving: Saving) -> Iterator[PlannedWrite]:
     for name, request in sorted(saving.wanted.schedules.items()):
         there = saving.there.schedules.get(name)
+        if there is not None and not mlrun_scheduled.ours(saving.there.schedules, (name,)):
+            raise PlanError(
+                f"MLRun has a schedule {name} that runs a job, and keeps one schedule a name: the workflow {name} cannot have its own",
+                mend="name the workflow otherwise, or remove the job's schedule in MLRun",
+            )
         if there is None:
             yield PlannedWrite(kind=WriteKind.SCHEDULE, name=name, action=Action.CREATE, reason="new")
         elif found := mlrun_scheduled.differences(request, there, saving.there.functions):
             reason = f"{', '.join(found)} changed"
             yield PlannedWrite(kind=WriteKind.SCHEDULE, name=name, action=Action.CHANGE, reason=reason)
-    ours = {*saving.wanted.workflows, *(saving.saved.workflows if saving.saved else ())}
-    ours |= set(mlrun_scheduled.ours(saving.there.schedules, saving.left))
     gone = "nothing declares it any more"
     if saving.clears_schedules:
         gone = "MLRun's own schedule gives way: schedules are fired by this service (schedules.owner)"
-    for name in sorted((saving.there.schedules.keys() & ours) - saving.wanted.schedules.keys()):
+    for name in sorted(_own_schedules(saving) - saving.wanted.schedules.keys()):
         yield PlannedWrite(kind=WriteKind.SCHEDULE, name=name, action=Action.REMOVE, reason=gone)
+
+
+def _own_schedules(saving: Saving) -> set[str]:
+    """Names of schedules that are there and run workflows of this project: as it is, as it was saved last, or of who had its name before."""
+    ours = {*saving.wanted.workflows, *(saving.saved.workflows if saving.saved else ()), *saving.left}
+    return set(mlrun_scheduled.ours(saving.there.schedules, ours))
 
 
 def _pruned(saving: Saving) -> Iterator[PlannedWrite]:

@@ -179,7 +179,8 @@ def test_only_what_git_had_is_removed_and_only_where_it_is_asked_for(stage: Stag
 def test_mlruns_own_schedules_of_our_workflows_give_way(stage: Stage, mlrun: Recorder) -> None:
     mlrun.projects["fraud"] = {"kind": "project", "metadata": {"name": "fraud"}, "spec": {}}
     for name in ("main", "theirs"):
-        mlrun.schedules["fraud", name] = {"name": name, "cron_trigger": {"minute": "0"}}
+        labels = {"job-type": "workflow-runner"}
+        mlrun.schedules["fraud", name] = {"name": name, "cron_trigger": {"minute": "0"}, "labels": labels}
     change(stage, PUSHED)
     assert [name for _, name in mlrun.schedules] == ["theirs"]
     told = [one for one in stage.get("/notifications")["items"] if one["event"] == "schedule.removed"]

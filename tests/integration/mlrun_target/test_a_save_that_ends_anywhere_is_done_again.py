@@ -47,7 +47,8 @@ def test_it_comes_to_the_same_end(where: str, tmp_path: Path, mlrun: Recorder, m
         stage.push({**PUSHED, ".gitops.yaml": gitops_yaml({"path": ".", "prune": True})})
         stage.settle()
         first = stage.in_force()
-        mlrun.schedules["fraud", "main"] = {"name": "main", "cron_trigger": {"minute": "0"}}
+        labels = {"job-type": "workflow-runner"}
+        mlrun.schedules["fraud", "main"] = {"name": "main", "cron_trigger": {"minute": "0"}, "labels": labels}
         for module in (saving, syncing):
             monkeypatch.setattr(module, "point", point)
         stage.launcher.resolved = {"functions": {"one": function("one", "bmV3"), "three": function("three")}}

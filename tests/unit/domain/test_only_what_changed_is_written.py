@@ -13,6 +13,7 @@ from service.domain.drift import Saved, There
 from service.domain.planned import Action, PlannedWrite, WriteKind
 from service.domain.saving import Documents
 from service.domain.writes import Saving, not_pruned, plan_writes
+from service.errors import PlanError
 
 Json = dict[str, Any]
 HERE, LATER = "https://gitops.example.com/archives/x/1.tar.gz", "https://gitops.example.com/archives/y/2.tar.gz"
@@ -74,6 +75,12 @@ def settled(wanted: Documents) -> Saving:
 
 def lines(saving: Saving) -> list[tuple[str, str, str]]:
     return [(one.kind.value, one.name, one.action.value) for one in plan_writes(saving)]
+
+
+def fires(name: str, *, workflow: bool = True) -> Json:
+    """A schedule in MLRun, of a workflow or of a job of somebody's own."""
+    labels = {"job-type": "workflow-runner", "workflow": name} if workflow else {"kind": "job"}
+    return {"name": name, "labels": labels, "scheduled_object": {"task": {"metadata": {"name": name}}}}
 
 
 ONE, TWO = function("one"), function("two")
@@ -192,7 +199,7 @@ def test_removed_is_what_the_last_save_had_and_only_where_it_is_asked_for() -> N
 def test_mlruns_schedules_under_names_of_our_workflows_give_way() -> None:
     wanted = documents(ONE, workflows=("main", "nightly"))
     before = documents(ONE, workflows=("main", "old"))
-    now = there(before, main={"name": "main"}, old={"name": "old"}, theirs={"name": "theirs"})
+    now = there(before, main=fires("main"), old=fires("old"), theirs=fires("theirs"))
     saving = Saving(wanted=wanted, there=now, saved=saved(before))
     assert lines(saving) == [("schedule", "main", "remove"), ("schedule", "old", "remove")]
     assert {one.reason.partition(":")[0] for one in plan_writes(saving)} == {"MLRun's own schedule gives way"}
@@ -200,6 +207,29 @@ def test_mlruns_schedules_under_names_of_our_workflows_give_way() -> None:
     assert {one.reason for one in by_mlrun} == {"nothing declares it any more"}, (
         "MLRun fires, and Git declares none of them"
     )
+
+
+def test_the_label_counts_where_it_stands_on_the_task_alone() -> None:
+    saving = settled(documents(ONE))
+    task = {"metadata": {"labels": {"job-type": "workflow-runner"}}}
+    saving.there.schedules["main"] = {"name": "main", "labels": None, "scheduled_object": {"task": task}}
+    assert lines(saving) == [("schedule", "main", "remove")]
+
+
+def test_a_schedule_of_somebodys_job_stays_although_a_workflow_has_its_name() -> None:
+    saving = settled(documents(ONE, workflows=("main", "train")))
+    saving.there.schedules["train"] = fires("train", workflow=False)
+    assert plan_writes(saving) == ()
+    assert plan_writes(replace(saving, clears_schedules=False)) == ()
+
+
+def test_mlrun_cannot_fire_a_workflow_whose_name_a_jobs_schedule_has() -> None:
+    saving = settled(documents(ONE, workflows=("train",)))
+    saving.there.schedules["train"] = fires("train", workflow=False)
+    wanted = replace(saving.wanted, schedules={"train": {}})
+    with pytest.raises(PlanError, match="MLRun has a schedule train that runs a job") as refused:
+        plan_writes(replace(saving, wanted=wanted, clears_schedules=False))
+    assert "name the workflow otherwise" in refused.value.mend
 
 
 def test_the_report_says_what_git_has_what_was_saved_and_what_is_there() -> None:
