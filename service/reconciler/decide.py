@@ -17,6 +17,7 @@ from service.domain.plan import Cause, Inputs, Plan, make_plan
 from service.domain.projects import Resolved
 from service.domain.triggers import is_tag
 from service.domain.writes import Saving
+from service.reconciler import handover
 from service.reconciler.discover import CommitFiles, policy_of
 from service.reconciler.dispatcher import Held
 from service.reconciler.images import images_of, said_python
@@ -98,6 +99,8 @@ def _worth_it(rooms: Rooms, project: Project, sync: Sync, changed: tuple[str, ..
     """Whether anything that this project is made of moved since its last sync."""
     with rooms.store.read() as conn:
         before = syncs.find(conn, project.in_force_sync) if project.in_force_sync else None
+        if handover.is_due(rooms, conn, project):
+            return triggers.Decision(True, "the settings name another MLRun, or somebody else who fires schedules")
     return triggers.should_sync(
         sync.declaration,
         cause=sync.cause,

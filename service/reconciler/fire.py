@@ -15,9 +15,10 @@ from service.errors import CronError
 from service.faults import wall_clock
 from service.reconciler import news
 from service.reconciler.dispatcher import Held
+from service.reconciler.handover import is_fired_by_mlrun
 from service.reconciler.images import runner_image
 from service.reconciler.queue_run import queue_run
-from service.reconciler.rooms import MLRUN, Rooms
+from service.reconciler.rooms import Rooms
 from service.store import new_id, projects, revisions, schedules, syncs
 from service.store.projects import Project
 from service.store.runs import Run
@@ -50,7 +51,7 @@ def fire_due(rooms: Rooms, conn: Connection, schedule: Schedule) -> None:
         return
     following = rule.next_after(wall)
     next_due = following.timestamp() if following else None
-    if rooms.settings.schedules.owner == MLRUN:
+    if is_fired_by_mlrun(rooms, conn, schedule.project):
         # MLRun fires it. It is kept ready for the day on which the clock is ours again, with nothing to catch up.
         schedules.turn_back(conn, schedule.id, evaluated_until=wall, next_due=next_due)
         return

@@ -9,7 +9,7 @@ from service.errors import LaunchFailed
 from service.reconciler.archives import archive_url_of_run
 from service.reconciler.resolve import git_source
 from service.reconciler.rooms import Rooms
-from service.store import projects
+from service.store import projects, saved
 from service.store.runs import Run
 
 
@@ -23,6 +23,13 @@ def source_for_mlrun(rooms: Rooms, conn: Connection, run: Run) -> str:
         )
         failure.retry = False
         raise failure
+    last = saved.find(conn, run.project)
+    there = last is not None and not last.saved.left and last.saved.api == rooms.mlrun_address
+    if last is None or not there or last.revision != run.revision:
+        raise LaunchFailed(
+            f"MLRun has not been given revision {run.revision} of {run.project} yet",
+            mend=f"its sync does that; if it failed, see why, then: mlrun-gitops push {run.repository}",
+        )
     repository = rooms.repository(run.repository)
     if rooms.settings.mlrun.source == "git" and repository is not None:
         return mlrun_requests.marked(git_source(repository.url, run.ref), run.id)

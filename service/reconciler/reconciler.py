@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from service.domain.states import RunState
 from service.errors import GitopsError
 from service.launchers import Launcher
-from service.reconciler import clock, fetch, fire, launch, plan, rounds, sync, watch
+from service.reconciler import clock, fetch, fire, handover, launch, plan, rounds, sync, watch
 from service.reconciler.dispatcher import Crew, Dispatcher, Opening, Step, Took
 from service.reconciler.end_run import end_run
 from service.reconciler.images import KUBERNETES, PROCESS
@@ -75,6 +75,7 @@ class Reconciler:
     def _pick_up(self, conn: Connection) -> None:
         rooms, now = self._rooms, self._rooms.store.now()
         give_up_lost(rooms, conn)
+        handover.ask_for_all(rooms, conn)
         work.want(conn, clock.KIND, clock.KEY, now=now)
         for repository in rooms.settings.repositories:
             if repository.poll:

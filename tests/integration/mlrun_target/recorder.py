@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 Json = dict[str, Any]
 # Where a server's own configuration says nothing, its clients' configuration becomes this.
 _DEFAULTS: Json = {"default_function_priority_class_name": ""}
+_CRON = ("minute", "hour", "day", "month", "day_of_week")
 _PATH = re.compile(r"/api/v[12]/(?P<rest>.*)")
 
 
@@ -108,6 +109,10 @@ class Recorder:
             case "DELETE", ["projects", name, "functions", function]:
                 self.functions = {key: one for key, one in self.functions.items() if key[:2] != (name, function)}
                 return 204, None
+            case "POST", ["projects", name, "workflows", workflow, "submit"] if body["spec"].get("schedule"):
+                fields = dict(zip(_CRON, body["spec"]["schedule"].split(), strict=True))
+                self.schedules[name, workflow] = {"name": workflow, "cron_trigger": fields}
+                return 202, {"project": name, "name": workflow, "status": "scheduled"}
             case "GET", ["projects", name, "schedules"]:
                 return 200, {"schedules": [one for (of, _), one in self.schedules.items() if of == name]}
             case "DELETE", ["projects", name, "schedules", schedule]:

@@ -1,0 +1,139 @@
+"""Another `schedules.owner`, or another MLRun, is carried out without a commit, and until then nobody fires but who did before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from service.errors import LaunchFailed
+from service.reconciler.in_mlrun import source_for_mlrun
+from service.reconciler.rooms import Rooms
+from service.settings import Settings
+from service.store import saved, schedules, work
+from tests.integration.mlrun_target.recorder import Recorder
+from tests.integration.reconciler.stage import Stage, project_yaml
+from tests.integration.reconciler.test_schedules_fire_each_time_once import fire, fires, slept
+from tests.waiting import until
+
+PUSHED: dict[str, str | bytes | None] = {
+    "project.yaml": project_yaml("fraud", {"main": None, "night": "0 2 * * *"}),
+    "w.py": "pass",
+}
+MLRUN, GITOPS = {"owner": "mlrun"}, {"owner": "gitops"}
+
+
+@pytest.fixture
+def mlrun() -> Iterator[Recorder]:
+    with Recorder() as recorder:
+        yield recorder
+
+
+@pytest.fixture
+def stage(tmp_path: Path, mlrun: Recorder) -> Iterator[Stage]:
+    made = Stage(tmp_path)
+    made.settings |= {"mlrun": {"api": mlrun.url}, "server": {"internal_url": "http://gitops.example.com"}}
+    with made:
+        yield made
+
+
+def recorded(stage: Stage) -> tuple[str, str]:
+    """Which MLRun has the project, and who fires."""
+    with stage.store.read() as conn:
+        last = saved.find(conn, "fraud")
+    return (last.saved.api, last.saved.clock) if last else ("", "")
+
+
+def test_it_goes_to_mlrun_and_comes_back_by_a_restart_alone_and_nothing_runs(stage: Stage, mlrun: Recorder) -> None:
+    stage.push(PUSHED)
+    stage.settle(but=())
+    stage.restart(schedules=MLRUN)
+    until(lambda: recorded(stage) == (mlrun.url, "mlrun"), "MLRun to have the clock")
+    assert [name for _, name in mlrun.schedules] == ["night"]
+    stage.restart(schedules=GITOPS)
+    until(lambda: recorded(stage) == (mlrun.url, "gitops"), "this service to have it")
+    assert mlrun.schedules == {}
+    stage.restart()
+    stage.settle(but=())
+    assert stage.states() == ["succeeded"] * 3
+    assert [run.workflow for run in stage.runs()] == ["main"]
+
+
+def test_ours_fires_nothing_before_mlrun_has_let_go(stage: Stage, mlrun: Recorder) -> None:
+    stage.restart(schedules=MLRUN)
+    stage.push(PUSHED)
+    stage.settle(but=())
+    mlrun.fail["DELETE projects/fraud/schedules"] = (503, 1000)
+    stage.restart(schedules=GITOPS)
+    until(lambda: stage.failing("sync", "fraud") != "", "MLRun to be asked")
+    schedule = slept(stage, 1.001)
+    _fire(stage, schedule)
+    assert fires(stage, schedule) == []
+    mlrun.fail.clear()
+    stage.hurry("sync", attempts=0)
+    until(lambda: recorded(stage) == (mlrun.url, "gitops"), "this service to have the clock")
+    fire(stage, slept(stage, 1.001))
+    assert len(fires(stage, schedule)) == 1
+
+
+def test_ours_fires_until_mlrun_has_taken_over(stage: Stage, mlrun: Recorder) -> None:
+    stage.push(PUSHED)
+    stage.settle(but=())
+    mlrun.fail["POST projects/fraud/workflows"] = (503, 1000)
+    stage.restart(schedules=MLRUN)
+    until(lambda: stage.failing("sync", "fraud") != "", "MLRun to be asked")
+    schedule = slept(stage, 1.001)
+    _fire(stage, schedule)
+    assert fires(stage, schedule) == ["fired"]
+
+
+def _fire(stage: Stage, schedule: str) -> None:
+    """While a sync waits for MLRun, which is not waited for."""
+
+    def is_done() -> bool:
+        with stage.store.read() as conn:
+            found = schedules.find(conn, schedule)
+            return found is not None and found.next_due is not None and found.next_due > stage.store.now()
+
+    now = stage.store.now()
+    stage.store.write(lambda conn: work.want(conn, "fire", schedule, now=now))
+    until(is_done, "the schedule to be looked at")
+
+
+def test_another_mlrun_gets_what_is_in_force(stage: Stage, mlrun: Recorder) -> None:
+    commit = stage.push(PUSHED)
+    stage.settle(but=())
+    with Recorder() as other:
+        stage.restart(mlrun={"api": other.url})
+        until(lambda: recorded(stage)[0] == other.url, "the other one to have it")
+        assert other.projects["fraud"]["spec"]["source"].endswith(f"/{commit}.tar.gz")
+        stage.stop()
+
+
+def test_an_mlrun_that_is_new_gets_what_is_in_force(stage: Stage, mlrun: Recorder) -> None:
+    settings = {"api": mlrun.url}
+    stage.restart(mlrun={})
+    stage.push(PUSHED)
+    stage.settle(but=())
+    assert mlrun.projects == {}
+    stage.restart(mlrun=settings)
+    until(lambda: recorded(stage)[0] == mlrun.url, "it to be saved")
+    assert "fraud" in mlrun.projects
+
+
+def test_a_run_goes_to_an_mlrun_only_if_that_has_its_configuration(stage: Stage, mlrun: Recorder) -> None:
+    stage.push(PUSHED)
+    stage.settle(but=())
+    [run] = stage.runs()
+
+    def source(address: str) -> str:
+        known = {"mlrun_address": address, "settings": Settings.model_validate(stage.settings), "repository": str}
+        return stage.store.write(lambda conn: source_for_mlrun(cast(Rooms, SimpleNamespace(**known)), conn, run))
+
+    assert f"/archives/fraud.{run.id}." in source(mlrun.url)
+    with pytest.raises(LaunchFailed, match="has not been given revision") as failed:
+        source("http://other")
+    assert failed.value.retry
