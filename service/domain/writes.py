@@ -38,13 +38,14 @@ class Saving:
 
 
 def plan_writes(saving: Saving) -> tuple[PlannedWrite, ...]:
-    """In the order in which they are done: functions, the project, schedules, and what is removed last.
+    """In the order in which they are done: functions, the project, functions that go, schedules, schedules that go.
 
-    Where MLRun does not know the project yet, that comes first: functions belong to it.
+    Where MLRun does not know the project yet, that comes first: functions belong to it. MLRun removes with a function the schedule that
+    has its name, so functions go before schedules are written.
     """
     functions, project = tuple(_functions(saving)), tuple(_project(saving))
     first = (*functions, *project) if saving.there.project is not None else (*project, *functions)
-    return (*first, *_schedules(saving), *_pruned(saving))
+    return (*first, *_pruned(saving), *_schedules(saving))
 
 
 def not_pruned(saving: Saving) -> Iterator[Skipped]:
@@ -52,6 +53,9 @@ def not_pruned(saving: Saving) -> Iterator[Skipped]:
     for name in _gone(saving):
         if not saving.prune:
             yield Skipped(what=f"function {name}", reason="Git has it no more; it stays in MLRun, since prune is false")
+        elif name in _held(saving):
+            reason = "Git has it no more; it stays in MLRun, which would remove the schedule of that name with it, and that is not of Git's"
+            yield Skipped(what=f"function {name}", reason=reason)
 
 
 def _functions(saving: Saving) -> Iterator[PlannedWrite]:
@@ -91,6 +95,7 @@ def _project(saving: Saving) -> Iterator[PlannedWrite]:
 
 
 def _schedules(saving: Saving) -> Iterator[PlannedWrite]:
+    pruned = {one.name for one in _pruned(saving)}
     for name, request in sorted(saving.wanted.schedules.items()):
         there = saving.there.schedules.get(name)
         if there is not None and not mlrun_scheduled.ours(saving.there.schedules, (name,)):
@@ -100,6 +105,9 @@ def _schedules(saving: Saving) -> Iterator[PlannedWrite]:
             )
         if there is None:
             yield PlannedWrite(kind=WriteKind.SCHEDULE, name=name, action=Action.CREATE, reason="new")
+        elif name in pruned:
+            reason = "MLRun removes it with the function of that name"
+            yield PlannedWrite(kind=WriteKind.SCHEDULE, name=name, action=Action.CHANGE, reason=reason)
         elif found := mlrun_scheduled.differences(request, there, saving.there.functions):
             reason = f"{', '.join(found)} changed"
             yield PlannedWrite(kind=WriteKind.SCHEDULE, name=name, action=Action.CHANGE, reason=reason)
@@ -117,11 +125,17 @@ def _own_schedules(saving: Saving) -> set[str]:
 
 
 def _pruned(saving: Saving) -> Iterator[PlannedWrite]:
+    held = _held(saving)
     for name in _gone(saving):
-        if saving.prune:
+        if saving.prune and name not in held:
             yield PlannedWrite(
                 kind=WriteKind.FUNCTION, name=name, action=Action.REMOVE, reason="nothing declares it any more"
             )
+
+
+def _held(saving: Saving) -> set[str]:
+    """Names of schedules that are there and none of ours: a function of such a name is not removed, which would remove the schedule."""
+    return saving.there.schedules.keys() - _own_schedules(saving)
 
 
 def _gone(saving: Saving) -> list[str]:

@@ -1,4 +1,4 @@
-"""Saves a revision into MLRun: functions, project, schedules, and at last what Git has no more.
+"""Saves a revision into MLRun: functions, project, and schedules, without what Git has no more.
 
 What is to be written was planned (`domain.writes`); here it is carried out and read back. Each write puts a whole document in place of
 what is there, or takes a name away, so all of it may be done again from the beginning after a crash at any line.

@@ -196,6 +196,33 @@ def test_removed_is_what_the_last_save_had_and_only_where_it_is_asked_for() -> N
     assert not list(not_pruned(replace(less, prune=True)))
 
 
+def test_functions_go_before_schedules_are_written_since_mlrun_removes_schedules_with_them() -> None:
+    before = documents(ONE, TWO, workflows=("main", "two"))
+    saving = replace(settled(before), prune=True, clears_schedules=False)
+    saving.there.schedules.update(main=fires("main"), two=fires("two"))
+    asked = {
+        "two": {"spec": {"schedule": "0 2 * * *", "image": "i:1"}, "source": HERE, "run_name": "workflow-runner-two"}
+    }
+    wanted = replace(documents(ONE, workflows=("main", "two")), schedules=asked)
+    writes = plan_writes(replace(saving, wanted=wanted))
+    assert [(one.kind.value, one.name, one.action.value) for one in writes] == [
+        ("function", "two", "remove"),
+        ("schedule", "two", "change"),
+        ("schedule", "main", "remove"),
+    ]
+    assert writes[1].reason == "MLRun removes it with the function of that name"
+
+
+@pytest.mark.parametrize("workflow", [True, False])
+def test_a_function_stays_whose_name_a_schedule_has_that_is_not_gits(workflow: bool) -> None:
+    saving = replace(settled(documents(ONE, TWO)), wanted=documents(ONE), prune=True)
+    saving.there.schedules["two"] = fires("two", workflow=workflow)
+    assert plan_writes(saving) == ()
+    (kept,) = not_pruned(saving)
+    assert kept.what == "function two"
+    assert "would remove the schedule of that name" in kept.reason
+
+
 def test_mlruns_schedules_under_names_of_our_workflows_give_way() -> None:
     wanted = documents(ONE, workflows=("main", "nightly"))
     before = documents(ONE, workflows=("main", "old"))
