@@ -11,13 +11,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from service.domain.identity import normal
 from service.domain.image_choice import node_selector_of
 from service.domain.projects import Declaration, Json, Workflow
 from service.errors import PlanError
 
 RUNNER_LABEL = "job-type=workflow-runner"
-# MLRun's own name for the function that runs a workflow.
-_RUNNER = "workflow-runner-{}"
+# Of MLRun's own name for the function that runs a workflow.
+RUNNER_PREFIX = "workflow-runner-"
 _MARK = "gitops-run"
 _SPEC = ("code", "path", "handler", "args_schema", "run_setup")
 
@@ -54,7 +55,7 @@ def request(asked: Asked) -> Json:
         "arguments": args,
         "artifact_path": "",
         "source": asked.source,
-        "run_name": _RUNNER.format(workflow.name),
+        "run_name": RUNNER_PREFIX + workflow.name,
         "namespace": None,
     }
 
@@ -81,6 +82,7 @@ def check(
     declaration: Declaration, workflows: Mapping[str, Workflow], runs: Iterable[tuple[str, Json]], *, tag: bool
 ) -> None:
     """Raise PlanError for runs (workflow and arguments) that MLRun's own runner cannot do."""
+    check_names(workflows)
     for name, given in runs:
         if tag:
             raise PlanError(
@@ -96,6 +98,19 @@ def check(
             f"runner.{key} in .gitops.yaml is for pods of this service, and MLRun makes its runner's pod itself",
             mend="remove it; what all runner pods of a project are to have, MLRun takes from its own settings",
         )
+
+
+def check_names(workflows: Iterable[str]) -> None:
+    """Raise PlanError where MLRun would run two workflows by one function of its own, the one with what the other asked for."""
+    runners: dict[str, str] = {}
+    for name in sorted(workflows):
+        other = runners.setdefault(normal(name), name)
+        if other != name:
+            raise PlanError(
+                f"MLRun runs the workflows {other} and {name} by one function, {RUNNER_PREFIX}{normal(name)}, since it makes no "
+                "difference between such names",
+                mend="name one of them otherwise",
+            )
 
 
 def node_selector(declaration: Declaration, workflow: Workflow) -> dict[str, str]:

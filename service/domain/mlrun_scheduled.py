@@ -23,6 +23,7 @@ _WORDS = {"args": "arguments"}
 
 def requests(declaration: Declaration, resolved: Resolved, images: Images, source: str) -> dict[str, Json]:
     """By the workflow's name. Raises PlanError for what MLRun cannot keep."""
+    mlrun_requests.check_names(resolved.workflows)
     wanted = mlrun_schedules.kept(declaration, schedules.wanted(declaration, resolved))
     found = {}
     for name, spec in wanted.items():

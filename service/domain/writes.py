@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from service.domain import drift, mlrun_scheduled
 from service.domain.drift import Difference, Saved, There
+from service.domain.identity import normal
+from service.domain.mlrun_requests import RUNNER_PREFIX
 from service.domain.planned import Action, PlannedWrite, Skipped, WriteKind
 from service.domain.saving import Documents
 from service.errors import PlanError
@@ -41,8 +43,9 @@ def plan_writes(saving: Saving) -> tuple[PlannedWrite, ...]:
     """In the order in which they are done: functions, the project, functions that go, schedules, schedules that go.
 
     Where MLRun does not know the project yet, that comes first: functions belong to it. MLRun removes with a function the schedule that
-    has its name, so functions go before schedules are written.
+    has its name, so functions go before schedules are written. Raises PlanError for names that MLRun has other uses for.
     """
+    _check_names(saving)
     functions, project = tuple(_functions(saving)), tuple(_project(saving))
     first = (*functions, *project) if saving.there.project is not None else (*project, *functions)
     return (*first, *_pruned(saving), *_schedules(saving))
@@ -56,6 +59,15 @@ def not_pruned(saving: Saving) -> Iterator[Skipped]:
         elif name in _held(saving):
             reason = "Git has it no more; it stays in MLRun, which would remove the schedule of that name with it, and that is not of Git's"
             yield Skipped(what=f"function {name}", reason=reason)
+
+
+def _check_names(saving: Saving) -> None:
+    for name in sorted(saving.wanted.functions):
+        if normal(name).startswith(RUNNER_PREFIX):
+            raise PlanError(
+                f"the function {name} is called as MLRun calls the functions that it makes to run workflows ({RUNNER_PREFIX}...)",
+                mend="name it otherwise",
+            )
 
 
 def _functions(saving: Saving) -> Iterator[PlannedWrite]:

@@ -223,6 +223,13 @@ def test_a_function_stays_whose_name_a_schedule_has_that_is_not_gits(workflow: b
     assert "would remove the schedule of that name" in kept.reason
 
 
+@pytest.mark.parametrize("name", ["workflow-runner-main", "Workflow_Runner_x"])
+def test_a_function_that_is_called_as_mlrun_calls_its_runners_is_refused(name: str) -> None:
+    with pytest.raises(PlanError, match="as MLRun calls the functions that it makes to run workflows") as refused:
+        plan_writes(settled(documents(ONE, function(name))))
+    assert name in refused.value.what
+
+
 def test_mlruns_schedules_under_names_of_our_workflows_give_way() -> None:
     wanted = documents(ONE, workflows=("main", "nightly"))
     before = documents(ONE, workflows=("main", "old"))

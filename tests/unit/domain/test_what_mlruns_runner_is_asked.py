@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from service.domain import mlrun_requests
+from service.domain import mlrun_requests, mlrun_scheduled
+from service.domain.images import Images
 from service.domain.mlrun_requests import Asked
-from service.domain.projects import Declaration, RunnerRule, Workflow
+from service.domain.projects import Declaration, Resolved, RunnerRule, Workflow
 from service.errors import PlanError
 
 _SPEC: dict[str, Any] = {
@@ -63,3 +64,19 @@ def test_runs_of_tags_are_refused_and_a_tag_without_runs_is_not() -> None:
     mlrun_requests.check(Declaration(), {"main": _MAIN}, [], tag=True)
     with pytest.raises(PlanError, match="takes the one that is saved"):
         mlrun_requests.check(Declaration(), {"main": _MAIN}, [("main", {"day": 1})], tag=True)
+
+
+@pytest.mark.parametrize("names", [("a_b", "a-b"), ("Train", "train"), ("a b", "a-b")])
+def test_two_workflows_that_mlrun_runs_by_one_function_are_refused(names: tuple[str, str]) -> None:
+    workflows = {name: Workflow(name=name) for name in ("main", *names)}
+    with pytest.raises(PlanError, match="by one function, workflow-runner-") as refused:
+        mlrun_requests.check(Declaration(), workflows, [], tag=False)
+    assert all(name in refused.value.what for name in names)
+    with pytest.raises(PlanError, match="by one function"):
+        mlrun_scheduled.requests(
+            Declaration(), Resolved(name="fraud", project={}, workflows=workflows), Images(), _SOURCE
+        )
+
+
+def test_workflows_whose_runners_differ_are_not() -> None:
+    mlrun_requests.check(Declaration(), {name: Workflow(name=name) for name in ("a", "a_b", "a.b")}, [], tag=False)
