@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
@@ -54,7 +54,8 @@ _SQLITE_AWAY = frozenset(
 )
 # SQLSTATEs: connection, resources, operator's intervention (a cancelled statement too), system error; a server that
 # became a standby; a transaction in which we said nothing for too long; a lock that was not had in time.
-_POSTGRES_AWAY = ("08", "53", "57", "58", "25006", "25P03", "55P03")
+_STANDBY = "25006"
+_POSTGRES_AWAY = ("08", "53", "57", "58", _STANDBY, "25P03", "55P03")
 
 
 def sqlite_engines(path: Path) -> tuple[Engine, Engine]:
@@ -113,6 +114,8 @@ def postgres_engine(url: str) -> Engine:
         connect_args={
             "connect_timeout": int(limits.STORE_WRITE_TIMEOUT_S),
             "application_name": "mlrun-gitops",
+            # Of several hosts, or of an address that moves, the one that takes writes.
+            "target_session_attrs": parsed.query.get("target_session_attrs", "read-write"),
             # A server that is cut off answers nothing: known after the time that a write may take.
             "keepalives_idle": int(limits.STORE_WRITE_TIMEOUT_S),
             "keepalives_interval": 2,
@@ -146,6 +149,8 @@ def postgres_engine(url: str) -> Engine:
         # As text, each byte of a list of bodies is looked at by a regular expression.
         connection.adapters.register_dumper(list, ListBinaryDumper)
 
+    event.listen(engine, "handle_error", _leave_standby)
+
     @event.listens_for(engine, "checkin")
     def _used(_connection: psycopg.Connection, record: ConnectionPoolEntry) -> None:
         record.info[_USED] = time.monotonic()
@@ -163,6 +168,16 @@ def postgres_engine(url: str) -> Engine:
             raise InvalidatePoolError from error
 
     return engine
+
+
+def _leave_standby(context: ExceptionContext) -> None:
+    """A server that became a standby keeps its connections, with which nothing could be written ever again.
+
+    A transaction of ours that only reads says nothing of the server.
+    """
+    reads = context.connection and context.connection.get_execution_options().get("postgresql_readonly")
+    if getattr(context.original_exception, "sqlstate", None) == _STANDBY and not reads:
+        context.is_disconnect = True
 
 
 def let_wait(connection: Connection) -> None:

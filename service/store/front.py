@@ -27,6 +27,8 @@ Item = TypeVar("Item")
 
 # How often a waiting worker looks by itself where another process may have made work.
 _LOOK_S = 1.0
+# How long who finds work that somebody has locked waits before looking again.
+_LOCKED_S = 0.05
 # How long the offset to the database's clock is taken to hold.
 _CLOCK_S = 30.0
 # Its clock is asked so often in a row: an answer that was long on its way, or that we slept over, says little.
@@ -132,7 +134,15 @@ class Store:
         if (found := self._waiters.leave(waiter)) is None and pause <= 0:
             now = self.now()
             found = self.write(lambda connection: seek.take(connection, now))
+            if found is None:
+                found = self._rest(seek)
         return found
+
+    def _rest(self, seek: Seek) -> Found | None:
+        """What is due is locked by somebody, or was taken meanwhile: to look again at once would be in vain, again and again."""
+        waiter = self._waiters.join(seek)
+        waiter.wait(_LOCKED_S)
+        return self._waiters.leave(waiter)
 
     def wake(self) -> None:
         """Let everybody who waits for work look again."""
