@@ -100,6 +100,8 @@ def unbind_ref(rooms: Rooms, conn: Connection, repository: str, ref: str) -> boo
 def _queue(ref: _Ref, found: tuple[Declared, ...]) -> tuple[bool, ProjectError | None, bool]:
     """A sync for each project that has news: whether any had; without any, why one could not; whether a name is free now."""
     settled = settle(ref.rooms, ref.conn, ref.repository, ref.moved.ref, found, now=ref.now)
+    for name in sorted(settled.owned):  # first, as who ends a sync does, or each would wait for what the other has
+        work.lock(ref.conn, "sync", name)
     made = False
     for one in found:
         if one.name in settled.owned:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 
 import pytest
+from sqlalchemy import Connection, text
 
 from service import limits
 from service.store import work
 from tests.integration.reconciler.stage import PATIENCE_S, Stage, gitops_yaml, project_yaml
 from tests.peers.forge import push_payload, signed
 from tests.peers.git_http import Mode, Request
+from tests.peers.postgres import Postgres
 from tests.waiting import until
 
 
@@ -28,6 +30,27 @@ def test_a_delivery_that_comes_again_runs_nothing_again(stage: Stage) -> None:
     outcomes = [stage.outcome(stage.send(body, headers))[0] for _ in range(3)]
     assert outcomes == ["unchanged"] * 3
     assert stage.ran() == [commit]
+
+
+@pytest.mark.postgres
+def test_a_push_and_the_end_of_a_sync_lock_in_the_same_order(stage: Stage) -> None:
+    """Who ends a sync has its work's row, and then wants the project's."""
+    with Postgres() as server, server.database() as url:
+        stage.restart(store={"url": url})
+        stage.push({"project.yaml": project_yaml()})
+        stage.settle()
+        waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+
+        def end(conn: Connection) -> None:
+            work.lock(conn, "sync", "fraud")
+            stage.push({"a.py": "2"})
+            until(lambda: conn.execute(waiting).scalar_one(), "the push to wait for the work's row")
+            conn.execute(text("SELECT name FROM projects WHERE name = 'fraud' FOR UPDATE NOWAIT"))
+
+        stage.store.write(end)
+        stage.settle()
+        assert stage.states() == ["succeeded", "succeeded"]
+        stage.stop()
 
 
 def test_a_lost_webhook_is_made_good_by_the_poll(stage: Stage) -> None:
