@@ -62,12 +62,16 @@ class Trash:
 
     def _start(self) -> None:
         with self._lock:
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="trash", daemon=True)
                 self._thread.start()
 
     def _run(self) -> None:
-        left = list(self._folder.iterdir())
+        left: list[Path] = []
+        with contextlib.suppress(
+            OSError
+        ):  # what cannot be listed now is the next service's; what is brought is removed all the same
+            left = list(self._folder.iterdir())
         while (path := self._next(left)) is not None:
             with contextlib.suppress(OSError):  # the next service tries again
                 remove(path)
