@@ -145,8 +145,8 @@ def test_project_functions_and_schedules_are_gits_and_a_second_push_writes_nothi
     pruned = pushes.push({"project.yaml": less, "one.py": None}, gitops_yaml({"path": ".", "prune": True}))
     assert [(one["kind"], one["name"], one["action"]) for one in pruned["writes"]] == [
         ("project", "fraud", "change"),
-        ("schedule", "main", "remove"),
         ("function", "one", "remove"),
+        ("schedule", "main", "remove"),
     ]
     assert sorted(pushes.functions()) == ["two", "workflow-runner-main"], "the last is MLRun's own"
     assert pushes.schedules() == []
