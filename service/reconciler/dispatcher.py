@@ -94,17 +94,17 @@ class Held:
         self.is_put_down = self._store.write(change)
 
     def renew(self) -> None:
-        now = self._store.now()
+        now, lease_s, clock = self._store.now(), self._store.lease_s, self._store.their_clock
         try:
-            self._store.write(lambda conn: work.renew(conn, self.claim, now=now, lease_s=self._store.lease_s))
+            until = self._store.write(partial(work.renew, claim=self.claim, now=now, lease_s=lease_s, clock=clock))
         except LeaseLost:
             self.lost.set()
             raise
-        self.renewed(now)
+        self.renewed(until)
 
-    def renewed(self, at: float) -> None:
-        """The lease was made longer at this time."""
-        self._until = max(self._until, at + self._store.lease_s)
+    def renewed(self, until: float) -> None:
+        """The lease lasts until then."""
+        self._until = until
 
 
 Step = Callable[[Rooms, Held], float | None]
@@ -260,20 +260,23 @@ class Dispatcher:
 
     def _keep_leases(self) -> None:
         """All in one transaction. A lease that is not renewed in time is found lost by whoever needs it."""
-        store = self._rooms.store
-        while not self._rooms.stopping.wait(store.lease_s / limits.LEASE_RENEWALS):
+        while not self._rooms.stopping.wait(self._rooms.store.lease_s / limits.LEASE_RENEWALS):
             with self._lock:
                 held = {one.claim: one for one in self._held}
-            if not held:
-                continue
             try:
-                now = store.now()
-                renewed = store.write(partial(work.renew_all, claims=list(held), now=now, lease_s=store.lease_s))
+                self._renew(held)
             except StoreUnavailable as error:
                 log.warning("leases not renewed", leases=len(held), error=str(error))
-                continue
             except Exception:  # a bug of ours: without this thread, all work of this process would be taken from it
                 log.exception("leases not renewed")
-                continue
-            for claim in renewed:
-                held[claim].renewed(now)
+
+    def _renew(self, held: Mapping[work.Claim, Held]) -> None:
+        """Whoever holds nothing has no other look at the database's clock."""
+        store = self._rooms.store
+        if not held:
+            store.set_clock()
+            return
+        now, lease_s, clock = store.now(), store.lease_s, store.their_clock
+        renewed = store.write(partial(work.renew_all, claims=list(held), now=now, lease_s=lease_s, clock=clock))
+        for claim, until in renewed.items():
+            held[claim].renewed(until)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from service import limits
 from service.errors import StoreUnavailable
-from service.faults import wall_clock
 from service.settings import Settings
 from service.store import migrations, work
+from service.store.clock import Clock
 from service.store.database import pool_exhausted, postgres_engine, sqlite_engines, unavailable
 from service.store.lock import DirectoryLock
 from service.store.waiters import Found, Seek, Waiters
@@ -29,11 +28,6 @@ Item = TypeVar("Item")
 _LOOK_S = 1.0
 # How long who finds work that somebody has locked waits before looking again.
 _LOCKED_S = 0.05
-# How long the offset to the database's clock is taken to hold.
-_CLOCK_S = 30.0
-# Its clock is asked so often in a row: an answer that was long on its way, or that we slept over, says little.
-_ASKED_TIMES = 3
-_THEIR_CLOCK = text("SELECT extract(epoch FROM clock_timestamp())::float8")
 
 
 class Store:
@@ -52,8 +46,8 @@ class Store:
         self._lock = lock
         self._alone = lock is not None
         self._closed = False
-        self._clock = _Clock(None if self._alone else readers)
-        self._waiters = Waiters(self._clock.now)
+        self._clock = Clock(None if self._alone else readers)
+        self._waiters = Waiters(self._clock)
         self._writer = writer(self._waiters)
 
     @contextmanager
@@ -95,8 +89,18 @@ class Store:
         return self._writer.write_together(change, item, timeout_s)
 
     def now(self) -> float:
-        """The clock of leases and not_before: seconds since the epoch, and it never jumps while we run."""
+        """The clock of leases and not_before: seconds since the epoch, and it jumps only with the database's, or after a pause that
+        no clock of this machine knows of."""
         return self._clock.now()
+
+    @property
+    def their_clock(self) -> Clock | None:
+        """By which leases begin where others have the store too; None where ours is the only one."""
+        return self._clock.theirs
+
+    def set_clock(self) -> None:
+        """Look at the database's clock, where that is ours. Who claims or renews does that anyway. Raises StoreUnavailable."""
+        self._clock.look()
 
     @property
     def is_shared(self) -> bool:
@@ -133,7 +137,7 @@ class Store:
             return found  # it is ours, whatever went wrong with looking for it
         if (found := self._waiters.leave(waiter)) is None and pause <= 0:
             now = self.now()
-            found = self.write(lambda connection: seek.take(connection, now))
+            found = self.write(lambda connection: seek.take(connection, now, self.their_clock))
             if found is None:
                 found = self._rest(seek)
         return found
@@ -228,47 +232,6 @@ def _told(engine: Engine) -> Iterator[None]:
         if isinstance(error, DBAPIError) and (refusal := unavailable(error)):
             raise refusal from error
         raise
-
-
-class _Clock:
-    """Wall time as it was when we opened plus the time that passed, or the database's clock seen the same way."""
-
-    def __init__(self, database: Engine | None) -> None:
-        self._database = database
-        self._asked = _passed()
-        self._offset = wall_clock() - self._asked if database is None else self._ask(database)
-
-    def now(self) -> float:
-        if self._database is not None and _passed() - self._asked > _CLOCK_S:
-            self._asked = _passed()
-            with suppress(StoreUnavailable):  # what was asked before still holds
-                self._offset = self._ask(self._database)
-        return self._offset + _passed()
-
-    def _ask(self, database: Engine) -> float:
-        """Raises StoreUnavailable."""
-        try:
-            with database.connect() as connection:
-                return min(_ask_once(connection) for _ in range(_ASKED_TIMES))[1]
-        except DBAPIError as error:
-            if refusal := unavailable(error):
-                raise refusal from error
-            raise
-        except PoolTimeout as error:
-            raise pool_exhausted() from error
-
-
-def _ask_once(connection: Connection) -> tuple[float, float]:
-    """How many seconds it took, and the offset: wrong by at most half of them."""
-    before = _passed()
-    theirs = connection.execute(_THEIR_CLOCK).scalar_one()
-    after = _passed()
-    return after - before, float(theirs) - (before + after) / 2
-
-
-def _passed() -> float:
-    """Seconds on a clock that nobody sets; it goes on while the machine sleeps."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 __all__ = ["Store", "open_store"]

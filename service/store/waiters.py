@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 
 from service import limits
 from service.store import wanted, work
+from service.store.clock import Clock
 from service.store.database import is_locked, unavailable
 from service.store.ids import new_id
 
@@ -45,13 +46,13 @@ class Seek:
     lease_s: float
     openings: Mapping[str, Opening] = field(default_factory=dict)
 
-    def take(self, connection: Connection, now: float) -> Found | None:
+    def take(self, connection: Connection, now: float, clock: Clock | None = None) -> Found | None:
         """Claim what is due longest, and make the first change. What that raises undoes it alone: the step will meet it again.
 
         Unless the database cannot write, or has undone the whole transaction by itself: then this raises.
         """
         owner = f"{new_id()[-8:]}-{self.owner}"
-        claim = work.claim(connection, self.kinds, owner=owner, now=now, lease_s=self.lease_s)
+        claim = work.claim(connection, self.kinds, owner=owner, now=now, lease_s=self.lease_s, clock=clock)
         if claim is None:
             return None
         opening = self.openings.get(claim.kind)
@@ -93,10 +94,10 @@ class Waiter:
 
 
 class Waiters:
-    """`now` is the store's clock."""
+    """`clock` is the store's."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
         self._waiting: list[Waiter] = []
 
@@ -129,7 +130,7 @@ class Waiters:
                 picked = self._pick(kinds)
                 served.found |= dict.fromkeys(picked)
                 for waiter in picked:
-                    served.found[waiter] = waiter.seek.take(connection, self._now())
+                    served.found[waiter] = waiter.seek.take(connection, self._clock.now(), self._clock.theirs)
                 kinds = wanted.take(connection)
         except BaseException:
             served.undone()

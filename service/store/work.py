@@ -8,7 +8,7 @@ outside the store is preceded by `check`.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Any
 
@@ -24,6 +24,7 @@ from sqlalchemy import (
     case,
     delete,
     func,
+    literal_column,
     or_,
     select,
     update,
@@ -33,6 +34,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 from service import limits
 from service.errors import LeaseLost
 from service.store import wanted as wake
+from service.store.clock import Clock, passed
 from service.store.models import work
 from service.store.sql import insert
 
@@ -103,15 +105,19 @@ def claim(
     now: float,
     lease_s: float,
     keys: Collection[str] | None = None,
+    clock: Clock | None = None,
 ) -> Claim | None:
-    """The work that is due longest, leased to `owner` for `lease_s` seconds; None when none is due."""
+    """The work that is due longest, leased to `owner` for `lease_s` seconds; None when none is due.
+
+    With `clock`, here as in `renew` and `renew_all`, leases begin by the database's, which it is told.
+    """
     query = _longest_due if keys is None else _longest_due_of_those
     found = connection.execute(query, {"kinds": list(kinds), "now": now, "keys": list(keys or ())}).first()
     if found is None:
         return None
     mine = Claim(found.kind, found.key, found.wanted, found.fence + 1, found.attempts, owner, now + lease_s)
-    _set(connection, mine, owner=owner, lease_until=mine.until, fence=mine.fence, claimed=mine.generation)
-    return mine
+    said = {"owner": owner, "fence": mine.fence, "claimed": mine.generation}
+    return replace(mine, until=_lease(connection, mine, now, lease_s, clock, **said))
 
 
 def lock(connection: Connection, kind: str, key: str) -> None:
@@ -143,14 +149,16 @@ def again(connection: Connection, claim: Claim, *, at: float, error: str | None 
     wake.note(connection, claim.kind)
 
 
-def renew(connection: Connection, claim: Claim, *, now: float, lease_s: float) -> None:
-    """The lease lasts `lease_s` seconds from now."""
+def renew(connection: Connection, claim: Claim, *, now: float, lease_s: float, clock: Clock | None = None) -> float:
+    """The lease lasts `lease_s` seconds from now: until when."""
     _held(connection, claim)
-    _set(connection, claim, lease_until=now + lease_s)
+    return _lease(connection, claim, now, lease_s, clock)
 
 
-def renew_all(connection: Connection, claims: Collection[Claim], *, now: float, lease_s: float) -> list[Claim]:
-    """As `renew`, for all that one process holds; those that it did renew.
+def renew_all(
+    connection: Connection, claims: Collection[Claim], *, now: float, lease_s: float, clock: Clock | None = None
+) -> dict[Claim, float]:
+    """As `renew`, for all that one process holds; those that it did renew, and until when.
 
     A row that somebody has locked just now is left for the next time: one that hangs takes no lease from its neighbours.
     """
@@ -158,9 +166,7 @@ def renew_all(connection: Connection, claims: Collection[Claim], *, now: float, 
     asked = {"kinds": sorted({claim.kind for claim in claims}), "owners": sorted({claim.owner for claim in claims})}
     found = connection.execute(_held_by, asked)
     renewed = [claim for row in found if (claim := held.get((row.kind, row.key, row.owner, row.fence))) is not None]
-    for claim in renewed:
-        _set(connection, claim, lease_until=now + lease_s)
-    return renewed
+    return {claim: _lease(connection, claim, now, lease_s, clock) for claim in renewed}
 
 
 def check(connection: Connection, claim: Claim, *, now: float | None = None) -> None:
@@ -252,6 +258,19 @@ def _set(connection: Connection, claim: Claim, statement: Update | None = None, 
     connection.execute(_this if statement is None else statement, _named(claim) | values)
 
 
+def _lease(
+    connection: Connection, claim: Claim, now: float, lease_s: float, clock: Clock | None, **values: Any
+) -> float:
+    """Until when it lasts."""
+    if clock is None:
+        _set(connection, claim, lease_until=now + lease_s, **values)
+        return now + lease_s
+    asked = passed()
+    until: float = connection.execute(_leased, _named(claim) | values | {"lease_s": lease_s}).scalar_one()
+    clock.told(until - lease_s, asked)
+    return until
+
+
 def _named(claim: Claim) -> dict[str, Any]:
     return {"of_kind": claim.kind, "of_key": claim.key}
 
@@ -266,6 +285,9 @@ _is_of = _row.kind.in_(bindparam("kinds", expanding=True))
 _all = select(*(_row[one.name] for one in fields(Work)))
 _one = _all.where(_is_one)
 _this = update(work).where(_is_one)
+# In PostgreSQL's words; no other database has a clock of its own.
+_its_clock = literal_column("extract(epoch FROM clock_timestamp())::float8", Float)
+_leased = _this.values(lease_until=_its_clock + bindparam("lease_s", type_=Float)).returning(_row.lease_until)
 _put_off = _this.values(
     not_before=case(
         (_row.wanted > bindparam("generation", type_=Integer), _earlier(bindparam("at", type_=Float))),

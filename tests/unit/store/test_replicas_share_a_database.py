@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, event, text
 
 from service import limits
 from service.errors import LeaseLost, SettingsError, StoreUnavailable
@@ -53,6 +53,52 @@ def test_what_a_dead_replica_held_is_free_in_time_for_others_to_go_on_within_15_
 def test_two_processes_have_the_same_clock(replicas: tuple[Store, Store]) -> None:
     one, other = replicas
     assert abs(one.now() - other.now()) < 0.5
+
+
+def test_leases_begin_by_the_databases_clock_also_where_a_paused_machine_knows_of_no_pause(
+    replicas: tuple[Store, Store],
+) -> None:
+    paused, other = replicas
+    other.write(lambda conn: work.want(conn, "sync", "x", now=1.0))
+
+    def right(until: float) -> bool:
+        with other.read() as conn:
+            row = work.get(conn, "sync", "x")
+        assert row is not None
+        return row.lease_until == until and abs(until - other.now() - 12) < 5 and abs(paused.now() - other.now()) < 5
+
+    pause(paused)
+    found = paused.next_work(Seek(kinds=("sync",), owner="me", lease_s=12), 5)
+    assert found is not None
+    assert right(found.claim.until)
+    held = Held(paused, found)
+    pause(paused)
+    held.renew()
+    assert right(held._until)
+    pause(paused)
+    at_place(paused, "")._renew({found.claim: held})
+    assert right(held._until)
+    pause(paused)
+    at_place(paused, "")._renew({})
+    assert right(held._until)
+
+
+def pause(store: Store) -> None:
+    """As a hypervisor does: no clock of the machine has moved afterwards."""
+    store._clock._offset -= 30
+
+
+def test_who_wants_to_know_the_time_needs_no_connection(
+    replicas: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """He may be in a transaction, which would lie idle meanwhile."""
+    store, _ = replicas
+    taken: list[object] = []
+    event.listen(store._readers, "checkout", lambda connection, *_: taken.append(connection))
+    boot = time.clock_gettime
+    monkeypatch.setattr(time, "clock_gettime", lambda clock: boot(clock) + 3600)
+    store.write(lambda _: store.now())
+    assert len(taken) == 1
 
 
 def test_leases_are_renewed_together_but_for_those_that_are_lost_or_locked(replicas: tuple[Store, Store]) -> None:
