@@ -7,13 +7,14 @@ capability, Git's by a query, which every SDK drops when it clones. By it a subm
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from service.domain.identity import normal
 from service.domain.image_choice import node_selector_of
-from service.domain.projects import Declaration, Json, Workflow
+from service.domain.planned import PlannedRun
+from service.domain.projects import Concurrency, Declaration, Json, Workflow
 from service.errors import PlanError
 
 RUNNER_LABEL = "job-type=workflow-runner"
@@ -110,6 +111,16 @@ def check_names(workflows: Iterable[str]) -> None:
                 f"MLRun runs the workflows {other} and {name} by one function, {RUNNER_PREFIX}{normal(name)}, since it makes no "
                 "difference between such names",
                 mend="name one of them otherwise",
+            )
+
+
+def warnings(runs: Iterable[PlannedRun]) -> Iterator[str]:
+    """What waiting means for runs that MLRun's own runner does."""
+    for run in runs:
+        if run.concurrency is Concurrency.QUEUE:
+            yield (
+                f"a run of {run.workflow} that waits behind another (concurrency: queue) fails if a push changes the configuration meanwhile: "
+                "MLRun's runner takes the one that is saved"
             )
 
 

@@ -102,6 +102,7 @@ def make_plan(inputs: Inputs) -> Plan:
             *image_choice.warnings(inputs, images),
             *_warnings(wanted, changes),
             *(saving.warnings if saving else ()),
+            *(mlrun_requests.warnings(runs) if inputs.runs_in_mlrun else ()),
         ),
     )
 

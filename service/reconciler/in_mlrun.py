@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import Connection
 
 from service.domain import mlrun_requests
@@ -9,8 +11,19 @@ from service.errors import LaunchFailed
 from service.reconciler.archives import archive_url_of_run
 from service.reconciler.resolve import git_source
 from service.reconciler.rooms import Rooms
-from service.store import projects, saved
+from service.store import projects, revisions, saved, syncs
 from service.store.runs import Run
+
+
+def as_in_force(conn: Connection, run: Run) -> dict[str, Any]:
+    """What a fire that waited takes over from a newer revision, by which alone MLRun's runner can run it; nothing where that lacks the workflow."""
+    project = projects.find(conn, run.project)
+    if not run.schedule or project is None or project.in_force in (None, run.revision) or not project.in_force_sync:
+        return {}
+    if run.workflow not in revisions.get(conn, project.name, str(project.in_force)).resolved.workflows:
+        return {}
+    sync = syncs.get(conn, project.in_force_sync)
+    return {"revision": str(project.in_force), "commit": sync.commit, "ref": sync.ref, "declared_by": sync.id}
 
 
 def source_for_mlrun(rooms: Rooms, conn: Connection, run: Run) -> str:

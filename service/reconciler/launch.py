@@ -18,7 +18,7 @@ from service.reconciler.discover import policy_of
 from service.reconciler.dispatcher import Held
 from service.reconciler.end_run import end_run
 from service.reconciler.images import images_of, runner_image
-from service.reconciler.in_mlrun import source_for_mlrun
+from service.reconciler.in_mlrun import as_in_force, source_for_mlrun
 from service.reconciler.load import project_document
 from service.reconciler.rooms import MLRUN, Rooms
 from service.store import revisions, runs, syncs, work
@@ -98,13 +98,17 @@ def _take_slot(rooms: Rooms, conn: Connection, run_id: str) -> Run | None:
     if any(other.state in ACTIVE_RUNS or other.id < run.id for other in others):
         return run  # one of this workflow is active, or has its turn first
     work.want(conn, "watch", launcher, now=rooms.store.now())
-    return runs.start(conn, run.id, **_as_settings_are(rooms, conn, run, launcher))
+    now = as_in_force(conn, run) if launcher == MLRUN else {}
+    known = replace(run, **now)
+    return runs.start(conn, run.id, **now, **_as_settings_are(rooms, conn, known, launcher, is_other=bool(now)))
 
 
-def _as_settings_are(rooms: Rooms, conn: Connection, run: Run, launcher: str) -> dict[str, str | None]:
+def _as_settings_are(
+    rooms: Rooms, conn: Connection, run: Run, launcher: str, *, is_other: bool
+) -> dict[str, str | None]:
     """What a run is recorded with that was queued before the operator chose another MLRun or launcher, which it will run on."""
     version = rooms.settings.mlrun.version
-    if (run.mlrun_version, run.launcher) == (version, launcher):
+    if (run.mlrun_version, run.launcher) == (version, launcher) and not is_other:
         return {}
     resolved = revisions.get(conn, run.project, run.revision).resolved
     image = runner_image(rooms.settings, launcher, declaration_of(conn, run), resolved, run.workflow)

@@ -111,7 +111,8 @@ class Recorder:
                 return 204, None
             case "POST", ["projects", name, "workflows", workflow, "submit"] if body["spec"].get("schedule"):
                 fields = dict(zip(_CRON, body["spec"]["schedule"].split(), strict=True))
-                self.schedules[name, workflow] = {"name": workflow, "cron_trigger": fields}
+                labels = {"job-type": "workflow-runner", "workflow": workflow}
+                self.schedules[name, workflow] = {"name": workflow, "cron_trigger": fields, "labels": labels}
                 return 202, {"project": name, "name": workflow, "status": "scheduled"}
             case "GET", ["projects", name, "schedules"]:
                 return 200, {"schedules": [one for (of, _), one in self.schedules.items() if of == name]}

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
+from sqlalchemy import Connection
 
+from service.domain.states import RunState
 from service.errors import LaunchFailed
-from service.reconciler.in_mlrun import source_for_mlrun
+from service.reconciler.in_mlrun import as_in_force, source_for_mlrun
+from service.reconciler.launch import _take_slot
 from service.reconciler.rooms import Rooms
 from service.settings import Settings
-from service.store import saved, schedules, work
+from service.store import new_id, projects, runs, saved, schedules, work
+from service.store.runs import Run
 from tests.integration.mlrun_target.recorder import Recorder
 from tests.integration.reconciler.stage import Stage, project_yaml
 from tests.integration.reconciler.test_schedules_fire_each_time_once import fire, fires, slept
@@ -137,3 +142,39 @@ def test_a_run_goes_to_an_mlrun_only_if_that_has_its_configuration(stage: Stage,
     with pytest.raises(LaunchFailed, match="has not been given revision") as failed:
         source("http://other")
     assert failed.value.retry
+
+
+def test_a_fire_that_waited_takes_the_revision_that_is_in_force_by_then(stage: Stage, mlrun: Recorder) -> None:
+    stage.push(PUSHED)
+    stage.settle(but=())
+    fire(stage, slept(stage, 1.001))
+    old = stage.runs()[-1]
+    new = stage.push({"project.yaml": project_yaml("fraud", {"main": None, "night": "0 2 * * *"}, params={"rows": 2})})
+    stage.settle(but=())
+    with stage.store.read() as conn:
+        in_force = projects.get(conn, "fraud").in_force
+    of_push = stage.runs()[0]
+    assert (old.workflow, old.revision != in_force, of_push.revision) == ("night", True, old.revision)
+    begun = [_begun(stage, replace(one, id=new_id(), due=one.due and one.due + 1)) for one in (old, of_push)]
+    assert [(one.revision, one.commit) for one in begun] == [(in_force, new), (of_push.revision, of_push.commit)]
+    stage.push({"project.yaml": project_yaml("fraud", {"main": None})})
+    until(lambda: len(stage.states()) == 3 and stage.states()[-1] == "succeeded", "the sync")
+    with stage.store.read() as conn:
+        assert as_in_force(conn, old) == {}
+
+
+def _begun(stage: Stage, run: Run) -> Run:
+    """As MLRun's launcher begins it, after it has waited."""
+    waited = replace(
+        run, launcher="mlrun", state=RunState.QUEUED, started_at=None, ended_at=None, request=None, sync=None
+    )
+    known = {"launchers": {"mlrun": None}, "settings": Settings.model_validate(stage.settings), "store": stage.store}
+
+    def change(conn: Connection) -> Run | None:
+        runs.add(conn, waited)
+        return _take_slot(cast(Rooms, SimpleNamespace(**known)), conn, waited.id)
+
+    found = stage.store.write(change)
+    assert found is not None
+    assert found.state == RunState.STARTING
+    return found

@@ -378,3 +378,12 @@ def test_a_rewritten_project_lists_its_first_differences_and_counts_the_rest() -
     plan = make_plan(inputs(project(MAIN, **many), in_force=project(MAIN)))
     assert len(plan.changes) == PLAN_CHANGES
     assert "7 more differences are not listed" in plan.warnings
+
+
+def test_what_waiting_means_for_runs_of_mlruns_own_is_said() -> None:
+    waits = Declaration(run=(RunRule(workflow="main", concurrency=Concurrency.QUEUE),))
+    assert any(
+        "fails if a push changes" in one for one in make_plan(inputs(project(MAIN), waits, runs_in_mlrun=True)).warnings
+    )
+    assert make_plan(inputs(project(MAIN), waits)).warnings == ()
+    assert make_plan(inputs(project(MAIN), runs_in_mlrun=True)).warnings == ()
