@@ -7,7 +7,8 @@ import random
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 _STOP_S = 20.0
@@ -45,6 +46,15 @@ class Program:
                 cwd="/",
                 start_new_session=True,
             )
+
+    def start_until(self, well: Callable[[], bool], seconds: float, what: str) -> None:
+        """Returns when it is `well`."""
+        self.start()
+        deadline = time.monotonic() + seconds
+        while not well():
+            if not self.running or time.monotonic() > deadline:
+                raise RuntimeError(f"{what} did not start: {self.tail()}")
+            time.sleep(0.1)
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         """Ends it, and by SIGKILL what does not end."""

@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
@@ -65,12 +64,7 @@ class MlrunApi:
 
     def start(self) -> None:
         """Returns when it says that it is well."""
-        self.program.start()
-        deadline = time.monotonic() + _READY_S
-        while not self.healthy():
-            if not self.program.running or time.monotonic() > deadline:
-                raise RuntimeError(f"the MLRun API server did not start: {self.program.tail()}")
-            time.sleep(0.1)
+        self.program.start_until(self.healthy, _READY_S, "the MLRun API server")
 
     def stop(self) -> None:
         """At once, as a crash would."""

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -78,12 +77,7 @@ class MlrunStandIn:
 
     def start(self) -> None:
         """Returns when it answers; importing mlrun takes it some seconds."""
-        self.program.start()
-        deadline = time.monotonic() + _READY_S
-        while not self.healthy():
-            if not self.program.running or time.monotonic() > deadline:
-                raise RuntimeError(f"the stand-in for MLRun {self.version} did not start: {self.program.tail()}")
-            time.sleep(0.1)
+        self.program.start_until(self.healthy, _READY_S, f"the stand-in for MLRun {self.version}")
 
     def stop(self) -> None:
         """At once, as a crash would."""
