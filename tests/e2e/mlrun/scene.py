@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -34,6 +38,18 @@ def pipeline(seconds: int = 0):
     project = mlrun.get_current_project()
     project.run_function("double", params={"factor": project.get_param("factor"), "seconds": seconds})
 """
+
+
+@contextmanager
+def a_scene(place: MlrunPlace, **settings: Any) -> Iterator[MlrunScene]:
+    """In a folder that the runner's user gets to, gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="gitops-mlrun-"))
+    folder.chmod(0o755)
+    try:
+        with MlrunScene(folder, place, **settings) as scene:
+            yield scene
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class MlrunScene:

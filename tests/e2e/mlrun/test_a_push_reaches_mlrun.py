@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.mlrun.scene import DOUBLE, QUIET, MlrunScene
+from tests.e2e.mlrun.scene import DOUBLE, QUIET, MlrunScene, a_scene
 from tests.e2e.stage import LONG_S
 from tests.peers.mlrun_api.place import GIT_TOKEN, MlrunPlace
 from tests.peers.runner_python import runner_python
@@ -30,13 +28,8 @@ _OF_SERVER = ("created", "updated", "uid", "hash", "status", "categories", "tag"
 
 @pytest.fixture(scope="module")
 def scene(mlrun_place: MlrunPlace) -> Iterator[MlrunScene]:
-    folder = Path(tempfile.mkdtemp(prefix="gitops-mlrun-"))
-    folder.chmod(0o755)
-    try:
-        with MlrunScene(folder, mlrun_place) as scene:
-            yield scene
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with a_scene(mlrun_place) as scene:
+        yield scene
 
 
 def test_what_mlrun_has_after_a_push_is_what_its_own_client_saves_from_the_clone(

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.mlrun.scene import QUIET, MlrunScene, MlrunTeam
+from tests.e2e.mlrun.scene import QUIET, MlrunScene, MlrunTeam, a_scene
 from tests.peers.mlrun_api.place import MlrunPlace
 
 pytestmark = [pytest.mark.mlrun_api, pytest.mark.kubernetes, pytest.mark.runner, pytest.mark.slow]
@@ -18,13 +15,8 @@ pytestmark = [pytest.mark.mlrun_api, pytest.mark.kubernetes, pytest.mark.runner,
 
 @pytest.fixture(scope="module")
 def scene(mlrun_place: MlrunPlace) -> Iterator[MlrunScene]:
-    folder = Path(tempfile.mkdtemp(prefix="gitops-mlrun-clock-"))
-    folder.chmod(0o755)
-    try:
-        with MlrunScene(folder, mlrun_place, schedules={"owner": "mlrun"}) as scene:
-            yield scene
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with a_scene(mlrun_place, schedules={"owner": "mlrun"}) as scene:
+        yield scene
 
 
 def test_a_schedule_is_made_moved_fired_with_what_is_in_force_and_pruned(scene: MlrunScene) -> None:

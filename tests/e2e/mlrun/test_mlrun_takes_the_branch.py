@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.e2e.mlrun.scene import QUIET, MlrunScene
+from tests.e2e.mlrun.scene import QUIET, MlrunScene, a_scene
 from tests.peers.mlrun_api.place import GIT_TOKEN, MlrunPlace
 
 pytestmark = [pytest.mark.mlrun_api, pytest.mark.kubernetes, pytest.mark.runner, pytest.mark.slow]
@@ -17,13 +14,8 @@ pytestmark = [pytest.mark.mlrun_api, pytest.mark.kubernetes, pytest.mark.runner,
 
 @pytest.fixture(scope="module")
 def scene(mlrun_place: MlrunPlace) -> Iterator[MlrunScene]:
-    folder = Path(tempfile.mkdtemp(prefix="gitops-mlrun-git-"))
-    folder.chmod(0o755)
-    try:
-        with MlrunScene(folder, mlrun_place, mlrun={"source": "git"}) as scene:
-            yield scene
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with a_scene(mlrun_place, mlrun={"source": "git"}) as scene:
+        yield scene
 
 
 def test_without_a_secret_the_private_repository_is_an_error_with_gits_words_and_with_it_the_run_succeeds(
