@@ -7,6 +7,9 @@ from typing import Any
 from tests.integration.api.conftest import Api
 from tests.integration.api.rows import Story, tell
 
+# Answered from MLRun's own API, which the service here has not; tests/integration/mlrun_target reads the answer.
+OF_MLRUN = "/api/v1/projects/{name}/drift"
+
 
 def document(served: Api) -> dict[str, Any]:
     response = served.client.get("/openapi.json")
@@ -58,6 +61,10 @@ def test_answers_are_as_the_document_says(served: Api) -> None:
         if "get" not in operation:
             continue
         response = served.client.get(_filled(path, story))
+        if path == OF_MLRUN:
+            assert response.status_code == 409
+            assert "mlrun.api" in response.text
+            continue
         assert response.status_code == 200, path
         _holds(described, _schema(operation["get"]), response.json, path)
 

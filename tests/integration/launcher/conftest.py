@@ -52,9 +52,8 @@ class StandIn:
         at.mkdir(mode=0o755)
         parts = at / "parts"
         parts.mkdir(mode=0o755)
-        (parts / "__init__.py").touch()
-        for name in ("claim.py", "events.py", "plain.py"):
-            shutil.copy(Path(workflow_runner.__file__).parent / name, parts / name)
+        for module in Path(workflow_runner.__file__).parent.glob("*.py"):
+            shutil.copy(module, parts / module.name)
         self.program = at / "program.py"
         self.program.write_text(PROGRAM, encoding="utf-8")
         self.python = _python(settings)

@@ -6,6 +6,7 @@ import http.client
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -34,13 +35,13 @@ def status(connection: http.client.HTTPConnection, path: str) -> tuple[int, str 
 
 
 def test_it_is_not_ready_and_answers_and_keeps_no_connection_open(service: Running) -> None:
-    kept = http.client.HTTPConnection("127.0.0.1", service.port, timeout=10)
-    assert status(kept, "/readyz") == (200, None)
-    began = time.monotonic()
-    service.process.send_signal(signal.SIGTERM)
-    eventually("it says that it ends", lambda: asked(service, "/readyz")[0] == 503)
-    assert asked(service, "/healthz")[0] == 200
-    assert status(kept, "/healthz") == (200, "close")
+    with closing(connected(service)) as kept:
+        assert status(kept, "/readyz") == (200, None)
+        began = time.monotonic()
+        service.process.send_signal(signal.SIGTERM)
+        eventually("it says that it ends", lambda: asked(service, "/readyz")[0] == 503)
+        assert asked(service, "/healthz")[0] == 200
+        assert status(kept, "/healthz") == (200, "close")
     service.process.wait(30)
     assert service.process.returncode == 0
     assert time.monotonic() - began >= DRAIN_S
@@ -58,4 +59,9 @@ def test_who_cannot_wait_says_it_twice(service: Running) -> None:
 
 
 def asked(service: Running, path: str) -> tuple[int, str | None]:
-    return status(http.client.HTTPConnection("127.0.0.1", service.port, timeout=10), path)
+    with closing(connected(service)) as connection:
+        return status(connection, path)
+
+
+def connected(service: Running) -> http.client.HTTPConnection:
+    return http.client.HTTPConnection("127.0.0.1", service.port, timeout=10)
