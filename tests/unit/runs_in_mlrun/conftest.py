@@ -9,7 +9,7 @@ import pytest
 
 from service import limits
 from service.launchers import Job, JobKind
-from service.launchers.mlrun import MlrunLauncher, following
+from service.launchers.mlrun import MlrunLauncher, following, looking
 from service.mlrun_api import MlrunApi
 from service.store import Store
 from tests.peers.followed import Followed
@@ -68,17 +68,17 @@ def a_job(**others: Any) -> Job:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Times that tests would wait for."""
-    for name, seconds in (
-        ("_ROUND_S", 0.05),
-        ("_GONE_S", 0.1),
-        ("_QUIET_S", 0.1),
-        ("_SILENT_S", 0.1),
-        ("_ABORT_S", 0.2),
-        ("_AGAIN_S", 0.1),
-        ("_AGAIN_MOST_S", 0.5),
-        ("_UNREAD_S", 0.5),
+    for module, name, seconds in (
+        (following, "_ROUND_S", 0.05),
+        (following, "_AGAIN_S", 0.1),
+        (following, "_AGAIN_MOST_S", 0.5),
+        (looking, "_GONE_S", 0.1),
+        (looking, "_QUIET_S", 0.1),
+        (looking, "_SILENT_S", 0.1),
+        (looking, "_ABORT_S", 0.2),
+        (looking, "_UNREAD_S", 0.5),
     ):
-        monkeypatch.setattr(following, name, seconds)
+        monkeypatch.setattr(module, name, seconds)
     monkeypatch.setattr("service.launchers.mlrun.submitting._LOOK_S", 0.05)
     monkeypatch.setattr(limits, "MLRUN_DOUBT_S", 1.0)
 

@@ -8,13 +8,13 @@ from service.domain.runs import Progress
 from service.domain.states import RunState
 from service.errors import MlrunAway, MlrunRefused
 from service.launchers import EndReason, Job
-from service.launchers.mlrun import following
+from service.launchers.mlrun import following, looking
 from service.store import jobs
 from tests.unit.runs_in_mlrun.conftest import Place, a_job
 from tests.waiting import until
 
 # As it is, before tests are made quick.
-GONE_S = following._GONE_S
+GONE_S = looking._GONE_S
 
 
 def test_from_pending_to_its_results(place: Place) -> None:

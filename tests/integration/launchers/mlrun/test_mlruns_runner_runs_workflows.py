@@ -10,7 +10,7 @@ import pytest
 from service.domain.states import RunState
 from service.errors import MlrunAway
 from service.launchers import Job
-from service.launchers.mlrun import MlrunLauncher, following
+from service.launchers.mlrun import MlrunLauncher, looking
 from service.mlrun_api import MlrunApi
 from service.store import Store, jobs
 from tests.peers.followed import Followed
@@ -111,7 +111,7 @@ def test_a_broken_source_and_a_failed_step_say_why(launcher: MlrunLauncher, a_jo
 def test_a_run_that_is_deleted_by_hand_is_lost(
     saved: MlrunPlace, launcher: MlrunLauncher, store: Store, a_job: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "_GONE_S", 3.0)
+    monkeypatch.setattr(looking, "_GONE_S", 3.0)
     run = Followed(launcher, a_job({"seconds": 300}))
     launcher.ensure(run.job)
     uid = _uid(store, run.job)
