@@ -7,7 +7,7 @@ capability, Git's by a query, which every SDK drops when it clones. By it a subm
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,8 @@ RUNNER_LABEL = "job-type=workflow-runner"
 # Of MLRun's own name for the function that runs a workflow.
 RUNNER_PREFIX = "workflow-runner-"
 _MARK = "gitops-run"
+# Of notifications: mlrun/utils/notifications/notification, NotificationTypes.local.
+_LOCAL_KINDS = frozenset({"console", "ipython"})
 _SPEC = ("code", "path", "handler", "args_schema", "run_setup")
 
 
@@ -28,7 +30,7 @@ _SPEC = ("code", "path", "handler", "args_schema", "run_setup")
 class Asked:
     """A workflow as it is to run: by this image, on such nodes, with these arguments over its own, from these files.
 
-    `schedule` is a cron line in MLRun's words; without one it runs now.
+    `schedule` is a cron line in MLRun's words; without one it runs now. `notifications` are those that MLRun sends.
     """
 
     workflow: Workflow
@@ -37,6 +39,7 @@ class Asked:
     node_selector: Mapping[str, str] = field(default_factory=dict)
     arguments: Json = field(default_factory=dict)
     schedule: str | None = None
+    notifications: Sequence[Json] = ()
 
 
 def request(asked: Asked) -> Json:
@@ -50,7 +53,7 @@ def request(asked: Asked) -> Json:
         spec["workflow_runner_node_selector"] = dict(asked.node_selector)
     if asked.schedule:
         spec["schedule"] = asked.schedule
-    return {
+    found: Json = {
         "spec": spec,
         # What is false or empty in the spec gives way to what the saved project says; here it does not.
         "arguments": args,
@@ -59,6 +62,15 @@ def request(asked: Asked) -> Json:
         "run_name": RUNNER_PREFIX + workflow.name,
         "namespace": None,
     }
+    return {**found, "notifications": list(asked.notifications)} if asked.notifications else found
+
+
+def notifications_of(project: Json) -> list[Json]:
+    """Those of project.yaml that MLRun sends for each run of its runner; some kinds are for whoever sits before it."""
+    spec = project.get("spec")
+    listed = spec.get("notifications") if isinstance(spec, dict) else None
+    found = listed if isinstance(listed, list) else []
+    return [one for one in found if isinstance(one, dict) and one.get("kind") not in _LOCAL_KINDS]
 
 
 def engine_of(workflow: Workflow) -> str:

@@ -89,7 +89,7 @@ def news(run: Json, steps: Iterable[Json], said: Said, now: datetime) -> list[Js
     found: list[Json] = []
     if not said.begun and stage(run) is not Stage.WAITING:
         at = _time(run, "start_time", now)
-        found += [begin(_uid(run), at), {"event": "started", "at": at}]
+        found += [begin(uid_of(run), at), {"event": "started", "at": at}]
     names = dict(said.names)
     for step in sorted(steps, key=lambda one: str(_status(one).get("start_time") or "")):
         found += _of_step(step, names, said, now)
@@ -100,7 +100,7 @@ def finish(run: Json, steps: Sequence[Json], said: Said, now: datetime) -> Json:
     """The last event of a run that completed or failed, when all its other news were said."""
     at = _time(run, "last_update", now)
     results = {
-        said.names.get(_uid(step), _name(step)): _results(step)
+        said.names.get(uid_of(step), _name(step)): _results(step)
         for step in steps
         if _status(step).get("state") == _COMPLETED and _results(step)
     }
@@ -111,7 +111,7 @@ def finish(run: Json, steps: Sequence[Json], said: Said, now: datetime) -> Json:
 
 def _of_step(step: Json, names: dict[str, str], said: Said, now: datetime) -> Iterable[Json]:
     """`names` learns the step's own."""
-    uid = _uid(step)
+    uid = uid_of(step)
     if uid not in names:
         names[uid] = _distinct(_name(step), names.values())
         yield {"event": STARTED, "at": _time(step, "start_time", now), "step": names[uid], "uid": uid}
@@ -145,7 +145,7 @@ def _error(run: Json, steps: Sequence[Json], said: Said) -> Json:
     failed = next((step for step in steps if stage(step) is Stage.FAILED), None)
     if failed is None or not str(own["message"]).startswith(_SAYS_NOTHING):
         return own
-    return {**_error_of(failed), "step": said.names.get(_uid(failed), _name(failed))}
+    return {**_error_of(failed), "step": said.names.get(uid_of(failed), _name(failed))}
 
 
 def _error_of(run: Json) -> Json:
@@ -169,9 +169,9 @@ def _metadata(run: Json) -> Json:
     return found if isinstance(found, dict) else {}
 
 
-def _uid(run: Json) -> str:
+def uid_of(run: Json) -> str:
     return str(_metadata(run).get("uid") or "")
 
 
 def _name(run: Json) -> str:
-    return str(_metadata(run).get("name") or _uid(run))
+    return str(_metadata(run).get("name") or uid_of(run))

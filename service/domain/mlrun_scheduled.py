@@ -37,6 +37,7 @@ def requests(declaration: Declaration, resolved: Resolved, images: Images, sourc
                 node_selector=mlrun_requests.node_selector(declaration, workflow),
                 arguments=spec.arguments,
                 schedule=mlrun_schedules.written(spec.cron),
+                notifications=mlrun_requests.notifications_of(resolved.project),
             )
         )
     return found

@@ -155,6 +155,11 @@ class MlrunApi:
         if not answer.good and answer.status != CONFLICT:
             raise refusal(answer, asked)
 
+    def terminate(self, project: str, pipeline: str) -> None:
+        """Have a workflow of Kubeflow ended, which goes on behind the answer. It takes a server with Feature.TERMINATE_PIPELINES."""
+        asked = self._calls.to(f"end the workflow {pipeline} of {project} in Kubeflow")
+        self._calls.good(asked, "POST", path("projects", project, "pipelines", pipeline, "terminate"))
+
     def workflow_id(self, project: str, workflow: str, uid: str, engine: str) -> str | None:
         """What the workflow's engine calls the run that the runner `uid` started; None while it is not known.
 

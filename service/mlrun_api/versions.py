@@ -31,6 +31,7 @@ class Feature(StrEnum):
     NODE_SELECTOR_OF_RUNNERS = "a submitted workflow has a node selector for its runner"
     RUNNERS_WAIT = "a runner ends when its workflow has ended"
     SEVERAL_STATES = "runs are asked for by several states"
+    TERMINATE_PIPELINES = "a workflow of Kubeflow is ended by POST"
     RUN_SETUP = "a runner executes project_setup.py only where the workflow says so"
 
 
@@ -107,6 +108,13 @@ DIFFERENCES = (
         before="runs are filtered by `state`",
         after="runs are filtered by `states`, any number of them",
         source="1.9.2 and 1.10.4 mlrun/db/httpdb.py _list_runs",
+    ),
+    Difference(
+        feature=Feature.TERMINATE_PIPELINES,
+        since=(1, 10, 0),
+        before="nothing ends a workflow of Kubeflow but the end of its steps: those that run are aborted, and Kubeflow starts no more",
+        after="POST pipelines/{id}/terminate answers with a background task",
+        source="pull request 8013; 1.10.4 mlrun/db/httpdb.py terminate_pipeline",
     ),
     Difference(
         feature=Feature.RUN_SETUP,

@@ -23,7 +23,8 @@ Json = dict[str, Any]
 class MemoryMlrun:
     """`fails` is raised by the next submit, after the run was made where `makes` is true; `away` by everything.
 
-    `untold` and `unread` are raised for a run and for its log, by its uid; `unlisted` by every list, `unwell` where it is asked for its health.
+    `untold` and `unread` are raised for a run and for its log, by its uid; `unlisted` by every list, `unwell` where it is asked for its health,
+    `unending` where it is to end a workflow of Kubeflow.
     """
 
     version: str = "1.9.2"
@@ -31,6 +32,7 @@ class MemoryMlrun:
     logs: dict[str, bytes] = field(default_factory=dict)
     submitted: list[tuple[str, str, Json]] = field(default_factory=list)
     aborted: list[str] = field(default_factory=list)
+    terminated: list[str] = field(default_factory=list)
     fails: MlrunError | None = None
     makes: bool = True
     aborts: bool = True
@@ -38,6 +40,7 @@ class MemoryMlrun:
     unread: dict[str, Exception] = field(default_factory=dict)
     unlisted: Exception | None = None
     unwell: Exception | None = None
+    unending: Exception | None = None
     away: bool = False
 
     def server(self, *, again: bool = False) -> Server:
@@ -101,6 +104,12 @@ class MemoryMlrun:
         self.aborted.append(uid)
         if self.aborts and self.runs_[uid]["status"]["state"] not in ("completed", "error"):
             self.becomes(uid, "aborted")
+
+    def terminate(self, project: str, pipeline: str) -> None:
+        self._here()
+        self.terminated.append(pipeline)
+        if self.unending is not None:
+            raise self.unending
 
     # What a test says.
 

@@ -22,6 +22,7 @@ from service.domain.projects import Json
 from service.errors import MlrunError
 from service.launchers import EndReason
 from service.launchers.lines import event_of
+from service.launchers.mlrun import kubeflow
 from service.launchers.mlrun.lines import line_of
 from service.launchers.mlrun.order import Order, read
 from service.launchers.mlrun.submitting import SUBMITTING
@@ -77,22 +78,19 @@ class Looking:
         known.missing_at = None
         stage = mlrun_runs.stage(run)
         try:
-            self._say(row, known, run, self._steps(order, run) if stage is not Stage.WAITING else [])
+            self._say(row, known, run, kubeflow.steps(self._api, order, run) if stage is not Stage.WAITING else [])
         finally:  # what cannot be told of is ended all the same
             if stage not in mlrun_runs.ENDED:
                 self._end_what_is_to_end(row, known)
         log_is_whole = self._log_is_whole(row, known, over=stage in mlrun_runs.ENDED)
         if stage is Stage.ABORTED:
+            kubeflow.end(self._api, order, run)
             self._end(row, row.cancel or EndReason.CANCELLED, "")
         elif stage in mlrun_runs.ENDED and log_is_whole:
             self._end(row, EndReason.EXITED, "")
 
     def forget(self, job: str) -> None:
         self._known.pop(job, None)
-
-    def _steps(self, order: Order, run: Json) -> list[Json]:
-        workflow = mlrun_runs.workflow_id(run)
-        return self._api.runs(order.project, labels=[f"workflow={workflow}"]) if workflow else []
 
     def _say(self, row: PodJob, known: _Known, run: Json, steps: list[Json]) -> None:
         """What is new, its end too, each once."""

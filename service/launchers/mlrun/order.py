@@ -45,6 +45,7 @@ def order_of(job: Job) -> Order:
         image=job.image,
         node_selector=job.runner.node_selector,
         arguments=payload["arguments"],
+        notifications=mlrun_requests.notifications_of((payload.get("resolved") or {}).get("project") or {}),
     )
     try:
         request = mlrun_requests.request(asked)

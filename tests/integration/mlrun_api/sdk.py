@@ -42,7 +42,12 @@ def drive(folder: str) -> dict[str, Any]:
     refused = project.run("main", engine="remote", schedule="*/5 * * * *", local=False, dirty=True)
     seen["too often"] = str(refused.exc)
 
-    ran = project.run("main", engine="remote:local", local=False, dirty=True, arguments={"rows": 5})
+    told = mlrun.model.Notification(
+        kind="slack", name="team", when=["error"], secret_params={"webhook": "https://hooks.slack.com/services/T/B/x"}
+    )
+    ran = project.run(
+        "main", engine="remote:local", local=False, dirty=True, arguments={"rows": 5}, notifications=[told]
+    )
     seen["workflow id"] = ran.run_id
     uid = ran.run_id
     seen["run"] = db.read_run(uid, "fraud")["status"]["state"]
@@ -51,6 +56,9 @@ def drive(folder: str) -> dict[str, Any]:
     seen["running"] = len(db.list_runs(project="fraud", states=["running"]))
     db.store_log(uid, "fraud", b"first\nsecond\n")
     seen["log"] = [db.get_log(uid, "fraud", offset=6)[1].decode(), db.get_log(uid, "fraud", offset=13)[1].decode()]
+    if hasattr(db, "terminate_pipeline"):
+        db.update_run({"status.results.workflow_id": uid}, uid, "fraud")
+        db.terminate_pipeline(uid, "fraud")
     aborting = db.abort_run(uid, "fraud")
     seen["abort"] = aborting.status.state
     db.read_run(uid, "fraud")

@@ -100,6 +100,9 @@ def _asked_by_us(stand_in: MlrunStandIn, theirs: list[Request]) -> dict[str, set
     assert [one["metadata"]["uid"] for one in api.runs("fraud", states=["running"])] == [uid]
     stand_in.change_run("fraud", uid, {}, log="first\nsecond\n")
     assert api.log("fraud", uid, 6) == b"second\n"
+    if api.server().has(Feature.TERMINATE_PIPELINES):
+        stand_in.change_run("fraud", uid, {"status.results.workflow_id": uid})
+        api.terminate("fraud", uid)
     api.abort("fraud", uid)
     states = [(api.run("fraud", uid) or {})["status"]["state"] for _ in range(2)]
     assert states == ["aborting", "aborted"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -33,6 +34,27 @@ def test_arguments_are_merged_as_mlruns_client_does() -> None:
         60,
         "workflow-runner-main",
     )
+
+
+@pytest.mark.parametrize(
+    ("engine", "asked"), [("kfp", "kfp"), ("remote", "kfp"), ("remote:kfp", "kfp"), ("local", "local")]
+)
+def test_a_runner_knows_two_engines(engine: str, asked: str) -> None:
+    assert mlrun_requests.engine_of(replace(_MAIN, engine=engine)) == asked
+
+
+def test_mlrun_sends_the_notifications_of_the_project_but_those_of_whoever_sits_before_it() -> None:
+    slack = {"kind": "slack", "name": "team", "when": ["error"]}
+    project = {"spec": {"notifications": [slack, {"kind": "console", "name": "here"}, {"kind": "ipython"}, "odd"]}}
+    assert mlrun_requests.notifications_of(project) == [slack]
+    asked = Asked(workflow=_MAIN, source=_SOURCE, arguments={"day": 3}, notifications=[slack])
+    assert mlrun_requests.request(asked)["notifications"] == [slack]
+    assert "notifications" not in mlrun_requests.request(replace(asked, notifications=[]))
+
+
+@pytest.mark.parametrize("project", [{}, {"spec": None}, {"spec": {"notifications": "no list"}}])
+def test_a_project_without_notifications_has_none(project: dict[str, Any]) -> None:
+    assert mlrun_requests.notifications_of(project) == []
 
 
 def test_a_git_source_names_the_run_where_mlrun_does_not_look() -> None:

@@ -200,6 +200,54 @@ def test_what_is_done_with_is_forgotten_but_for_its_log(place: Place) -> None:
     assert place.launcher.logs(place.job.id).text == "all of it\n"
 
 
+def kubeflow(place: Place, version: str) -> str:
+    """A workflow of Kubeflow that runs in an MLRun of this version; its runner."""
+    place.mlrun.version = version
+    place.job = a_job(payload=a_job().payload | {"engine": "kfp"})
+    uid = place.start()
+    place.mlrun.becomes(uid, "running", results={"workflow_id": "wf"})
+    place.until(RunState.RUNNING)
+    return uid
+
+
+def test_a_runner_that_is_aborted_leaves_nothing_in_kubeflow(place: Place) -> None:
+    uid = kubeflow(place, "1.12.1")
+    place.launcher.cancel(place.job.id)
+    place.until(RunState.CANCELLED)
+    assert (place.mlrun.aborted, place.mlrun.terminated) == ([uid], ["wf"])
+
+
+def test_an_older_server_is_asked_to_abort_the_steps_that_run(place: Place) -> None:
+    uid = kubeflow(place, "1.9.2")
+    done, runs = (place.mlrun.step("wf", name, state) for name, state in (("a", "completed"), ("b", "running")))
+    place.launcher.cancel(place.job.id)
+    place.until(RunState.CANCELLED)
+    assert place.mlrun.aborted == [uid, runs]
+    assert place.mlrun.runs_[done]["status"]["state"] == "completed"
+
+
+def test_a_workflow_of_the_local_engine_ended_with_its_runner(place: Place) -> None:
+    place.mlrun.version = "1.12.1"
+    uid = place.start()
+    place.mlrun.becomes(uid, "running", results={"workflow_id": "wf"})
+    place.until(RunState.RUNNING)
+    place.mlrun.becomes(uid, "aborted", results={"workflow_id": "wf"})
+    place.until(RunState.CANCELLED)
+    assert place.mlrun.terminated == []
+
+
+def test_what_cannot_be_ended_in_kubeflow_now_is_ended_later_and_what_ended_by_itself_is_no_trouble(
+    place: Place,
+) -> None:
+    kubeflow(place, "1.12.1")
+    place.mlrun.unending = MlrunAway("MLRun could not (500)", answer=500)
+    place.launcher.cancel(place.job.id)
+    until(lambda: place.look() and len(place.mlrun.terminated) > 1, "it to be tried again")
+    assert place.look().state is RunState.RUNNING
+    place.mlrun.unending = MlrunRefused("there is no such workflow", answer=404)
+    place.until(RunState.CANCELLED)
+
+
 TROUBLE = [
     MlrunAway("MLRun could not (500)", answer=500),
     MlrunAway("MLRun did not answer in time", sent=True),

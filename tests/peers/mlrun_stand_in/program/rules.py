@@ -217,6 +217,17 @@ RULES = (
         gives="GetWorkflowResponse",
         query=("engine",),
     ),
+    Rule(
+        "ends a workflow in Kubeflow",
+        "POST",
+        f"{_PROJECT}/pipelines/{{pipeline}}/terminate",
+        "workflows.terminate",
+        "sdk: terminate_pipeline of 1.10.4; pr: 8013: a background task",
+        gives="BackgroundTask",
+        status=202,
+        query=("namespace",),
+        since=(1, 10),
+    ),
     Rule("stores a run", "POST", _RUN, "runs.store", "sdk: store_run", query=("iter",), body=True),
     Rule(
         "changes a run",

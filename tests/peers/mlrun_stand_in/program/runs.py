@@ -84,6 +84,12 @@ def abort(state: State, call: Call) -> Any:
     return state.task(call.project, "run.abort")
 
 
+def end(run: dict[str, Any]) -> None:
+    """As when its pod was taken away; what has ended stays as it is."""
+    if run["status"].get("state") not in RunStates.terminal_states():
+        change(run, {"status.state": RunStates.aborted})
+
+
 def log(state: State, call: Call) -> Any:
     run = _of(state, call)
     offset, size = int(call.one("offset", "0")), int(call.one("size", "-1"))

@@ -61,6 +61,17 @@ def workflow_id(state: State, call: Call) -> Any:
     return {"workflow_id": found}
 
 
+def terminate(state: State, call: Call) -> Any:
+    """Its steps that have not ended are aborted; who started it hears of it as of any other end."""
+    pipeline, there = call.path["pipeline"], [run for key, run in state.runs.items() if key[0] == call.project]
+    if not any((run["status"].get("results") or {}).get("workflow_id") == pipeline for run in there):
+        raise not_found(f"Pipeline {pipeline} of project {call.project} not found")
+    for run in there:
+        if (run["metadata"].get("labels") or {}).get("workflow") == pipeline:
+            runs.end(run)
+    return state.task(call.project, "pipeline.terminate")
+
+
 def _completed(project: dict[str, Any], name: str, request: Any) -> Any:
     """The spec of the request over the one that the project has; a schedule is the request's alone where it has a spec."""
     workflow = next((dict(one) for one in project["spec"]["workflows"] or [] if one.get("name") == name), {})
