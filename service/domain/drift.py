@@ -53,11 +53,15 @@ class Saved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class There:
-    """What MLRun has now: documents as its API shows them. `project` None: it does not know the project."""
+    """What MLRun has now: documents as its API shows them. `project` None: it does not know the project.
+
+    `notifies`: whether its schedules have the notifications that they were submitted with.
+    """
 
     project: Json | None = None
     functions: dict[str, Json] = field(default_factory=dict)
     schedules: dict[str, Json] = field(default_factory=dict)
+    notifies: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from service.domain import image_choice, mlrun_requests, mlrun_schedules, schedules
+from service.domain.drift import There
 from service.domain.identity import normal
 from service.domain.images import Images
 from service.domain.mlrun_requests import RUNNER_LABEL, Asked
@@ -18,6 +19,7 @@ from service.domain.projects import Declaration, Json, Resolved
 _CRON = ("minute", "hour", "day", "month", "day_of_week")
 # Of the spec in a request, and under which of the run's parameters MLRun keeps it.
 _KEPT = {"path": "workflow_path", "handler": "workflow_handler", "engine": "engine", "args": "workflow_arguments"}
+_TOLD = ("kind", "name", "message", "severity", "when", "condition", "params")
 _WORDS = {"args": "arguments"}
 
 
@@ -54,12 +56,12 @@ def _runs_a_workflow(schedule: Json) -> bool:
     return labels.get(key) == value
 
 
-def differences(request: Json, there: Json, functions: Mapping[str, Json]) -> list[str]:
-    """In what MLRun's schedule is not as it was asked for, in words; `functions` are MLRun's, its runners among them."""
-    return list(_differences(request, there, functions))
+def differences(request: Json, there: Json, mlrun: There) -> list[str]:
+    """In what MLRun's schedule is not as it was asked for, in words; the runners of schedules are among MLRun's functions."""
+    return list(_differences(request, there, mlrun))
 
 
-def _differences(request: Json, there: Json, functions: Mapping[str, Json]) -> Iterator[str]:
+def _differences(request: Json, there: Json, mlrun: There) -> Iterator[str]:
     spec, parameters = request["spec"], _below(there, "scheduled_object", "task", "spec", "parameters")
     if spec["schedule"].split() != [str(_below(there, "cron_trigger").get(field)) for field in _CRON]:
         yield "its time"
@@ -68,11 +70,21 @@ def _differences(request: Json, there: Json, functions: Mapping[str, Json]) -> I
     for key, kept in _KEPT.items():
         if key in spec and (parameters.get(kept) or None) != (spec[key] or None):
             yield f"its {_WORDS.get(key, key)}"
-    runner = _below(functions.get(normal(request["run_name"]), {}), "spec")
+    if mlrun.notifies and _told(request.get("notifications")) != _told(
+        _below(there, "scheduled_object", "task", "spec").get("notifications")
+    ):
+        yield "its notifications"
+    runner = _below(mlrun.functions.get(normal(request["run_name"]), {}), "spec")
     if runner.get("image") != spec["image"]:
         yield "its image"
     if any((runner.get("node_selector") or {}).get(key) != value for key, value in _selector(spec).items()):
         yield "its node selector"
+
+
+def _told(notifications: Any) -> list[Json]:
+    """What of them can be compared: MLRun puts what is secret in them away, and notes beside them what became of each."""
+    listed = notifications if isinstance(notifications, list) else []
+    return [{key: one.get(key) or None for key in _TOLD} for one in listed if isinstance(one, dict)]
 
 
 def _selector(spec: Json) -> dict[str, str]:

@@ -120,7 +120,7 @@ def _schedules(saving: Saving) -> Iterator[PlannedWrite]:
         elif name in pruned:
             reason = "MLRun removes it with the function of that name"
             yield PlannedWrite(kind=WriteKind.SCHEDULE, name=name, action=Action.CHANGE, reason=reason)
-        elif found := mlrun_scheduled.differences(request, there, saving.there.functions):
+        elif found := mlrun_scheduled.differences(request, there, saving.there):
             reason = f"{', '.join(found)} changed"
             yield PlannedWrite(kind=WriteKind.SCHEDULE, name=name, action=Action.CHANGE, reason=reason)
     gone = "nothing declares it any more"

@@ -15,7 +15,7 @@ from service.domain.projects import Json
 from service.domain.saving import Documents
 from service.errors import MlrunAway
 from service.faults import point
-from service.mlrun_api import MlrunApi, Server
+from service.mlrun_api import Feature, MlrunApi, Server
 from service.targets.mlrun import schedules
 
 # Asked just before every write; what it raises ends the save.
@@ -33,7 +33,12 @@ class MlrunTarget:
         found = self._api.project(project)
         if found is None:
             return There()
-        return There(project=found, functions=self._api.functions(project), schedules=self._api.schedules(project))
+        return There(
+            project=found,
+            functions=self._api.functions(project),
+            schedules=self._api.schedules(project),
+            notifies=self._api.server().has(Feature.NOTIFICATIONS_OF_WORKFLOWS),
+        )
 
     def apply(
         self, project: str, wanted: Documents, writes: Iterable[PlannedWrite], there: There, check: Check

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from service.domain.planned import Action, PlannedWrite, WriteKind
 from service.domain.projects import CatchUp, Declaration, Resolved, ScheduleRule, Workflow
 from service.domain.saving import Documents
 from service.domain.writes import Saving, plan_writes
-from service.mlrun_api import MlrunApi
+from service.mlrun_api import Feature, MlrunApi
 from service.targets.mlrun import MlrunTarget, schedules
 from tests.integration.mlrun_schedules.conftest import PROJECT
 
@@ -24,7 +25,7 @@ SOURCE = str(PROJECT["spec"]["source"])  # type: ignore[index]  # a plain docume
 _WEEKLY = ScheduleRule(workflow="weekly_report", cron="30 4 * * 1", catch_up=CatchUp.NONE, arguments={"rows": 0})
 
 
-def _resolved() -> Resolved:
+def _resolved(notifications: Sequence[dict[str, Any]]) -> Resolved:
     specs: list[dict[str, Any]] = PROJECT["spec"]["workflows"]  # type: ignore[index]  # a plain document
     workflows = {
         one["name"]: Workflow(
@@ -36,12 +37,19 @@ def _resolved() -> Resolved:
         )
         for one in specs
     }
-    return Resolved(name="demo", project=PROJECT, workflows=workflows)
+    project = {**PROJECT, "spec": {**PROJECT["spec"], "notifications": notifications}}  # type: ignore[dict-item]
+    return Resolved(name="demo", project=project, workflows=workflows)
 
 
-def _wanted(*, weekly: ScheduleRule | None = _WEEKLY, source: str = SOURCE, registry: str = "docker.io") -> Documents:
+def _wanted(
+    *,
+    weekly: ScheduleRule | None = _WEEKLY,
+    source: str = SOURCE,
+    registry: str = "docker.io",
+    notifications: Sequence[dict[str, Any]] = (),
+) -> Documents:
     declared = Declaration(schedules={"weekly_report": weekly} if weekly else {})
-    requests = mlrun_scheduled.requests(declared, _resolved(), Images(registry=registry), source)
+    requests = mlrun_scheduled.requests(declared, _resolved(list(notifications)), Images(registry=registry), source)
     return Documents(project=PROJECT, workflows=("nightly", "weekly_report"), schedules=requests)
 
 
@@ -74,6 +82,17 @@ def test_what_changed_is_submitted_again_and_says_what_it_is(api: MlrunApi) -> N
     changed = [(Action.CHANGE, "weekly_report", "its time, its arguments changed")]
     assert _do(api, _wanted(weekly=later)) == changed
     assert _do(api, _wanted(weekly=later)) == []
+
+
+def test_who_is_told_of_their_runs_changes_with_git(api: MlrunApi) -> None:
+    _do(api, _wanted())
+    notification = {"kind": "slack", "name": "team", "when": ["error"], "secret_params": {"webhook": "https://x.y/z"}}
+    told = _wanted(notifications=[notification])
+    knows = api.server().has(Feature.NOTIFICATIONS_OF_WORKFLOWS)
+    assert {reason for _, _, reason in _do(api, told)} == ({"its notifications changed"} if knows else set())
+    assert _do(api, told) == []
+    assert len(_do(api, _wanted(notifications=[notification | {"when": ["completed"]}]))) == (2 if knows else 0)
+    assert len(_do(api, _wanted())) == (2 if knows else 0)
 
 
 def test_a_new_commit_and_a_new_image_move_them_all(api: MlrunApi) -> None:
