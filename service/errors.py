@@ -31,6 +31,7 @@ GitopsError
 │   ├── RunnerEnvironmentError  no Python as MLRun needs it, or its packages did not install
 │   ├── LoadFailed           project.yaml or project_setup.py did not load
 │   ├── LaunchFailed
+│   ├── LaunchHeld           not now: what it would run by is being written
 │   ├── ClusterAway          Kubernetes does not answer now; says nothing about any job
 │   └── ClusterRefused       Kubernetes said no
 ├── MlrunError               the MLRun API
@@ -205,6 +206,13 @@ class LoadFailed(LauncherError):
 
 class LaunchFailed(LauncherError):
     retry = True
+
+
+class LaunchHeld(LauncherError):
+    """Says nothing against the run, which waits."""
+
+    retry = True
+    retry_after_s = 0.0
 
 
 class ClusterAway(LauncherError):

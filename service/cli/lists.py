@@ -161,6 +161,8 @@ def drift(row: Row) -> None:
         when(row["saved_at"]),
         "" if row["differences"] else ": nothing differs",
     )
+    if row["unfinished"]:
+        screen.say((f"a save of {row['unfinished'][:12]} goes on or did not end", "yellow"), indent=2)
     for one in row["differences"]:
         screen.say((f"{one['what']} {one['path']}".rstrip(), "yellow"), indent=2)
         for name, label in (("git", "Git"), ("saved", "saved"), ("there", "now")):

@@ -19,6 +19,7 @@ from service.errors import PlanError
 
 # Fields that are named where somebody changed something in MLRun; the rest is counted.
 _NAMED = 3
+_UNFINISHED = "a save that did not end may have written it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +28,8 @@ class Saving:
 
     `prune`: functions that Git has no more are removed. `clears_schedules`: MLRun fires nothing of ours. Its schedules of workflows, under
     the names of ours, give way, all but those that it is to fire; one of a job is somebody's own, whatever its name. `left`: workflows of
-    whoever had the name before, whose schedules may be there still.
+    whoever had the name before, whose schedules may be there still. `unfinished`: what saves that did not end may have written; None where
+    every save ended.
     """
 
     wanted: Documents
@@ -36,6 +38,7 @@ class Saving:
     prune: bool = False
     clears_schedules: bool = True
     left: tuple[str, ...] = ()
+    unfinished: tuple[PlannedWrite, ...] | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -72,6 +75,7 @@ def _check_names(saving: Saving) -> None:
 
 def _functions(saving: Saving) -> Iterator[PlannedWrite]:
     before = saving.saved.functions if saving.saved else {}
+    unsure = _unsure(saving, *Action)
     for name, wanted in sorted(saving.wanted.functions.items()):
         there, saved = saving.there.functions.get(name), before.get(name)
         action = Action.CREATE if there is None else Action.CHANGE
@@ -79,6 +83,8 @@ def _functions(saving: Saving) -> Iterator[PlannedWrite]:
             reason = "new" if there is None else "MLRun has it, but not from here"
         elif saved.wanted != drift.digest(wanted):
             reason = "changed in Git"
+        elif name in unsure:
+            reason = _UNFINISHED
         elif found := drift.of_function(name, saved, there):
             reason = _meddled(found)
         else:
@@ -93,6 +99,8 @@ def _project(saving: Saving) -> Iterator[PlannedWrite]:
         reason = "new" if there is None else "MLRun has it, but not from here"
     elif saved.project.wanted != drift.digest(wanted.project):
         reason = "changed in Git"
+    elif saving.unfinished is not None:
+        reason = _UNFINISHED
     elif found := drift.of_project(saved.project, there):
         reason = _meddled(found)
     elif saved.source != wanted.source:
@@ -132,7 +140,8 @@ def _schedules(saving: Saving) -> Iterator[PlannedWrite]:
 
 def _own_schedules(saving: Saving) -> set[str]:
     """Names of schedules that are there and run workflows of this project: as it is, as it was saved last, or of who had its name before."""
-    ours = {*saving.wanted.workflows, *(saving.saved.workflows if saving.saved else ()), *saving.left}
+    begun = {one.name for one in saving.unfinished or () if one.kind is WriteKind.SCHEDULE}
+    ours = {*saving.wanted.workflows, *(saving.saved.workflows if saving.saved else ()), *saving.left, *begun}
     return set(mlrun_scheduled.ours(saving.there.schedules, ours))
 
 
@@ -151,9 +160,14 @@ def _held(saving: Saving) -> set[str]:
 
 
 def _gone(saving: Saving) -> list[str]:
-    """Names of the last save, minus those of this one, that are there."""
-    before = saving.saved.functions.keys() if saving.saved else set()
+    """Names of the last save, and those that saves since made and did not end, minus those of this one, that are there."""
+    before = (saving.saved.functions.keys() if saving.saved else set()) | _unsure(saving, Action.CREATE)
     return sorted((before - saving.wanted.functions.keys()) & saving.there.functions.keys())
+
+
+def _unsure(saving: Saving, *actions: Action) -> set[str]:
+    """Functions with which saves that did not end were to do that."""
+    return {one.name for one in saving.unfinished or () if one.kind is WriteKind.FUNCTION and one.action in actions}
 
 
 def _meddled(found: list[Difference]) -> str:

@@ -7,6 +7,7 @@ looked up in `versions`. Paths and parameters are those of MLRun's own client, `
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,6 +35,10 @@ class MlrunApi:
     def server(self, *, again: bool = False) -> Server:
         """Which version it is, and what it can; asked now with `again`, so that it is well too."""
         return self._calls.server(again=again)
+
+    def within(self, until: float) -> AbstractContextManager[None]:
+        """Meanwhile, what this thread asks for ends by then (`time.monotonic`). A caller that was stopped on the way sends nothing after that."""
+        return self._calls.within(until)
 
     def project(self, name: str) -> Json | None:
         """A project as it is stored, or None."""

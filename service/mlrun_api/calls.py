@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from service import limits
@@ -51,6 +52,9 @@ class Calls:
 
     def server(self, *, again: bool = False) -> Server:
         return self._negotiated.again() if again else self._negotiated.server()
+
+    def within(self, until: float) -> AbstractContextManager[None]:
+        return self._connection.within(until)
 
     def can(self, feature: Feature, until: float | None = None) -> bool:
         return self._negotiated.server(until).has(feature)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
@@ -39,6 +40,12 @@ class _Clients:
     deadline: Deadline
 
 
+class _Latest(threading.local):
+    """When whatever this thread asks for has to have ended."""
+
+    at: float = float("inf")
+
+
 class Connection:
     """To the server at `settings.mlrun.api`. Safe to use from several threads."""
 
@@ -51,6 +58,16 @@ class Connection:
         self._secrets = frozenset(credential.secrets(settings.mlrun))
         self._opening = threading.Lock()
         self._opened: _Clients | None = None
+        self._latest = _Latest()
+
+    @contextmanager
+    def within(self, until: float) -> Iterator[None]:
+        """Whatever this thread asks for meanwhile has its answer by then, or is given up; what was not sent by then never is."""
+        before, self._latest.at = self._latest.at, until
+        try:
+            yield
+        finally:
+            self._latest.at = before
 
     def asked(self, what: str, secrets: Iterable[str] = ()) -> Asked:
         """`what` the server is to do, for errors; `secrets` that the request itself carries."""
@@ -78,7 +95,8 @@ class Connection:
         from service.mlrun_api import transport
 
         clients = self._open()
-        clients.deadline.at = until if until is not None else time.monotonic() + limits.OUTSIDE_WRITE_TIMEOUT_S
+        own = until if until is not None else time.monotonic() + limits.OUTSIDE_WRITE_TIMEOUT_S
+        clients.deadline.at = min(own, self._latest.at)
         client = clients.fresh if once else clients.kept
         request = client.build_request(
             method,

@@ -69,9 +69,10 @@ class Actions:
         return self._write(change)
 
     def drift(self, project: str) -> Mapping[str, Any]:
-        last, found = drift_of(self._rooms, project)
+        last, begun, found = drift_of(self._rooms, project)
         plain = {name: getattr(last, name) for name in ("project", "revision", "commit")}
-        return {**plain, "saved_at": last.at, "differences": msgspec.to_builtins(found)}
+        unfinished = begun.commit if begun else None
+        return {**plain, "saved_at": last.at, "unfinished": unfinished, "differences": msgspec.to_builtins(found)}
 
     def run(self, project: str, workflow: str, arguments: Mapping[str, Any], request: str) -> str:
         def change(conn: Connection) -> str:

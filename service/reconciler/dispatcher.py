@@ -48,10 +48,26 @@ class Held:
         self.is_put_down = False
         self._store = store
         self._until = found.claim.until
+        self._when_lost: list[Callable[[Connection], None]] = []
 
     @property
     def key(self) -> str:
         return self.claim.key
+
+    @property
+    def name(self) -> str:
+        """Of this claim, which no other one has."""
+        return f"{self.claim.owner}/{self.claim.fence}"
+
+    def when_lost(self, change: Callable[[Connection], None]) -> None:
+        """A change that is made if the work turns out to be somebody else's by now: what was written outside may have come too late."""
+        self._when_lost.append(change)
+
+    def own_up(self) -> None:
+        """It is somebody else's."""
+        while self._when_lost:
+            self._store.write(self._when_lost[-1])
+            self._when_lost.pop()
 
     def open(self, opening: Callable[[Connection], T]) -> T:
         """The first change of a step, which was made together with the claim where that was possible."""
@@ -209,7 +225,7 @@ class Dispatcher:
         try:
             with structlog.contextvars.bound_contextvars(work=claim.kind, key=claim.key):
                 at, error = self._step(held)
-                if not (held.is_put_down or held.lost.is_set()):
+                if not held.is_put_down:
                     self._put_down(held, at, error)
         finally:
             with self._lock:
@@ -217,7 +233,8 @@ class Dispatcher:
             self._took(claim.kind, time.monotonic() - began)
 
     def _put_down(self, held: Held, at: float | None, error: str | None) -> None:
-        """Say that it is done, or when again. A store that can't write now is asked again: the work is ours until then."""
+        """Say that it is done, or when again; of work that is somebody else's by now, what is to be said then. A store that can't write now
+        is asked again: the work is ours until then."""
         claim = held.claim
 
         def change(conn: Connection) -> None:
@@ -228,9 +245,14 @@ class Dispatcher:
 
         while True:
             try:
-                self._rooms.store.write(change)
+                if held.lost.is_set():
+                    held.own_up()
+                else:
+                    self._rooms.store.write(change)
             except LeaseLost:
                 log.warning("lease lost at the end")
+                held.lost.set()
+                continue
             except StoreUnavailable as refusal:
                 log.warning("store unavailable", error=str(refusal))
                 if not self._rooms.stopping.wait(1.0):

@@ -7,10 +7,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 from service.domain import mlrun_requests
-from service.errors import LaunchFailed
+from service.errors import LaunchFailed, LaunchHeld
 from service.reconciler.archives import archive_url_of_run
 from service.reconciler.resolve import git_source
 from service.reconciler.rooms import Rooms
+from service.reconciler.save import unfinished_of
 from service.store import projects, revisions, saved, syncs
 from service.store.runs import Run
 
@@ -27,8 +28,13 @@ def as_in_force(conn: Connection, run: Run) -> dict[str, Any]:
 
 
 def source_for_mlrun(rooms: Rooms, conn: Connection, run: Run) -> str:
-    """The address of the run's files, which no other run has. Raises LaunchFailed where MLRun would run it by another configuration."""
+    """The address of the run's files, which no other run has. Raises LaunchFailed where MLRun would run it by another configuration,
+    LaunchHeld where it may have some of another one."""
     project = projects.get(conn, run.project)
+    if (begun := unfinished_of(rooms, conn, run.project)) is not None:
+        raise LaunchHeld(
+            f"it waits: a save of {run.project} at {begun.commit[:12]} into MLRun goes on or did not end, and is done again by its sync"
+        )
     if project.in_force != run.revision:
         failure = LaunchFailed(
             f"the run has revision {run.revision}, and MLRun's runner takes the one that is saved, {project.in_force or 'none'}",

@@ -11,7 +11,16 @@ from sqlalchemy import Connection
 from service.domain import image_choice, policy
 from service.domain.projects import Declaration, RunnerRule
 from service.domain.states import ACTIVE_RUNS, RunState
-from service.errors import ClusterAway, GitopsError, LaunchFailed, LeaseLost, MlrunAway, Stopping, StoreUnavailable
+from service.errors import (
+    ClusterAway,
+    GitopsError,
+    LaunchFailed,
+    LaunchHeld,
+    LeaseLost,
+    MlrunAway,
+    Stopping,
+    StoreUnavailable,
+)
 from service.faults import point
 from service.launchers import Job, JobKind
 from service.reconciler.discover import policy_of
@@ -21,6 +30,7 @@ from service.reconciler.images import images_of, runner_image
 from service.reconciler.in_mlrun import as_in_force, source_for_mlrun
 from service.reconciler.load import project_document
 from service.reconciler.rooms import MLRUN, Rooms
+from service.reconciler.save import unfinished_of
 from service.store import revisions, runs, syncs, work
 from service.store.runs import Run
 
@@ -49,6 +59,7 @@ def step(rooms: Rooms, held: Held) -> float | None:
         raise  # says nothing about the run
     except (
         ClusterAway,
+        LaunchHeld,
         MlrunAway,
     ) as error:  # nor does this; a run that waits is better than one that failed for an upgrade's sake
         _say(held, run, error.what)
@@ -91,6 +102,8 @@ def _take_slot(rooms: Rooms, conn: Connection, run_id: str) -> Run | None:
     is_ours = (run.mlrun_version, run.launcher) == (rooms.settings.mlrun.version, launcher)
     if not is_ours and rooms.store.others_may_know(run.created_at) is not None:
         return run  # of a replica with other settings, which launches it as it was recorded
+    if launcher == MLRUN and unfinished_of(rooms, conn, run.project) is not None:
+        return run  # which takes nobody's place while it waits
     work.lock(conn, "watch", launcher)  # or two who look at the same moment both see room for one
     if runs.count_active(conn, launcher) >= rooms.settings.launcher.concurrency:
         return run

@@ -10,6 +10,7 @@ from service.domain import drift, mlrun_scheduled
 from service.domain.drift import Difference, Saved
 from service.domain.images import Images
 from service.domain.plan import Plan
+from service.domain.planned import PlannedWrite
 from service.domain.projects import Resolved
 from service.domain.python_version import Said
 from service.domain.saving import Documents, documents
@@ -21,18 +22,19 @@ from service.reconciler.dispatcher import Held
 from service.reconciler.images import images_of, said_python
 from service.reconciler.resolve import git_source
 from service.reconciler.rooms import MLRUN, Rooms
-from service.store import projects, revisions, saved, syncs
+from service.store import projects, revisions, saved, syncs, unfinished, work
 from service.store.saved import Save
 from service.store.syncs import Sync
+from service.store.unfinished import Unfinished
 
 
 def saving(rooms: Rooms, sync: Sync, resolved: Resolved, images: Images, python: Said | None) -> Saving | None:
     """What is wanted, what was saved last and what is there; None without an MLRun API. Raises MlrunError, PlanError."""
     if rooms.target is None:
         return None
-    there = rooms.target.look(sync.project)
     with rooms.store.read() as conn:
-        last = saved.find(conn, sync.project)
+        last, begun = saved.find(conn, sync.project), unfinished_of(rooms, conn, sync.project)
+    there = rooms.target.look(sync.project)
     if last is not None and last.saved.api != rooms.mlrun_address:
         last = None  # it was saved into another MLRun
     left = last.saved.workflows if last is not None and last.saved.left else ()
@@ -43,6 +45,7 @@ def saving(rooms: Rooms, sync: Sync, resolved: Resolved, images: Images, python:
         prune=sync.declaration.prune_functions,
         clears_schedules=rooms.settings.schedules.owner == "gitops",
         left=left,
+        unfinished=begun.writes if begun is not None else None,
         warnings=_warnings(rooms),
     )
 
@@ -52,22 +55,52 @@ def save(rooms: Rooms, held: Held, sync: Sync, plan: Plan, saving: Saving | None
     if rooms.target is None or saving is None or not plan.puts_in_force:
         return None
     if plan.writes or saving.saved is None:
-        result = rooms.target.apply(sync.project, saving.wanted, plan.writes, saving.there, held.check)
+        result = write(rooms, held, sync, plan.writes, saving)
     else:
         result = replace(saving.saved, workflows=saving.wanted.workflows)
     return replace(result, api=rooms.mlrun_address, clock=rooms.settings.schedules.owner)
 
 
-def record(conn: Connection, sync: Sync, plan: Plan, result: Saved, *, now: float) -> None:
+def write(rooms: Rooms, held: Held, sync: Sync, writes: tuple[PlannedWrite, ...], saving: Saving) -> Saved:
+    """First it is noted what may be written: until the save is recorded, MLRun may have some of it. Who finds later that the project was
+    somebody else's when he wrote notes it once more, since he may have written over something newer. Raises LeaseLost, MlrunError."""
+    assert rooms.target is not None
+    begun = Unfinished(
+        project=sync.project,
+        commit=sync.commit,
+        api=rooms.mlrun_address,
+        by=held.name,
+        writes=writes,
+        at=rooms.store.now(),
+    )
+
+    def own_up(conn: Connection) -> None:
+        unfinished.begin(conn, begun)
+        work.want(conn, "sync", sync.project, now=rooms.store.now())
+
+    held.write(lambda conn: unfinished.begin(conn, begun))
+    held.when_lost(own_up)
+    return rooms.target.apply(sync.project, saving.wanted, writes, saving.there, held.check)
+
+
+def record(conn: Connection, held: Held, sync: Sync, revision: str, result: Saved, *, now: float) -> None:
     """What was saved, in the transaction that puts it in force."""
-    saved.put(conn, Save(project=sync.project, revision=plan.revision, commit=sync.commit, saved=result, at=now))
+    saved.put(conn, Save(project=sync.project, revision=revision, commit=sync.commit, saved=result, at=now))
+    unfinished.end(conn, sync.project, held.name)
 
 
-def drift_of(rooms: Rooms, name: str) -> tuple[Save, tuple[Difference, ...]]:
-    """What differs now from what was last saved. Raises NotFound, Conflict where nothing was saved, MlrunError."""
+def unfinished_of(rooms: Rooms, conn: Connection, project: str) -> Unfinished | None:
+    """A save into the MLRun that the settings name which has begun, and not ended."""
+    begun = unfinished.find(conn, project)
+    return begun if begun is not None and begun.api == rooms.mlrun_address else None
+
+
+def drift_of(rooms: Rooms, name: str) -> tuple[Save, Unfinished | None, tuple[Difference, ...]]:
+    """What differs now from what was last saved, and a save since that did not end. Raises NotFound, Conflict where nothing was saved,
+    MlrunError."""
     with rooms.store.read() as conn:
         project = projects.get(conn, name)
-        last = saved.find(conn, name)
+        last, begun = saved.find(conn, name), unfinished_of(rooms, conn, name)
         revision = revisions.find(conn, name, last.revision) if last else None
         sync = syncs.find(conn, project.in_force_sync) if project.in_force_sync else None
     if rooms.target is None:
@@ -76,10 +109,15 @@ def drift_of(rooms: Rooms, name: str) -> tuple[Save, tuple[Difference, ...]]:
         raise Conflict(
             f"nothing of {name} was saved into MLRun yet", mend=f"sync it: mlrun-gitops push {project.repository}"
         )
-    images = images_of(rooms.settings, rooms.launcher_for(sync.declaration).name)
-    python = said_python(CommitFiles(rooms.source, sync.repository, last.commit), sync.declaration)
+    images, python = look_up(rooms, replace(sync, commit=last.commit))
     git = _documents(rooms, replace(sync, commit=last.commit), revision.resolved, images, python)
-    return last, drift.report(git, last.saved, rooms.target.look(name))
+    return last, begun, drift.report(git, last.saved, rooms.target.look(name))
+
+
+def look_up(rooms: Rooms, sync: Sync) -> tuple[Images, Said | None]:
+    """What chooses the images of a sync's functions."""
+    images = images_of(rooms.settings, rooms.launcher_for(sync.declaration).name)
+    return images, said_python(CommitFiles(rooms.source, sync.repository, sync.commit), sync.declaration)
 
 
 def _documents(rooms: Rooms, sync: Sync, resolved: Resolved, images: Images, python: Said | None) -> Documents:

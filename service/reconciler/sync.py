@@ -18,6 +18,7 @@ from service.reconciler import news
 from service.reconciler.apply import apply
 from service.reconciler.decide import Decided, Nothing, decide
 from service.reconciler.dispatcher import Held
+from service.reconciler.heal import heal, is_due
 from service.reconciler.leave import leave
 from service.reconciler.rooms import Rooms
 from service.reconciler.save import record, save
@@ -57,6 +58,7 @@ def step(rooms: Rooms, held: Held) -> float | None:
             _fail(rooms, held, project, sync, internal)
     if not held.is_put_down:
         leave(rooms, held)
+        heal(rooms, held)
     return None
 
 
@@ -101,7 +103,7 @@ def _skip(rooms: Rooms, held: Held, project: Project, sync: Sync, reason: str) -
         skipped = syncs.transition(conn, sync.id, SyncState.SKIPPED, now=rooms.store.now(), reason=reason)
         projects.record_synced(conn, project.name, sync.commit)
         news.of_sync(rooms, conn, Topic.SYNC_SUCCEEDED, skipped)  # who heard that it began hears how it ended
-        return not syncs.open_of(conn, held.key)
+        return _is_all(rooms, conn, held.key)
 
     held.close(change)
 
@@ -123,15 +125,19 @@ def _apply(
         work.check(conn, held.claim, now=rooms.store.now())
         apply(rooms, conn, project, sync, plan, decided.resolved)
         if result is not None:
-            record(conn, sync, plan, result, now=rooms.store.now())
+            record(conn, held, sync, plan.revision, result, now=rooms.store.now())
         timings["apply"] = round(time.monotonic() - began, 4)
         ended = syncs.succeed(conn, sync.id, plan=plan, timings=timings, now=rooms.store.now())
         news.of_sync(rooms, conn, Topic.SYNC_SUCCEEDED, ended)
-        return not syncs.open_of(conn, held.key)
+        return _is_all(rooms, conn, held.key)
 
     held.close(change)
     if plan.schedules:
         rooms.schedules_changed.set()
+
+
+def _is_all(rooms: Rooms, conn: Connection, project: str) -> bool:
+    return not syncs.open_of(conn, project) and not is_due(rooms, conn, project)
 
 
 def _fail(rooms: Rooms, held: Held, project: Project, sync: Sync, error: GitopsError) -> None:

@@ -67,6 +67,7 @@ deliveries = Table(
     Index(None, "hook", "forge_id"),
 )
 
+_OPEN = text("wanted > done")
 # What is to be done. `wanted > done` means there is work; a lease says who does it, its fence which of them is newest.
 work = Table(
     "work",
@@ -83,13 +84,7 @@ work = Table(
     Column("claimed", Integer, nullable=False, default=0),  # the generation that the lease is about
     Column("error", Text),
     # Done work stays as history; only what is to be done is searched.
-    Index(
-        "ix_work_due",
-        "kind",
-        "not_before",
-        sqlite_where=text("wanted > done"),
-        postgresql_where=text("wanted > done"),
-    ),
+    Index("ix_work_due", "kind", "not_before", sqlite_where=_OPEN, postgresql_where=_OPEN),
 )
 
 # What the last fetch found.
@@ -184,6 +179,18 @@ saved = Table(
     Column("revision", String(32), nullable=False),
     Column("commit", String(64), nullable=False),
     Column("saved", Text, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+# A save into MLRun that has begun and not ended: MLRun may have some of it.
+unfinished_saves = Table(
+    "unfinished_saves",
+    metadata,
+    Column("project", String(63), primary_key=True),
+    Column("commit", String(64), nullable=False),
+    Column("api", Text, nullable=False),
+    Column("by", Text, nullable=False),  # the claim under which it was noted last
+    Column("writes", Text, nullable=False),
     Column("at", Float, nullable=False),
 )
 

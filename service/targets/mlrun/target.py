@@ -6,8 +6,11 @@ what is there, or takes a name away, so all of it may be done again from the beg
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
+from service import limits
 from service.domain import drift, mlrun_scheduled
 from service.domain.drift import Saved, There
 from service.domain.planned import Action, PlannedWrite, WriteKind
@@ -46,8 +49,8 @@ class MlrunTarget:
         """Carry out `writes` of this project in their order, then read back what it came to."""
         for write in writes:
             server = self._api.server()  # after an outage it is asked, which takes time that the write is to have
-            check()
-            self._write(server, project, wanted, write, there)
+            with self._after(check):
+                self._write(server, project, wanted, write, there)
             point(f"mlrun.{write.kind}.{write.action}")
         check()
         point("mlrun.written")
@@ -56,9 +59,17 @@ class MlrunTarget:
     def leave(self, project: str, workflows: Iterable[str], check: Check) -> None:
         """MLRun fires these workflows no more. Nothing else of the project's is touched. It may be done again."""
         for name in mlrun_scheduled.ours(self._api.schedules(project), workflows):
-            check()
-            schedules.remove(self._api, project, name)
+            with self._after(check):
+                schedules.remove(self._api, project, name)
             point("mlrun.left")
+
+    @contextmanager
+    def _after(self, check: Check) -> Iterator[None]:
+        """One write that `check` allows, as long as it does: the time for it counts from before, whatever holds this process up then."""
+        until = time.monotonic() + limits.OUTSIDE_WRITE_TIMEOUT_S
+        check()
+        with self._api.within(until):
+            yield
 
     def _write(self, server: Server, project: str, wanted: Documents, write: PlannedWrite, there: There) -> None:
         if write.kind is WriteKind.PROJECT:

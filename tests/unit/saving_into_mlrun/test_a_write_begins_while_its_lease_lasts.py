@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 import pytest
@@ -25,6 +26,9 @@ class _Watched:
     def server(self) -> Server:
         self.asked.append(("server", None))
         return server_of("1.9.2")
+
+    def within(self, _: float) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def submit(self, *_: Any, within_s: float = limits.SUBMIT_TIMEOUT_S) -> dict[str, Any]:
         self.asked.append(("submit", within_s))

@@ -98,6 +98,9 @@ class Drift(Answer):
     revision: str = Field(description="The revision that was saved.")
     commit: str = Field(description="The commit whose files MLRun takes since.")
     saved_at: datetime = Field(description="When.")
+    unfinished: str | None = Field(
+        description="The commit of a save that goes on or did not end: MLRun may have some of it, and runs by MLRun's own runner wait. Its sync repairs it."
+    )
     differences: list[Difference] = Field(description="Everything that differs; the next sync writes it anew.")
 
 
