@@ -25,6 +25,7 @@ from service.reconciler import Reconciler, Rooms
 from service.reconciler.actions import Actions
 from service.reconciler.archives import repository_of
 from service.reconciler.images import PROCESS
+from service.reconciler.in_mlrun import may_submit
 from service.reconciler.news import of_rejection
 from service.references import NONE, References, import_all, log_imports, references
 from service.settings import Settings
@@ -95,10 +96,10 @@ def check_supported(settings: Settings) -> None:
             )
 
 
-def _in_mlrun(_: Settings, store: Store, mlrun: MlrunApi | None) -> Launcher:
+def _in_mlrun(settings: Settings, store: Store, mlrun: MlrunApi | None) -> Launcher:
     if mlrun is None:  # settings that were read have it beside this launcher
         raise SettingsError("the launcher 'mlrun' has no MLRun API", mend="Set mlrun.api")
-    return MlrunLauncher(store, mlrun)
+    return MlrunLauncher(store, mlrun, partial(may_submit, settings.mlrun_address))
 
 
 LAUNCHERS: dict[str, Callable[[Settings, Store, MlrunApi | None], Launcher]] = {

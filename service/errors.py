@@ -34,6 +34,7 @@ GitopsError
 │   ├── LaunchHeld           not now: what it would run by is being written
 │   ├── ClusterAway          Kubernetes does not answer now; says nothing about any job
 │   └── ClusterRefused       Kubernetes said no
+├── SaveHeld                 not now: a run that MLRun was just given is to read what would be written
 ├── MlrunError               the MLRun API
 │   ├── MlrunAway            it was not reached, or could not do it now; says nothing about any run
 │   └── MlrunRefused         it said no
@@ -235,6 +236,12 @@ class ClusterRefused(LauncherError):
         super().__init__(what, mend=mend, detail=detail)
         self.answer = answer
         self.reason = reason
+
+
+class SaveHeld(GitopsError):
+    """Says nothing against the save, which waits for a bounded time."""
+
+    retry = True
 
 
 class MlrunError(GitopsError):

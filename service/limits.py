@@ -113,8 +113,13 @@ CRON_BYTES = 200
 CATCH_UP_FIRES = 2_000
 # A fire is on time when it is looked at within this; a schedule that does not catch up lets go of later ones.
 FIRE_ON_TIME_S = 60.0
+# A save waits so long at most for the runs that MLRun was given before it, until their first step shows that they have read their
+# configuration: longer than a pod takes to begin that does not wait for a place.
+MLRUN_BEGINS_S = 60.0
 # A submit that MLRun did not answer is looked up for so long, several times what an answer may take; then its run is lost.
 MLRUN_DOUBT_S = 120.0
+# A run that was lost so is looked for so long, in case it turns up.
+MLRUN_LATE_S = 24 * 3600.0
 # Closer fires are refused by MLRun (httpdb.scheduling.min_allowed_interval, "10 minutes" by default).
 MLRUN_FIRES_APART_S = 600.0
 # How often a job is started that dies before it claims itself, before it is called failed.

@@ -14,8 +14,8 @@ from service.domain.projects import Resolved
 from service.domain.writes import plan_writes
 from service.reconciler.dispatcher import Held
 from service.reconciler.rooms import Rooms
-from service.reconciler.save import look_up, record, saving, unfinished_of, write
-from service.store import projects, revisions, saved, syncs
+from service.reconciler.save import look_up, record, saving, write
+from service.store import projects, revisions, saved, syncs, unfinished
 from service.store.syncs import Sync
 
 log = structlog.get_logger(__name__)
@@ -27,7 +27,7 @@ def is_due(rooms: Rooms, conn: Connection, name: str) -> bool:
 
 
 def heal(rooms: Rooms, held: Held) -> None:
-    """Raises LeaseLost, MlrunError, SourceError: it is tried again, as a sync is."""
+    """Raises LeaseLost, MlrunError, SourceError, SaveHeld: it is tried again, as a sync is."""
     if rooms.target is None:
         return
     with rooms.store.read() as conn:
@@ -48,7 +48,7 @@ def _in_force(rooms: Rooms, conn: Connection, name: str) -> tuple[Sync, str, Res
     project = projects.find(conn, name)
     if project is None or project.suspended or not (project.in_force and project.in_force_sync):
         return None
-    if unfinished_of(rooms, conn, name) is None or syncs.open_of(conn, name):
+    if unfinished.find(conn, name, rooms.mlrun_address) is None or syncs.open_of(conn, name):
         return None
     sync, last = syncs.get(conn, project.in_force_sync), saved.find(conn, name)
     if last is not None and last.revision == project.in_force:

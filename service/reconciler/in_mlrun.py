@@ -11,8 +11,7 @@ from service.errors import LaunchFailed, LaunchHeld
 from service.reconciler.archives import archive_url_of_run
 from service.reconciler.resolve import git_source
 from service.reconciler.rooms import Rooms
-from service.reconciler.save import unfinished_of
-from service.store import projects, revisions, saved, syncs
+from service.store import projects, revisions, runs, saved, syncs, unfinished, work
 from service.store.runs import Run
 
 
@@ -28,10 +27,27 @@ def as_in_force(conn: Connection, run: Run) -> dict[str, Any]:
 
 
 def source_for_mlrun(rooms: Rooms, conn: Connection, run: Run) -> str:
-    """The address of the run's files, which no other run has. Raises LaunchFailed where MLRun would run it by another configuration,
-    LaunchHeld where it may have some of another one."""
+    """The address of the run's files, which no other run has. Raises as `check_saved`."""
+    check_saved(conn, run, rooms.mlrun_address)
+    repository = rooms.repository(run.repository)
+    if rooms.settings.mlrun.source == "git" and repository is not None:
+        return mlrun_requests.marked(git_source(repository.url, run.ref), run.id)
+    base = rooms.settings.server.internal_url or rooms.settings.server.public_url or ""
+    return archive_url_of_run(conn, base, run.project, run.id, run.commit)
+
+
+def may_submit(address: str, conn: Connection, run_id: str) -> None:
+    """Asked in the transaction from which on a run counts as given to MLRun: no save begins before it ends. Raises as `check_saved`."""
+    run = runs.get(conn, run_id)
+    work.lock(conn, "sync", run.project)
+    check_saved(conn, run, address)
+
+
+def check_saved(conn: Connection, run: Run, address: str) -> None:
+    """Raises LaunchFailed where the MLRun at `address` would run it by another configuration, LaunchHeld where it may have some of
+    another one."""
     project = projects.get(conn, run.project)
-    if (begun := unfinished_of(rooms, conn, run.project)) is not None:
+    if (begun := unfinished.find(conn, run.project, address)) is not None:
         raise LaunchHeld(
             f"it waits: a save of {run.project} at {begun.commit[:12]} into MLRun goes on or did not end, and is done again by its sync"
         )
@@ -43,14 +59,9 @@ def source_for_mlrun(rooms: Rooms, conn: Connection, run: Run) -> str:
         failure.retry = False
         raise failure
     last = saved.find(conn, run.project)
-    there = last is not None and not last.saved.left and last.saved.api == rooms.mlrun_address
+    there = last is not None and not last.saved.left and last.saved.api == address
     if last is None or not there or last.revision != run.revision:
         raise LaunchFailed(
             f"MLRun has not been given revision {run.revision} of {run.project} yet",
             mend=f"its sync does that; if it failed, see why, then: mlrun-gitops push {run.repository}",
         )
-    repository = rooms.repository(run.repository)
-    if rooms.settings.mlrun.source == "git" and repository is not None:
-        return mlrun_requests.marked(git_source(repository.url, run.ref), run.id)
-    base = rooms.settings.server.internal_url or rooms.settings.server.public_url or ""
-    return archive_url_of_run(conn, base, run.project, run.id, run.commit)

@@ -30,8 +30,7 @@ from service.reconciler.images import images_of, runner_image
 from service.reconciler.in_mlrun import as_in_force, source_for_mlrun
 from service.reconciler.load import project_document
 from service.reconciler.rooms import MLRUN, Rooms
-from service.reconciler.save import unfinished_of
-from service.store import revisions, runs, syncs, work
+from service.store import revisions, runs, syncs, unfinished, work
 from service.store.runs import Run
 
 # Without room a run is looked at again this much later; the end of another run calls it at once.
@@ -102,7 +101,7 @@ def _take_slot(rooms: Rooms, conn: Connection, run_id: str) -> Run | None:
     is_ours = (run.mlrun_version, run.launcher) == (rooms.settings.mlrun.version, launcher)
     if not is_ours and rooms.store.others_may_know(run.created_at) is not None:
         return run  # of a replica with other settings, which launches it as it was recorded
-    if launcher == MLRUN and unfinished_of(rooms, conn, run.project) is not None:
+    if launcher == MLRUN and unfinished.find(conn, run.project, rooms.mlrun_address):
         return run  # which takes nobody's place while it waits
     work.lock(conn, "watch", launcher)  # or two who look at the same moment both see room for one
     if runs.count_active(conn, launcher) >= rooms.settings.launcher.concurrency:

@@ -42,7 +42,7 @@ class Rooms:
     @property
     def mlrun_address(self) -> str:
         """Which MLRun API the target is; empty without one."""
-        return str(self.settings.mlrun.api or "").rstrip("/")
+        return self.settings.mlrun_address
 
     def check_not_stopping(self) -> None:
         """Raises Stopping: the step ends here and is done again by the next service."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
+from service import limits
 from service.domain import drift, mlrun_scheduled
 from service.domain.drift import Difference, Saved
 from service.domain.images import Images
@@ -15,14 +16,14 @@ from service.domain.projects import Resolved
 from service.domain.python_version import Said
 from service.domain.saving import Documents, documents
 from service.domain.writes import Saving
-from service.errors import Conflict, PlanError, SettingsError
+from service.errors import Conflict, PlanError, SaveHeld, SettingsError
 from service.reconciler.archives import archive_url
 from service.reconciler.discover import CommitFiles
 from service.reconciler.dispatcher import Held
 from service.reconciler.images import images_of, said_python
 from service.reconciler.resolve import git_source
 from service.reconciler.rooms import MLRUN, Rooms
-from service.store import projects, revisions, saved, syncs, unfinished, work
+from service.store import jobs, projects, revisions, saved, syncs, unfinished, work
 from service.store.saved import Save
 from service.store.syncs import Sync
 from service.store.unfinished import Unfinished
@@ -33,7 +34,7 @@ def saving(rooms: Rooms, sync: Sync, resolved: Resolved, images: Images, python:
     if rooms.target is None:
         return None
     with rooms.store.read() as conn:
-        last, begun = saved.find(conn, sync.project), unfinished_of(rooms, conn, sync.project)
+        last, begun = saved.find(conn, sync.project), unfinished.find(conn, sync.project, rooms.mlrun_address)
     there = rooms.target.look(sync.project)
     if last is not None and last.saved.api != rooms.mlrun_address:
         last = None  # it was saved into another MLRun
@@ -63,7 +64,8 @@ def save(rooms: Rooms, held: Held, sync: Sync, plan: Plan, saving: Saving | None
 
 def write(rooms: Rooms, held: Held, sync: Sync, writes: tuple[PlannedWrite, ...], saving: Saving) -> Saved:
     """First it is noted what may be written: until the save is recorded, MLRun may have some of it. Who finds later that the project was
-    somebody else's when he wrote notes it once more, since he may have written over something newer. Raises LeaseLost, MlrunError."""
+    somebody else's when he wrote notes it once more, since he may have written over something newer. From the note on, no run is given to
+    MLRun's runner; those that were given to it just before read what is there first. Raises LeaseLost, MlrunError, SaveHeld."""
     assert rooms.target is not None
     begun = Unfinished(
         project=sync.project,
@@ -78,7 +80,14 @@ def write(rooms: Rooms, held: Held, sync: Sync, writes: tuple[PlannedWrite, ...]
         unfinished.begin(conn, begun)
         work.want(conn, "sync", sync.project, now=rooms.store.now())
 
-    held.write(lambda conn: unfinished.begin(conn, begun))
+    def begin(conn: Connection) -> list[str]:
+        unfinished.begin(conn, begun)
+        return jobs.beginning(conn, MLRUN, sync.project, since=rooms.store.now() - limits.MLRUN_BEGINS_S)
+
+    if reading := held.write(begin):
+        raise SaveHeld(
+            f"the run {reading[0]} of {sync.project} was given to MLRun's runner just now and is to read first"
+        )
     held.when_lost(own_up)
     return rooms.target.apply(sync.project, saving.wanted, writes, saving.there, held.check)
 
@@ -89,18 +98,12 @@ def record(conn: Connection, held: Held, sync: Sync, revision: str, result: Save
     unfinished.end(conn, sync.project, held.name)
 
 
-def unfinished_of(rooms: Rooms, conn: Connection, project: str) -> Unfinished | None:
-    """A save into the MLRun that the settings name which has begun, and not ended."""
-    begun = unfinished.find(conn, project)
-    return begun if begun is not None and begun.api == rooms.mlrun_address else None
-
-
 def drift_of(rooms: Rooms, name: str) -> tuple[Save, Unfinished | None, tuple[Difference, ...]]:
     """What differs now from what was last saved, and a save since that did not end. Raises NotFound, Conflict where nothing was saved,
     MlrunError."""
     with rooms.store.read() as conn:
         project = projects.get(conn, name)
-        last, begun = saved.find(conn, name), unfinished_of(rooms, conn, name)
+        last, begun = saved.find(conn, name), unfinished.find(conn, name, rooms.mlrun_address)
         revision = revisions.find(conn, name, last.revision) if last else None
         sync = syncs.find(conn, project.in_force_sync) if project.in_force_sync else None
     if rooms.target is None:

@@ -12,7 +12,7 @@ from service.domain.drift import Saved
 from service.domain.events import Topic
 from service.domain.states import SyncState
 from service.domain.triggers import is_tag
-from service.errors import GitopsError, LeaseLost, Stopping, StoreUnavailable
+from service.errors import GitopsError, LeaseLost, SaveHeld, Stopping, StoreUnavailable
 from service.faults import point
 from service.reconciler import news
 from service.reconciler.apply import apply
@@ -32,15 +32,26 @@ log = structlog.get_logger(__name__)
 # succeeds or a newer commit comes: nobody would push again only because we recovered. A tag's sync ends here, which would
 # hold up the others, and so does one that met a bug.
 SYNC_ATTEMPTS = 6
+# A save that waits for a run to begin looks again after so long.
+_HELD_S = 1.0
 
 
 def step(rooms: Rooms, held: Held) -> float | None:
     """Every open sync of the project: of a branch the newest, of tags each."""
+    try:
+        _all(rooms, held)
+    except SaveHeld as error:
+        log.info("a save waits", project=held.key, why=error.what)
+        return rooms.store.now() + _HELD_S
+    return None
+
+
+def _all(rooms: Rooms, held: Held) -> None:
     while not held.is_put_down and (begun := held.open(partial(begin, rooms, name=held.key))) is not None:
         project, sync = begun
         try:
             _bring(rooms, held, project, sync)
-        except (LeaseLost, StoreUnavailable, Stopping):
+        except (LeaseLost, SaveHeld, StoreUnavailable, Stopping):
             raise
         except GitopsError as error:
             often = held.claim.attempts + 1 >= SYNC_ATTEMPTS
@@ -59,7 +70,6 @@ def step(rooms: Rooms, held: Held) -> float | None:
     if not held.is_put_down:
         leave(rooms, held)
         heal(rooms, held)
-    return None
 
 
 def begin(rooms: Rooms, conn: Connection, name: str) -> tuple[Project, Sync] | None:

@@ -284,6 +284,11 @@ class Settings(Section):
         return tuple(dict.fromkeys((*self.launchers, *loads)))
 
     @property
+    def mlrun_address(self) -> str:
+        """Which MLRun API there is; empty without one."""
+        return str(self.mlrun.api or "").rstrip("/")
+
+    @property
     def drain_s(self) -> float:
         """Seconds between SIGTERM and the end of listening."""
         if self.server.drain is not None:

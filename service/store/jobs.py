@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select,
 from service.domain.projects import Json
 from service.errors import Conflict
 from service.launchers import EndReason, JobKind
-from service.store.models import job_lines, job_logs
+from service.store.models import job_lines, job_logs, runs
 from service.store.models import jobs as table
 from service.store.sql import SOMETHING, Rows, known
 
@@ -45,6 +45,9 @@ class PodJob:
     detail: str = ""
     ended_at: float | None = None
 
+
+# What a run says when it begins, before its first step: `claimed` and `started`.
+_BEGUN_LINES = 2
 
 _rows = Rows(table, PodJob, json=["document"], heavy=["document"])
 _heads = select(table.c.id, table.c.lines, table.c.ended.is_not(None)).where(
@@ -89,6 +92,17 @@ def not_ended(connection: Connection, launcher: str) -> list[PodJob]:
     return _rows.those(connection, "created_at", "id", launcher=launcher, ended=None)
 
 
+def beginning(connection: Connection, launcher: str, project: str, *, since: float) -> list[str]:
+    """Runs of this project that were given away to be run since then, and of which no step is known yet, by id."""
+    query = (
+        select(table.c.id)
+        .join(runs, runs.c.id == table.c.id)
+        .where(runs.c.project == project, table.c.launcher == launcher, table.c.claimed_at > since)
+        .where(table.c.ended.is_(None), table.c.cancel.is_(None), table.c.lines <= _BEGUN_LINES)
+    )
+    return list(connection.execute(query.order_by(table.c.id)).scalars())
+
+
 def claim(connection: Connection, job_id: str, claimer: str, line: str, *, now: float) -> bool:
     """Whether `claimer` runs it now, or did already; `line` is the event that says so, and the first of all.
 
@@ -112,6 +126,20 @@ def hand_over(connection: Connection, job_id: str, claimer: str, to: str | None,
     """From `claimer`, who has not said anything yet, to another one, or back to nobody; False when it is not theirs, or has ended."""
     theirs = {"id": job_id, "claimer": claimer, "ended": None}
     return bool(_rows.set(connection, theirs, claimer=to, detail=detail, **({} if to else {"claimed_at": None})))
+
+
+def lost_by(connection: Connection, launcher: str, claimer: str, *, since: float) -> list[PodJob]:
+    """Those that ended since then, lost, while they were `claimer`'s and of which it is remembered what they were to do."""
+    where = (table.c.launcher == launcher, table.c.claimer == claimer, table.c.ended == EndReason.EXITED)
+    query = _rows.select(whole=True).where(*where, table.c.document.is_not(None), table.c.ended_at > since)
+    return _rows.all(connection, query.order_by(table.c.id))
+
+
+def found(connection: Connection, job_id: str, claimer: str, by: str, detail: str) -> bool:
+    """One that ended while it was `claimer`'s turns out to be run by somebody; False when that was known."""
+    return bool(
+        _rows.set(connection, {"id": job_id, "claimer": claimer, "ended": SOMETHING}, claimer=by, detail=detail)
+    )
 
 
 def append(connection: Connection, job_id: str, since: int, lines: Sequence[str]) -> int:

@@ -138,6 +138,12 @@ def active(connection: Connection, launcher: str) -> list[Run]:
     return _rows.those(connection, "id", state=ACTIVE_RUNS, launcher=launcher)
 
 
+def remark(connection: Connection, run_id: str, words: str) -> None:
+    """Something that became known of a run after its end."""
+    run = get(connection, run_id)
+    _rows.set(connection, {"id": run_id, "state": ENDED_RUNS}, reason=f"{run.reason}; {words}" if run.reason else words)
+
+
 def active_elsewhere(connection: Connection, launchers: Collection[str]) -> list[Run]:
     """Those that none of these launchers has."""
     where = (table.c.state.in_(sorted(ACTIVE_RUNS)), table.c.launcher.not_in(sorted(launchers)))

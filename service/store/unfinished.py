@@ -46,8 +46,11 @@ def begin(connection: Connection, save: Unfinished) -> None:
     )
 
 
-def find(connection: Connection, project: str) -> Unfinished | None:
-    return _rows.find(connection, project=project)
+def find(connection: Connection, project: str, api: str | None = None) -> Unfinished | None:
+    """Into any MLRun, or into this one."""
+    if api is None:
+        return _rows.find(connection, project=project)
+    return _rows.find(connection, project=project, api=api)
 
 
 def end(connection: Connection, project: str, by: str) -> None:

@@ -16,9 +16,10 @@ from functools import partial
 import structlog
 
 from service.errors import MlrunAway, MlrunError, StoreError
+from service.launchers.mlrun.late import Late
 from service.launchers.mlrun.looking import Looking
 from service.launchers.mlrun.order import LAUNCHER
-from service.launchers.mlrun.submitting import SUBMITTING, Submitting
+from service.launchers.mlrun.submitting import SUBMITTING, MaySubmit, Submitting
 from service.mlrun_api import MlrunApi
 from service.store import Store, jobs
 from service.store.jobs import PodJob
@@ -28,7 +29,7 @@ log = structlog.get_logger(__name__)
 _ROUND_S = 1.0
 # Somebody asks for a run so often as long as they follow it.
 _INTEREST_S = 60.0
-# Runs that nobody follows: what a service that was killed left behind.
+# Runs that nobody follows: what a service that was killed left behind, and those that were called lost.
 _SWEEP_S = 60.0
 # What has ended and was not done with, by a service that was killed in between, is after this: by then, whoever took over has read
 # its events.
@@ -51,13 +52,14 @@ class _Trouble:
 
 
 class Following(threading.Thread):
-    def __init__(self, api: MlrunApi, store: Store) -> None:
+    def __init__(self, api: MlrunApi, store: Store, may_submit: MaySubmit) -> None:
         super().__init__(name="mlrun-following", daemon=True)
         self._api = api
         self._store = store
         self._woken = threading.Event()
         self._looking = Looking(api, store, soon=self._woken.set)
-        self.submitting = Submitting(api, store, self._looking.lose)
+        self.submitting = Submitting(api, store, self._looking.lose, may_submit)
+        self._late = Late(api, store, self.submitting.find)
         self._followed: dict[str, float] = {}  # until when somebody's interest holds
         self._leaving: set[str] = set()
         self._trouble: dict[str, _Trouble] = {}
@@ -127,10 +129,13 @@ class Following(threading.Thread):
         for row in rows.values():
             if sweeps or row.id in self._followed:
                 self._tend(row)
-        for job in ended:
-            self._store.write(partial(jobs.clean, job_id=job))
+        for job, row in ended.items():
+            if not self._late.is_awaited(row):
+                self._store.write(partial(jobs.clean, job_id=job))
             self._leaving.discard(job)
             self._looking.forget(job)
+        if sweeps:
+            self._late.look()
 
     def _tend(self, row: PodJob) -> None:
         """Raises MlrunAway where the server is not reached at all, and StoreError: nothing else keeps other runs waiting."""

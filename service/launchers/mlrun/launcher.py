@@ -13,6 +13,7 @@ from service.errors import LoadFailed, MlrunError, RunnerEnvironmentError
 from service.launchers import EndReason, Job, LogChunk, Observation
 from service.launchers.mlrun.following import Following
 from service.launchers.mlrun.order import LAUNCHER, order_of
+from service.launchers.mlrun.submitting import MaySubmit
 from service.launchers.observing import log_of, noted, observe
 from service.mlrun_api import MlrunApi
 from service.store import Store, jobs
@@ -29,11 +30,11 @@ class MlrunLauncher:
     owner: int | None = None
     fingerprint = "mlrun"
 
-    def __init__(self, store: Store, api: MlrunApi) -> None:
+    def __init__(self, store: Store, api: MlrunApi, may_submit: MaySubmit = lambda *_: None) -> None:
         """Whoever made `api` closes it."""
         self._store = store
         self._api = api
-        self._following = Following(api, store)
+        self._following = Following(api, store, may_submit)
         self._lock = threading.Lock()
         self._closed = False
         self._started = False
@@ -49,7 +50,7 @@ class MlrunLauncher:
         return jobs.add(connection, self._new(job))
 
     def ensure(self, job: Job, *, is_new: bool = False) -> None:
-        """Raises MlrunAway, which says nothing about the run, and MlrunRefused too."""
+        """Raises MlrunAway, which says nothing about the run, MlrunRefused, and what `may_submit` raises."""
         self._start()
         row = self._new(job) if is_new else noted(self._store, self._new(job))
         if row.claimer is None and row.cancel is None and row.ended is None:

@@ -15,11 +15,12 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 
 import structlog
+from sqlalchemy import Connection
 
 from service import limits
 from service.domain import mlrun_requests
 from service.domain.projects import Json
-from service.errors import MlrunAway, MlrunError, MlrunRefused
+from service.errors import MlrunAway, MlrunError, MlrunRefused, StoreUnavailable
 from service.faults import point
 from service.launchers import EndReason
 from service.launchers.mlrun.order import Order, address
@@ -35,6 +36,8 @@ _CLOCKS = timedelta(hours=12)
 _LOOK_S = 2.0
 _BEING = "it is being submitted to MLRun"
 
+# Asked in the transaction that takes a run, by its id; raises what keeps it from being submitted now.
+MaySubmit = Callable[[Connection, str], None]
 # How a run that was begun ends here: its reason, and why in words for people.
 End = Callable[[PodJob, EndReason, str], None]
 
@@ -42,23 +45,29 @@ End = Callable[[PodJob, EndReason, str], None]
 class Submitting:
     """`end` is called for what is lost."""
 
-    def __init__(self, api: MlrunApi, store: Store, end: End) -> None:
+    def __init__(self, api: MlrunApi, store: Store, end: End, may_submit: MaySubmit) -> None:
         self._api = api
         self._store = store
         self._end = end
+        self._may_submit = may_submit
         self._flying: set[str] = set()
         self._looked: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def submit(self, job: str, order: Order) -> None:
-        """Once. Raises MlrunAway where it certainly was not, and may be later; MlrunRefused, LaunchFailed where it never will be."""
+        """Once. Raises MlrunAway where it certainly was not, and may be later; MlrunRefused, LaunchFailed where it never will be; and
+        what keeps it from being submitted now."""
         where = address(order, self._api.server(), job)
         with self._in_flight(job):
+            until = time.monotonic() + limits.SUBMIT_TIMEOUT_S
             if not self._store.write(self._taken(job)):
                 return
             point("mlrun.before-submit")
             try:
-                answer = self._api.submit(order.project, where, order.request)
+                with self._api.within(until):
+                    if not self._is_ours(job):
+                        return
+                    answer = self._api.submit(order.project, where, order.request)
             except MlrunAway as error:
                 self._unanswered(job, error)
                 return
@@ -75,7 +84,7 @@ class Submitting:
             if row.id in self._flying or now < self._looked.get(row.id, 0.0) + _LOOK_S:
                 return
             self._looked[row.id] = now
-        found = self._find(order, began)
+        found = self.find(order, began)
         if len(found) == 1:
             self._accepted(row.id, found[0])
         elif found:
@@ -84,8 +93,30 @@ class Submitting:
             what = "MLRun did not answer when it was submitted, and no run of it is in MLRun's database"
             self._end(row, EndReason.EXITED, what)
 
-    def _taken(self, job: str) -> Callable[..., bool]:
-        return lambda connection: jobs.take(connection, job, SUBMITTING, _BEING, now=self._store.now())
+    def _taken(self, job: str) -> Callable[[Connection], bool]:
+        def change(connection: Connection) -> bool:
+            self._may_submit(connection, job)
+            return jobs.take(connection, job, SUBMITTING, _BEING, now=self._store.now())
+
+        return change
+
+    def _is_ours(self, job: str) -> bool:
+        """Looked at just before it is sent: whoever was stopped since it was taken finds that it was called lost, or took too long, and is
+        not to send it any more; what is to be cancelled ends here."""
+        try:
+            with self._store.read() as connection:
+                row = jobs.get(connection, job)
+        except StoreUnavailable:
+            self._hand_over(job, None, "")  # nothing was sent
+            raise
+        if row.ended is not None or row.claimer != SUBMITTING:
+            return False
+        if (reason := row.cancel) is None:
+            return True
+        self._store.write(
+            lambda connection: jobs.end(connection, job, reason, now=self._store.now(), detail="", unclaimed=False)
+        )
+        return False
 
     def _unanswered(self, job: str, error: MlrunAway) -> None:
         if error.sent:
@@ -113,7 +144,7 @@ class Submitting:
         if error.answer < HTTPStatus.BAD_REQUEST:
             return False
         try:
-            return not self._find(order, self._store.now())
+            return not self.find(order, self._store.now())
         except MlrunError:
             return False
 
@@ -127,7 +158,7 @@ class Submitting:
     def _hand_over(self, job: str, to: str | None, detail: str) -> None:
         self._store.write(lambda connection: jobs.hand_over(connection, job, SUBMITTING, to, detail))
 
-    def _find(self, order: Order, since: float) -> list[str]:
+    def find(self, order: Order, since: float) -> list[str]:
         """The uids of MLRun's runs that have this run's source."""
         begin = datetime.fromtimestamp(since, UTC) - _CLOCKS
         listed = self._api.runs(order.project, labels=[mlrun_requests.RUNNER_LABEL], since=begin)

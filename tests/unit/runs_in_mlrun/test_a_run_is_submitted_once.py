@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from typing import cast
 
 import pytest
+from sqlalchemy import Connection
 
+from service import limits
 from service.domain.states import RunState
-from service.errors import LaunchFailed, MlrunAway, MlrunRefused
+from service.errors import LaunchFailed, LaunchHeld, MlrunAway, MlrunRefused
 from service.launchers import EndReason, Life
+from service.launchers.mlrun import MlrunLauncher, following, submitting
 from service.launchers.mlrun.submitting import SUBMITTING
-from service.store import jobs
+from service.mlrun_api import MlrunApi
+from service.settings import Settings
+from service.store import Store, jobs, runs
+from tests.integration.mlrun_target.recorder import Recorder
+from tests.peers.memory_mlrun import MemoryMlrun
 from tests.unit.runs_in_mlrun.conftest import Place, a_job
+from tests.unit.store.rows import run
+from tests.waiting import until
 
 
 def _lost_answer() -> MlrunAway:
@@ -194,3 +205,101 @@ def test_what_a_server_would_pass_over_is_refused(place: Place, version: str, en
         place.launcher.ensure(job)
     assert not refused.value.retry
     assert place.mlrun.submitted == []
+
+
+def _stopped_before_it_is_sent(place: Place, monkeypatch: pytest.MonkeyPatch, until_then: Callable[[], object]) -> None:
+    """The process is held up after it took the run, and wakes."""
+    monkeypatch.setattr(submitting, "point", lambda name: until_then() if name == "mlrun.before-submit" else None)
+
+
+def test_a_process_that_wakes_submits_nothing_that_was_called_lost(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _stopped_before_it_is_sent(
+        place,
+        monkeypatch,
+        lambda: place.store.write(
+            lambda connection: jobs.end(connection, place.job.id, EndReason.EXITED, now=place.store.now())
+        ),
+    )
+    place.launcher.ensure(place.job)
+    assert place.mlrun.submitted == []
+
+
+def test_what_is_to_be_cancelled_by_then_is_not_submitted(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    _stopped_before_it_is_sent(place, monkeypatch, lambda: place.launcher.cancel(place.job.id))
+    place.launcher.ensure(place.job)
+    assert place.mlrun.submitted == []
+    [seen] = place.launcher.observe({place.job.id: 0}, 0.2)
+    assert seen.ended is EndReason.CANCELLED
+
+
+def test_a_process_that_wakes_after_the_time_for_a_submit_sends_nothing_and_the_run_is_still_to_be_submitted(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Recorder() as recorder:
+        api = MlrunApi(Settings.model_validate({"mlrun": {"api": recorder.url}}))
+        api.server()
+        launcher = MlrunLauncher(store, api)
+        monkeypatch.setattr(limits, "SUBMIT_TIMEOUT_S", 0.1)
+        pause = threading.Event()
+        monkeypatch.setattr(submitting, "point", lambda name: pause.wait(0.2))
+        with pytest.raises(MlrunAway) as away:
+            launcher.ensure(a_job())
+        assert not away.value.sent
+        assert recorder.writes == []
+        with store.read() as connection:
+            assert jobs.get(connection, "01run").claimer is None
+        launcher.close()
+        api.close()
+
+
+def test_what_keeps_a_run_from_being_submitted_leaves_it_to_be_asked_again(store: Store, quick: None) -> None:
+    held = [LaunchHeld("its project is being saved")]
+
+    def may_submit(_: Connection, run: str) -> None:
+        assert run == "01run"
+        if held:
+            raise held.pop()
+
+    mlrun = MemoryMlrun()
+    launcher = MlrunLauncher(store, cast(MlrunApi, mlrun), may_submit)
+    with pytest.raises(LaunchHeld):
+        launcher.ensure(a_job())
+    assert mlrun.submitted == []
+    launcher.ensure(a_job())
+    assert len(mlrun.submitted) == 1
+    launcher.close()
+
+
+def test_a_lost_run_that_turns_up_is_aborted_and_says_so(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.mlrun.fails, place.mlrun.makes = _lost_answer(), False
+    known = run(id=place.job.id, launcher="mlrun", state=RunState.STARTING)
+    place.store.write(lambda connection: runs.add(connection, known))
+    place.launcher.ensure(place.job)
+    lost = place.until(RunState.LOST)
+    place.store.write(
+        lambda connection: runs.end(connection, known.id, RunState.LOST, reason=lost.reason, now=place.store.now())
+    )
+    place.launcher.clean(place.job.id)
+    monkeypatch.setattr(following, "_SWEEP_S", 0.1)
+    place.reborn()  # whoever looks next
+    place.launcher.prepare()
+    uid = place.mlrun.make("demo", place.mlrun.submitted[0][2])
+
+    def reason() -> str:
+        with place.store.read() as connection:
+            return runs.get(connection, known.id).reason
+
+    until(lambda: uid in reason(), "it to be found")
+    assert "is aborted there" in reason()
+    assert lost.reason in reason()
+    assert place.mlrun.aborted == [uid]
+    monkeypatch.setattr(following, "_FORGOTTEN_S", 0.1)
+
+    def forgotten() -> bool:
+        with place.store.read() as connection:
+            return jobs.get(connection, known.id).document is None
+
+    until(forgotten, "what it was to do to be forgotten")
+    assert place.mlrun.aborted == [uid]

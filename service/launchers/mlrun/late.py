@@ -1,0 +1,69 @@
+"""Runs that were called lost, since nobody found what was submitted for them, and that MLRun has all the same.
+
+A process that was stopped just when it submitted may do so when it wakes, and MLRun may act long after its answer was waited for. People
+have been told that the run is lost, and may have begun another: what turns up is aborted, and its run says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+from sqlalchemy import Connection
+
+from service import limits
+from service.errors import MlrunAway, MlrunError
+from service.launchers import EndReason
+from service.launchers.mlrun.order import LAUNCHER, Order, read
+from service.launchers.mlrun.submitting import SUBMITTING
+from service.mlrun_api import MlrunApi
+from service.store import Store, jobs, runs
+from service.store.jobs import PodJob
+
+log = structlog.get_logger(__name__)
+
+# The uids of MLRun's runs of an order, since then.
+Find = Callable[[Order, float], list[str]]
+
+
+class Late:
+    def __init__(self, api: MlrunApi, store: Store, find: Find) -> None:
+        self._api = api
+        self._store = store
+        self._find = find
+
+    def is_awaited(self, row: PodJob) -> bool:
+        """It was lost in doubt, not long ago: what it was to do is remembered, to know it by."""
+        lost = (row.claimer, row.ended) == (SUBMITTING, EndReason.EXITED)
+        return lost and (row.ended_at or 0.0) > self._store.now() - limits.MLRUN_LATE_S
+
+    def look(self) -> None:
+        """For all of them. Raises MlrunAway where the server is not reached at all, and StoreError."""
+        since = self._store.now() - limits.MLRUN_LATE_S
+        with self._store.read() as connection:
+            lost = jobs.lost_by(connection, LAUNCHER, SUBMITTING, since=since)
+        for row in lost:
+            try:
+                self._look_for(row)
+            except MlrunError as error:
+                if isinstance(error, MlrunAway) and not (error.answer or error.sent):
+                    raise
+                log.warning(
+                    "MLRun did not tell of a run that was lost; it is tried again", job=row.id, error=str(error)
+                )
+
+    def _look_for(self, row: PodJob) -> None:
+        order = read(row.document)
+        found = self._find(order, row.claimed_at or 0.0)
+        if not found:
+            return
+        for uid in found:
+            self._api.abort(order.project, uid)
+        what = f"MLRun has it all the same, as {', '.join(found)}, which was found after it was called lost and is aborted there"
+
+        def change(connection: Connection) -> None:
+            if jobs.found(connection, row.id, SUBMITTING, found[0], f"{row.detail}; {what}"):
+                runs.remark(connection, row.id, what)
+
+        self._store.write(change)
+        log.warning("a run that was called lost turned up in MLRun and is aborted", job=row.id, uids=found)
