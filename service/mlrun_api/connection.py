@@ -109,14 +109,14 @@ class Connection:
             try:
                 return self._send(asked, client, request, most, cut=cut)
             except transport.CUT_OFF:
-                if once:
+                if once or clients is not self._opened:
                     raise
                 return self._send(asked, client, request, most, cut=cut)
         except transport.FAILURES as error:
             raise self._away(asked, error) from error
 
     def close(self) -> None:
-        """Let its connections go; the next call makes new ones."""
+        """Let its connections go, and end what waits for an answer; the next call makes new ones."""
         with self._opening:
             opened, self._opened = self._opened, None
         if opened is not None:

@@ -7,10 +7,12 @@ redirects not followed, compressed answers not asked for: what comes is as large
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -142,18 +144,34 @@ class _Backend(httpcore.SyncBackend):
 
 
 class _Stream(httpcore.NetworkStream):
+    """Closed by another thread, it first ends what is being read or written: the number of a closed descriptor is soon another connection's,
+    from which TLS would read on, and into which it would complain."""
+
     def __init__(self, inner: httpcore.NetworkStream, deadline: Deadline) -> None:
         self._inner = inner
         self._deadline = deadline
+        self._used = threading.Lock()
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, self._deadline.cut(timeout, httpcore.ReadTimeout))
+        timeout = self._deadline.cut(timeout, httpcore.ReadTimeout)
+        with self._used:
+            return self._inner.read(max_bytes, timeout)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, self._deadline.cut(timeout, httpcore.WriteTimeout))
+        timeout = self._deadline.cut(timeout, httpcore.WriteTimeout)
+        with self._used:
+            self._inner.write(buffer, timeout)
 
     def close(self) -> None:
-        self._inner.close()
+        if not self._used.acquire(blocking=False):
+            with suppress(OSError):
+                # Not TLS's own, which would only forget that it is TLS.
+                socket.socket.shutdown(self.get_extra_info("socket"), socket.SHUT_RDWR)
+            self._used.acquire()
+        try:
+            self._inner.close()
+        finally:
+            self._used.release()
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None

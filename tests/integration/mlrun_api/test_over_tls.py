@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -17,7 +21,13 @@ from tests.peers.kubernetes.pki import Authority
 
 
 class _Healthy(BaseHTTPRequestHandler):
+    asked_for_a_project: ClassVar = threading.Event()
+
     def do_GET(self) -> None:
+        if "/projects/" in self.path:  # no answer to these
+            self.asked_for_a_project.set()
+            self.connection.recv(1)
+            return
         body = json.dumps({"version": "1.9.2", "status": "ok"}).encode()
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
@@ -51,6 +61,25 @@ def test_its_authority_is_trusted_where_settings_say_so(url: str, authority: Aut
     api = speak_to(url, ca_bundle=str(authority.certificate))
     assert api.server().version == "1.9.2"
     api.close()
+
+
+def test_a_call_that_waits_ends_when_another_thread_closes_the_connection(url: str, authority: Authority) -> None:
+    """And before the number of its descriptor is another connection's, from which it would read on."""
+    api = speak_to(url, ca_bundle=str(authority.certificate))
+    api.server()
+    _Healthy.asked_for_a_project.clear()
+    with ThreadPoolExecutor(1) as pool, ExitStack() as stack:
+        waiting = pool.submit(api.project, "fraud")
+        assert _Healthy.asked_for_a_project.wait(30)
+        api.close()
+        pairs = [[stack.enter_context(end) for end in socket.socketpair()] for _ in range(20)]
+        for _, there in pairs:
+            there.sendall(b"for us")
+        assert isinstance(waiting.exception(30), MlrunAway)
+        assert [here.recv(100) for here, _ in pairs] == [b"for us"] * len(pairs)
+        for here, there in pairs:
+            here.close()
+            assert there.recv(100) == b""
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

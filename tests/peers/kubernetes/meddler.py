@@ -7,7 +7,8 @@ import json
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,7 +30,8 @@ class Meddler:
         self.count: Counter[str] = Counter()
         self.deaf = False  # what watches and logs say is not passed on
         self._streams: set[socket.socket] = set()
-        self._lock = threading.Lock()
+        self._asked: set[socket.socket] = set()  # connections to the API server that a thread reads from
+        self._lock = threading.Condition()
         meddler = self
         client = httpx.Client(
             base_url=cluster.server,
@@ -67,6 +69,11 @@ class Meddler:
         self.cut()
         self._server.shutdown()
         self._server.server_close()
+        # What a thread still reads from may not be closed: its number would soon be another connection's, and be read from.
+        with self._lock:
+            for connection in self._asked:
+                _shut(connection)
+            assert self._lock.wait_for(lambda: not self._asked, timeout=30), "a thread still reads from the API server"
         self._client.close()
 
     def kubeconfig(self, path: Path, token: str, namespace: str) -> Path:
@@ -87,10 +94,7 @@ class Meddler:
         with self._lock:
             streams = list(self._streams)
         for stream in streams:
-            try:
-                stream.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+            _shut(stream)
 
     def _pass_on(self, asked: http.server.BaseHTTPRequestHandler, client: httpx.Client) -> None:
         body = asked.rfile.read(int(asked.headers.get("Content-Length") or 0))
@@ -105,12 +109,28 @@ class Meddler:
         headers = {key: value for key, value in asked.headers.items() if key.lower() not in _HOP}
         goes_on = "watch=" in asked.path or "follow=true" in asked.path
         try:
-            with client.stream(
-                asked.command, asked.path, content=body, headers=headers, timeout=None if goes_on else 60
-            ) as response:
+            with (
+                client.stream(
+                    asked.command, asked.path, content=body, headers=headers, timeout=None if goes_on else 60
+                ) as response,
+                self._read_from(response),
+            ):
                 self._stream(asked, response, goes_on=goes_on)
         except (httpx.HTTPError, OSError):
             asked.close_connection = True
+
+    @contextmanager
+    def _read_from(self, response: httpx.Response) -> Iterator[None]:
+        connection = response.extensions["network_stream"].get_extra_info("socket")
+        with self._lock:
+            self._asked.add(connection)
+        try:
+            yield
+        finally:
+            response.close()
+            with self._lock:
+                self._asked.discard(connection)
+                self._lock.notify_all()
 
     def _stream(self, asked: http.server.BaseHTTPRequestHandler, response: httpx.Response, *, goes_on: bool) -> None:
         headers = {key: value for key, value in response.headers.items() if key.lower() not in _HOP}
@@ -136,3 +156,9 @@ class Meddler:
         for key, value in headers.items():
             asked.send_header(key, value)
         asked.end_headers()
+
+
+def _shut(connection: socket.socket) -> None:
+    """Ends the reads of all threads, also of those within TLS, and leaves the descriptor to who has it."""
+    with suppress(OSError):
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
