@@ -59,15 +59,16 @@ class MlrunClient:
         wish = {"cron_trigger": cron}
         self.http.put(f"/projects/{project}/schedules/{schedule}", json=wish).raise_for_status()
 
-    def fired(self, project: str, schedule: str, seconds: float = 150.0) -> str:
-        """The id of the run that it last began, once there is one."""
+    def fired(self, project: str, schedule: str, seconds: float = 150.0, *, after: str = "") -> str:
+        """The id of the run that it last began, once there is one, and another than `after`."""
 
-        def look() -> Any:
-            return self.schedules(project)[schedule].get("last_run_uri")
+        def look() -> str:
+            # project@uid#iteration
+            uri = self.schedules(project)[schedule].get("last_run_uri") or ""
+            uid = str(uri).partition("@")[2].partition("#")[0]
+            return uid if uid != after else ""
 
-        # project@uid#iteration
-        uri: str = until(look, f"the schedule {schedule} to fire", seconds)
-        return uri.partition("@")[2].partition("#")[0]
+        return until(look, f"the schedule {schedule} to fire", seconds)
 
     def put_secrets(self, project: str, secrets: dict[str, str]) -> None:
         wish = {"provider": "kubernetes", "secrets": secrets}
