@@ -10,7 +10,7 @@ from functools import partial
 
 import structlog
 
-from service.errors import LeaseLost
+from service.errors import LeaseLost, StoreUnavailable
 from service.faults import wall_clock
 from service.reconciler.dispatcher import Held
 from service.reconciler.rooms import Rooms
@@ -35,7 +35,7 @@ def step(rooms: Rooms, held: Held) -> float | None:
             try:
                 held.check()
                 _look(rooms, clock)
-            except LeaseLost:
+            except (LeaseLost, StoreUnavailable):
                 raise
             except Exception:  # whatever it was, the schedules are looked at again: one that gave up would fire none
                 log.exception("the schedules could not be looked at")

@@ -22,6 +22,7 @@ from sqlalchemy import Connection
 
 from service import limits
 from service.errors import GitopsError, LeaseLost, SettingsError, Stopping, StoreUnavailable
+from service.reconciler.outage import Outage
 from service.reconciler.rooms import Rooms
 from service.store import Found, Seek, Store, new_id, work
 
@@ -159,6 +160,7 @@ class Dispatcher:
         # Pods may share the beginning of their names, and all have the same process ids.
         self.owner = f"{socket.gethostname()[:24]}-{os.getpid()}-{new_id()[-8:]}.{rooms.place}"
         self._held: set[Held] = set()
+        self._outage = Outage()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
 
@@ -202,9 +204,10 @@ class Dispatcher:
                 with turn:
                     held = self._next(kinds)
                 if held is not None:
+                    self._outage.is_over()
                     self._do(held)
             except StoreUnavailable as error:
-                log.warning("store unavailable", error=str(error))
+                self._outage.met(error)
                 self._rooms.stopping.wait(1.0)
             except Exception:  # a bug of ours: a thread that died would leave its work to nobody
                 log.exception("a worker met an error outside of a step")
@@ -254,7 +257,7 @@ class Dispatcher:
                 held.lost.set()
                 continue
             except StoreUnavailable as refusal:
-                log.warning("store unavailable", error=str(refusal))
+                self._outage.met(refusal)
                 if not self._rooms.stopping.wait(1.0):
                     continue
             return
@@ -287,8 +290,9 @@ class Dispatcher:
                 held = {one.claim: one for one in self._held}
             try:
                 self._renew(held)
+                self._outage.is_over()
             except StoreUnavailable as error:
-                log.warning("leases not renewed", leases=len(held), error=str(error))
+                self._outage.met(error)
             except Exception:  # a bug of ours: without this thread, all work of this process would be taken from it
                 log.exception("leases not renewed")
 
