@@ -95,6 +95,7 @@ _KINDS: dict[str, Json] = {
     "podDisruptionBudget.maxUnavailable": {"type": ["integer", "string"], "minimum": 1, "pattern": r"^[1-9]\d?%$"},
     "service.type": _words("ClusterIP", "NodePort", "LoadBalancer"),
     "containerPort": {"type": "integer", "minimum": 1024, "maximum": 65535},
+    "healthPort": {"type": "integer", "minimum": 1024, "maximum": 65535},
     "service.port": _PORT,
     "service.nodePort": {"type": "integer", "minimum": 0, "maximum": 65535},
     "service.annotations": _map(_TEXT),

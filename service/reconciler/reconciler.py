@@ -7,16 +7,14 @@ from functools import partial
 import structlog
 from sqlalchemy import Connection
 
-from service.domain.states import RunState
 from service.errors import GitopsError
 from service.launchers import Launcher
-from service.reconciler import clock, fetch, fire, handover, launch, plan, rounds, sync, watch
+from service.reconciler import clock, elsewhere, fetch, fire, handover, launch, plan, rounds, sync, watch
 from service.reconciler.dispatcher import Crew, Dispatcher, Opening, Step, Took
-from service.reconciler.end_run import end_run
-from service.reconciler.images import KUBERNETES, PROCESS
+from service.reconciler.images import PROCESS
 from service.reconciler.own import give_up_lost
 from service.reconciler.rooms import Rooms
-from service.store import jobs, runs, work
+from service.store import runs, work
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +44,7 @@ def crews(rooms: Rooms) -> tuple[Crew, ...]:
         # Of their own: people who look keep no push waiting, nor one load that hangs the next.
         Crew(("plan",), 2),
         Crew(("launch",), 8 if elsewhere else 2),
-        Crew(("watch",), len(rooms.launchers)),
+        Crew(("watch",), len(rooms.launchers) + rooms.store.is_shared),  # one to put back those that only others know
         Crew((clock.KIND,), 1),  # which the one that has it never puts down
         Crew(("fire", "poll", "parse"), 1),
         Crew(("notify",), 4),
@@ -83,13 +81,7 @@ class Reconciler:
         for launcher in rooms.launchers:
             if runs.count_active(conn, launcher):
                 work.want(conn, "watch", launcher, now=now)
-        jobs.cancel_elsewhere(conn, rooms.launchers)
-        for run in runs.active_elsewhere(conn, rooms.launchers):
-            reason = f"it ran by the launcher {run.launcher}, which is not in use any more; what it did is not known"
-            if run.launcher == KUBERNETES:
-                reason += f". Remove what is left of it: kubectl delete jobs --selector mlrun-gitops.io/job={run.id}"
-            error = {"type": "Lost", "message": reason}
-            end_run(rooms, conn, run, RunState.LOST, reason=reason, error=error)
+        elsewhere.look_after(rooms, conn)
 
     def _prepare(self, launcher: Launcher) -> None:
         """What the first job would wait for. A failure is the first job's to tell."""

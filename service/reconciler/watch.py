@@ -18,7 +18,7 @@ from service.domain.steps import FINISHED, STARTED
 from service.errors import LauncherError
 from service.faults import point
 from service.launchers import Launcher, Life, Observation
-from service.reconciler import news
+from service.reconciler import elsewhere, news
 from service.reconciler.dispatcher import Held
 from service.reconciler.end_run import end_run
 from service.reconciler.rooms import Rooms
@@ -39,9 +39,9 @@ def step(rooms: Rooms, held: Held) -> float | None:
     """Until no run is active. A run that starts meanwhile wants this step again, so none is overlooked."""
     asked: set[str] = set()
     launcher = rooms.launchers.get(held.key)
-    if launcher is None:  # another replica may have it; where none has, the next to start ends its runs
-        with rooms.store.read() as conn:
-            return rooms.store.others_may_know(rooms.store.now()) if runs.count_active(conn, held.key) else None
+    if launcher is None:
+        elsewhere.look_at(rooms, held)
+        return None
     while not rooms.stopping.is_set():
         with rooms.store.read() as conn:
             active = {run.id: run for run in runs.active(conn, launcher.name)}

@@ -46,6 +46,13 @@ class Server(Section):
         default="127.0.0.1", description="The address to listen on. Anything but loopback needs `auth.tokens`."
     )
     port: int = Field(default=8080, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    health_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="A port beside it at which `/healthz` alone is answered, by a thread of its own: also while all others wait for a "
+        "database, or for slow senders. By default there is none.",
+    )
     public_url: HttpUrl | None = Field(
         default=None, description="Where forges and people reach the service; links in notifications begin with it."
     )

@@ -201,6 +201,17 @@ def cancel_elsewhere(connection: Connection, launchers: Collection[str]) -> None
     _rows.set_where(connection, where, cancel=EndReason.CANCELLED)
 
 
+def cancel_of(connection: Connection, launcher: str) -> None:
+    """Those of this launcher are to end."""
+    _rows.set(connection, {"launcher": launcher, "cancel": None, "ended": None}, cancel=EndReason.CANCELLED)
+
+
+def launchers_of_open(connection: Connection) -> set[str]:
+    """Launchers that have some which have not ended and are not to."""
+    open_ = (table.c.ended.is_(None), table.c.cancel.is_(None))
+    return set(connection.execute(select(table.c.launcher).where(*open_).distinct()).scalars())
+
+
 def give_up(connection: Connection, job_id: str, reason: EndReason) -> bool:
     """It is to end, since nobody claimed it; False when somebody has, or it was to end already."""
     free = {"id": job_id, "claimer": None, "cancel": None, "ended": None}

@@ -27,7 +27,7 @@ from granian.server.mp import MPServer
 
 from service.errors import GitopsError, SettingsError
 from service.settings import Settings, forget_secrets
-from service.web import idle
+from service.web import idle, liveness
 from service.web.drain import Drain
 from service.web.process import die_with, keep_memory_private
 
@@ -139,6 +139,8 @@ def _load(
     die_with(master)
     try:
         served = factory(settings)
+        if (beside := settings.server.health_port) is not None:
+            liveness.answer(_address(settings.server.host), beside)
     except Exception as error:
         _tell(says, error)
         os.kill(master, signal.SIGINT)

@@ -101,6 +101,10 @@
 {{- $wrong = append $wrong "mlrun.tokenKey and mlrun.accessKeyKey are both set: leave the one that the MLRun API asks for" -}}
 {{- end -}}
 
+{{- if eq (int $v.healthPort) (int $v.containerPort) -}}
+{{- $wrong = append $wrong (printf "healthPort and containerPort are both %d: give one of them another port" (int $v.healthPort)) -}}
+{{- end -}}
+
 {{- /* The end of a pod */ -}}
 {{- $drain := dig "server" "drain" (ternary 0 5 $sqlite) $v.config | toString -}}
 {{- $seconds := $drain | trimSuffix "s" | trimSuffix "m" | float64 -}}
@@ -111,7 +115,7 @@
 {{- end -}}
 
 {{- /* Settings that are the chart's, and secrets */ -}}
-{{- range $key, $mend := dict "data_dir" "it lies on the volume of persistence" "store" "use store.kind and store.postgresql" "server.host" "it is 0.0.0.0" "server.port" "use containerPort, and service.port" "mlrun.api" "use mlrun.api" "mlrun.token_file" "use mlrun.existingSecret and mlrun.tokenKey" "mlrun.access_key_file" "use mlrun.existingSecret and mlrun.accessKeyKey" "launcher.runner_python" "runners have their image's" "launcher.runs_dir" "pods have no such folder" "launcher.cache_dir" "pods have no such folder" "launcher.user" "use config.launcher.kubernetes" "launcher.warm" "pods start cold" "launcher.trusted" "pods have a user of their own" "launcher.kubernetes.kubeconfig" "the service has an account in the cluster" "launcher.kubernetes.context" "the service has an account in the cluster" -}}
+{{- range $key, $mend := dict "data_dir" "it lies on the volume of persistence" "store" "use store.kind and store.postgresql" "server.host" "it is 0.0.0.0" "server.port" "use containerPort, and service.port" "server.health_port" "use healthPort" "mlrun.api" "use mlrun.api" "mlrun.token_file" "use mlrun.existingSecret and mlrun.tokenKey" "mlrun.access_key_file" "use mlrun.existingSecret and mlrun.accessKeyKey" "launcher.runner_python" "runners have their image's" "launcher.runs_dir" "pods have no such folder" "launcher.cache_dir" "pods have no such folder" "launcher.user" "use config.launcher.kubernetes" "launcher.warm" "pods start cold" "launcher.trusted" "pods have a user of their own" "launcher.kubernetes.kubeconfig" "the service has an account in the cluster" "launcher.kubernetes.context" "the service has an account in the cluster" -}}
 {{- $path := splitList "." $key -}}
 {{- $section := $v.config -}}
 {{- range initial $path }}{{ $section = dig . dict $section }}{{ end -}}

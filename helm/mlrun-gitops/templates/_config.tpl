@@ -30,7 +30,7 @@ http://{{ include "mlrun-gitops.fullname" . }}.{{ .Release.Namespace }}.svc{{ if
 {{- $_ := set $config "data_dir" "/var/lib/mlrun-gitops/data" -}}
 {{- $_ := set $config "auth" (mergeOverwrite (deepCopy ($config.auth | default dict)) (dict "tokens" (concat $tokens (dig "auth" "tokens" list .Values.config)))) -}}
 {{- if eq .Values.store.kind "postgresql" }}{{ $_ := set $config "store" (dict "url_file" "/etc/mlrun-gitops/store/url") }}{{ end -}}
-{{- $server := dict "host" "0.0.0.0" "port" (int .Values.containerPort) "internal_url" (include "mlrun-gitops.internalUrl" .) -}}
+{{- $server := dict "host" "0.0.0.0" "port" (int .Values.containerPort) "health_port" (int .Values.healthPort) "internal_url" (include "mlrun-gitops.internalUrl" .) -}}
 {{- with include "mlrun-gitops.publicUrl" . }}{{ $_ := set $server "public_url" . }}{{ end -}}
 {{- $pods := dict "namespace" (include "mlrun-gitops.namespaces" . | fromJsonArray | first) "instance" (include "mlrun-gitops.instance" .) "service_account" (include "mlrun-gitops.runnerServiceAccount" .) -}}
 {{- $mlrun := dict -}}

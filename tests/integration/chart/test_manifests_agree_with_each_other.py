@@ -140,8 +140,11 @@ def test_every_port_of_a_service_says_its_protocol_and_leads_to_the_container(ma
 
 def test_the_service_listens_where_its_pod_is_looked_for(made: list[Document]) -> None:
     [container] = one(made, "Deployment", component="service")["spec"]["template"]["spec"]["containers"]
-    [port] = container["ports"]
+    port, health = container["ports"]
     assert settings(made)["server"]["port"] == port["containerPort"]
+    assert settings(made)["server"]["health_port"] == health["containerPort"]
+    asked = {name: container[f"{name}Probe"]["httpGet"]["port"] for name in ("startup", "liveness", "readiness")}
+    assert asked == {"startup": health["name"], "liveness": health["name"], "readiness": port["name"]}
     for policy in [it for it in made if it["kind"] == "NetworkPolicy" and "Egress" in it["spec"]["policyTypes"]]:
         if policy["metadata"]["labels"]["app.kubernetes.io/component"] == "runners":
             assert {"port": port["containerPort"], "protocol": "TCP"} in policy["spec"]["egress"][1]["ports"]

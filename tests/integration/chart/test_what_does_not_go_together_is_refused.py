@@ -31,6 +31,11 @@ WRONG: dict[str, tuple[Document, str, Document]] = {
         "auth.tokens is empty, and the API must not be open",
         {"auth": {"tokens": ["a"]}},
     ),
+    "one port for two": (
+        {"healthPort": 8080},
+        "healthPort and containerPort are both 8080",
+        {"healthPort": 8081},
+    ),
     "tokens without a Secret": (
         {"auth": {"existingSecret": ""}},
         "auth.existingSecret is empty: name the Secret",
@@ -192,6 +197,7 @@ CHARTS: dict[str, Any] = {
     "mlrun.access_key_file": "/x",
     "server.host": "127.0.0.1",
     "server.port": 9000,
+    "server.health_port": 9000,
     "launcher.runner_python": "/usr/bin/python3.9",
     "launcher.runs_dir": "/runs",
     "launcher.cache_dir": "/cache",

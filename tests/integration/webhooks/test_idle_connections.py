@@ -1,6 +1,7 @@
 """A body that never comes holds its thread for a while only; a connection that moves is left alone."""
 
 import contextlib
+import http.client
 import json
 import socket
 import threading
@@ -29,6 +30,45 @@ def test_stalled_bodies_give_every_thread_back(tmp_path):
             with contextlib.suppress(ConnectionError):
                 assert connection.recv(12) in (b"", b"HTTP/1.1 400")
         service.get("/healthz")
+
+
+def test_a_process_whose_threads_all_wait_says_on_a_port_of_its_own_that_it_lives(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    config = {**CONFIG, "server": {**CONFIG["server"], "health_port": port}}
+    with contextlib.ExitStack() as stack:
+        service = stack.enter_context(running(write_config(tmp_path, config), tmp_path / "log"))
+        service.worker()
+        assert healthy(port) == (200, b'{"status":"ok"}')
+        silent = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+        for _ in range(2 * THREADS):
+            stalled = stack.enter_context(socket.create_connection(("127.0.0.1", service.port), timeout=30))
+            stalled.sendall(head("Content-Length: 10") + b"x")
+        eventually("nobody else is answered", lambda: is_silent(service.port))
+        assert healthy(port) == (200, b'{"status":"ok"}')
+        assert healthy(port, "/api/v1/runs")[0] == 404
+        silent.close()
+
+
+def healthy(port, path="/healthz"):
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+
+def is_silent(port):
+    try:
+        healthy_within(port, 1.0)
+    except TimeoutError:
+        return True
+    return False
+
+
+def healthy_within(port, seconds):
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)) as connection:
+        connection.request("GET", "/healthz")
+        connection.getresponse().read()
 
 
 @pytest.fixture

@@ -10,13 +10,15 @@ import pytest
 from service import limits
 from service.domain.states import DeliveryState, NotificationState, Outcome, RunState
 from service.errors import GitopsError
+from service.launchers import EndReason, JobKind
 from service.notifier import Notifier
 from service.receiver import Intake, Spool
-from service.reconciler import fetch, launch, rounds, watch
+from service.reconciler import Reconciler, fetch, launch, rounds, watch
 from service.reconciler.dispatcher import Held
 from service.reconciler.rooms import Rooms
 from service.settings import Settings
-from service.store import Found, deliveries, notifications, open_store, runs, work
+from service.store import Found, deliveries, jobs, new_id, notifications, open_store, runs, work
+from service.store.jobs import PodJob
 from tests.unit.store.rows import delivery, notification, run
 
 pytestmark = pytest.mark.postgres
@@ -91,7 +93,46 @@ def test_the_poll_of_a_repository(rooms: Rooms) -> None:
 def test_the_watch_of_a_launcher_while_it_has_runs(rooms: Rooms) -> None:
     rooms.store.write(lambda conn: runs.add(conn, run(launcher="new", state=RunState.RUNNING)))
     assert watch.step(rooms, held(rooms, "watch", "old")) is None
-    assert is_put_back(rooms, watch.step(rooms, held(rooms, "watch", "new")))
+    with pytest.raises(GitopsError, match="another replica"):
+        watch.step(rooms, held(rooms, "watch", "new"))
+
+
+def test_a_replica_that_starts_leaves_the_runs_of_a_launcher_that_it_does_not_know(rooms: Rooms) -> None:
+    known, job = run(launcher="new", state=RunState.RUNNING), pod_job(launcher="new")
+    rooms.store.write(lambda conn: runs.add(conn, known))
+    rooms.store.write(lambda conn: jobs.add(conn, job))
+    rooms.store.write(Reconciler(rooms)._pick_up)
+    with rooms.store.read() as conn:
+        assert runs.get(conn, known.id).state is RunState.RUNNING
+        assert jobs.get(conn, job.id).cancel is None
+        assert work.is_open(conn, "watch", "new")
+
+
+def test_that_is_so_for_as_long_as_an_upgrade_may_take(rooms: Rooms) -> None:
+    known = run(launcher="new", state=RunState.RUNNING)
+    rooms.store.write(lambda conn: runs.add(conn, known))
+    last = limits.ELSEWHERE_ATTEMPTS
+    assert sum(work.backoff(attempt) for attempt in range(1, last + 1)) >= limits.UPGRADE_S
+    with pytest.raises(GitopsError, match="another replica"):
+        watch.step(rooms, held(rooms, "watch", "new", attempts=last - 1))
+    with rooms.store.read() as conn:
+        assert runs.get(conn, known.id).state is RunState.RUNNING
+
+
+def test_what_was_put_back_so_often_is_given_up(rooms: Rooms) -> None:
+    known, job = run(launcher="new", state=RunState.RUNNING), pod_job(launcher="new")
+    rooms.store.write(lambda conn: runs.add(conn, known))
+    rooms.store.write(lambda conn: jobs.add(conn, job))
+    assert watch.step(rooms, held(rooms, "watch", "new", attempts=limits.ELSEWHERE_ATTEMPTS)) is None
+    with rooms.store.read() as conn:
+        ended = runs.get(conn, known.id)
+        assert jobs.get(conn, job.id).cancel is EndReason.CANCELLED
+    assert ended.state is RunState.LOST
+    assert "not in use any more" in ended.reason
+
+
+def pod_job(**also: Any) -> PodJob:
+    return PodJob(id=new_id(), kind=JobKind.LOAD, repository="fraud", commit="a" * 40, created_at=1.0, **also)
 
 
 @pytest.mark.parametrize(
