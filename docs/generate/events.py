@@ -142,7 +142,7 @@ def _project(topic: Topic) -> Content:
 
 
 def _drift(topic: Topic) -> Content:
-    return messages.of_drift(topic, _WHERE, occurrence=_AUDIT, paths=["project.params.rows"])
+    return messages.of_drift(topic, _WHERE, occurrence=_SYNC, paths=["project spec.params.rows"])
 
 
 def _preview(_: Topic) -> Content:
@@ -199,8 +199,12 @@ _EVENTS: dict[Topic, _Event] = {
         "Due times at which nobody could fire, and that are not made up for.", "When the service is back, or the revision in force lacks the workflow.",
         "the schedule and the due times", _missed,
     ),
-    Topic.DRIFT_DETECTED: _Event("What is saved is no longer what Git says.", "When a look finds it.", "project, look and what differs", _drift),
-    Topic.DRIFT_HEALED: _Event("What is saved is again what Git says.", "After it was saved again.", "project, look and what differed", _drift),
+    Topic.DRIFT_DETECTED: _Event(
+        "Somebody changed in MLRun what was saved there.", "When a sync finds it, just before it puts it right.", "project, sync and what differs", _drift,
+    ),
+    Topic.DRIFT_HEALED: _Event(
+        "MLRun has again what Git says.", "When the save that put it right has ended.", "project, sync, attempt and what differed", _drift,
+    ),
     Topic.PREVIEW_READY: _Event("The plan of a commit that is not in force.", "When it is asked for.", "project, commit and plan", _preview),
 }  # fmt: skip
 

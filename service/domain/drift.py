@@ -111,13 +111,20 @@ def of_project(saved: Kept, there: Json | None, git: Json | None = None) -> list
 
 def report(git: Documents, saved: Saved, there: There) -> tuple[Difference, ...]:
     """Everything that differs: in the project, then in its functions by name."""
-    found = of_project(saved.project, there.project, comparable(git.project))
-    if there.project is not None and saved.source != source_of(there.project):
-        found.append(_shown("project", ("spec", "source"), (git.source, saved.source, source_of(there.project))))
+    found = project_report(saved, there.project, git)
     for name, one in sorted(saved.functions.items()):
         ours = git.functions.get(name)
         found += of_function(name, one, there.functions.get(name), comparable(ours) if ours else None)
     return tuple(found)
+
+
+def project_report(saved: Saved, there: Json | None, git: Documents | None = None) -> list[Difference]:
+    """Of the project, and where its files come from."""
+    found = of_project(saved.project, there, comparable(git.project) if git else None)
+    if there is not None and saved.source != source_of(there):
+        source = git.source if git else None
+        found.append(_shown("project", ("spec", "source"), (source, saved.source, source_of(there))))
+    return found
 
 
 _Three = tuple[Any, Any, Any]

@@ -85,12 +85,14 @@ class WriteKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedWrite:
-    """One write into MLRun: a document that is put there whole, or taken away."""
+    """One write into MLRun: a document that is put there whole, or taken away. `drifted` are the fields of it that somebody changed there
+    since it was last saved, and that it puts right; the name alone where all of it is gone."""
 
     kind: WriteKind
     name: str
     action: Action
     reason: str
+    drifted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,39 +79,38 @@ def _functions(saving: Saving) -> Iterator[PlannedWrite]:
     for name, wanted in sorted(saving.wanted.functions.items()):
         there, saved = saving.there.functions.get(name), before.get(name)
         action = Action.CREATE if there is None else Action.CHANGE
+        found = drift.of_function(name, saved, there) if saved is not None and name not in unsure else []
         if saved is None:
             reason = "new" if there is None else "MLRun has it, but not from here"
         elif saved.wanted != drift.digest(wanted):
             reason = "changed in Git"
         elif name in unsure:
             reason = _UNFINISHED
-        elif found := drift.of_function(name, saved, there):
+        elif found:
             reason = _meddled(found)
         else:
             continue
-        yield PlannedWrite(kind=WriteKind.FUNCTION, name=name, action=action, reason=reason)
+        yield PlannedWrite(kind=WriteKind.FUNCTION, name=name, action=action, reason=reason, drifted=_named(found))
 
 
 def _project(saving: Saving) -> Iterator[PlannedWrite]:
     wanted, saved, there = saving.wanted, saving.saved, saving.there.project
     action = Action.CREATE if there is None else Action.CHANGE
+    found = drift.project_report(saved, there) if saved is not None and saving.unfinished is None else []
     if saved is None:
         reason = "new" if there is None else "MLRun has it, but not from here"
     elif saved.project.wanted != drift.digest(wanted.project):
         reason = "changed in Git"
     elif saving.unfinished is not None:
         reason = _UNFINISHED
-    elif found := drift.of_project(saved.project, there):
+    elif found:
         reason = _meddled(found)
     elif saved.source != wanted.source:
         reason = "its files are those of this commit"
-    elif drift.source_of(there) != saved.source:
-        reason = "changed in MLRun: spec.source"
     else:
         return
-    yield PlannedWrite(
-        kind=WriteKind.PROJECT, name=str(wanted.project["metadata"]["name"]), action=action, reason=reason
-    )
+    name = str(wanted.project["metadata"]["name"])
+    yield PlannedWrite(kind=WriteKind.PROJECT, name=name, action=action, reason=reason, drifted=_named(found))
 
 
 def _schedules(saving: Saving) -> Iterator[PlannedWrite]:
@@ -168,6 +167,10 @@ def _gone(saving: Saving) -> list[str]:
 def _unsure(saving: Saving, *actions: Action) -> set[str]:
     """Functions with which saves that did not end were to do that."""
     return {one.name for one in saving.unfinished or () if one.kind is WriteKind.FUNCTION and one.action in actions}
+
+
+def _named(found: list[Difference]) -> tuple[str, ...]:
+    return tuple(f"{one.what} {one.path}".rstrip() for one in found)
 
 
 def _meddled(found: list[Difference]) -> str:

@@ -40,7 +40,7 @@ def heal(rooms: Rooms, held: Held) -> None:
     assert wanted is not None
     result = write(rooms, held, sync, plan_writes(wanted), wanted)
     result = replace(result, api=rooms.mlrun_address, clock=rooms.settings.schedules.owner)
-    held.write(lambda conn: record(conn, held, sync, revision, result, now=rooms.store.now()))
+    held.write(lambda conn: record(rooms, conn, held, sync, revision, result))
 
 
 def _in_force(rooms: Rooms, conn: Connection, name: str) -> tuple[Sync, str, Resolved] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection
@@ -9,7 +10,7 @@ from sqlalchemy import Connection
 from service.domain import links, messages
 from service.domain.events import Topic
 from service.domain.messages import CommitFacts, RunFacts, Where
-from service.domain.planned import ScheduleSpec
+from service.domain.planned import PlannedWrite, ScheduleSpec
 from service.domain.projects import NotifyRule
 from service.domain.states import ENDED_RUNS, DeliveryState
 from service.domain.steps import Step, steps_of
@@ -29,6 +30,16 @@ def of_sync(rooms: Rooms, conn: Connection, topic: Topic, sync: Sync) -> None:
         topic, _where_of(rooms, sync), sync=sync.id, reason=sync.reason, revision=sync.revision, error=sync.error
     )
     rooms.notifier.announce(conn, content, rules=sync.declaration.notify, sync=sync.id)
+
+
+def of_drift(
+    rooms: Rooms, conn: Connection, topic: Topic, sync: Sync, writes: Iterable[PlannedWrite], *, occurrence: str
+) -> None:
+    """What somebody changed in MLRun, as the writes that put it right know it; nothing where that is nothing."""
+    paths = [path for write in writes for path in write.drifted]
+    if paths:
+        content = messages.of_drift(topic, _where_of(rooms, sync), occurrence=occurrence, paths=paths)
+        rooms.notifier.announce(conn, content, rules=sync.declaration.notify, sync=sync.id)
 
 
 def of_repository(

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from service import limits
 from service.domain import drift, mlrun_scheduled
 from service.domain.drift import Difference, Saved
+from service.domain.events import Topic
 from service.domain.images import Images
 from service.domain.plan import Plan
 from service.domain.planned import PlannedWrite
@@ -17,6 +18,7 @@ from service.domain.python_version import Said
 from service.domain.saving import Documents, documents
 from service.domain.writes import Saving
 from service.errors import Conflict, PlanError, SaveHeld, SettingsError
+from service.reconciler import news
 from service.reconciler.archives import archive_url
 from service.reconciler.discover import CommitFiles
 from service.reconciler.dispatcher import Held
@@ -81,6 +83,7 @@ def write(rooms: Rooms, held: Held, sync: Sync, writes: tuple[PlannedWrite, ...]
         work.want(conn, "sync", sync.project, now=rooms.store.now())
 
     def begin(conn: Connection) -> list[str]:
+        news.of_drift(rooms, conn, Topic.DRIFT_DETECTED, sync, writes, occurrence=sync.id)
         unfinished.begin(conn, begun)
         return jobs.beginning(conn, MLRUN, sync.project, since=rooms.store.now() - limits.MLRUN_BEGINS_S)
 
@@ -92,9 +95,13 @@ def write(rooms: Rooms, held: Held, sync: Sync, writes: tuple[PlannedWrite, ...]
     return rooms.target.apply(sync.project, saving.wanted, writes, saving.there, held.check)
 
 
-def record(conn: Connection, held: Held, sync: Sync, revision: str, result: Saved, *, now: float) -> None:
-    """What was saved, in the transaction that puts it in force."""
+def record(rooms: Rooms, conn: Connection, held: Held, sync: Sync, revision: str, result: Saved) -> None:
+    """What was saved, in the transaction that puts it in force; and what that put right, also by attempts before."""
+    now = rooms.store.now()
     saved.put(conn, Save(project=sync.project, revision=revision, commit=sync.commit, saved=result, at=now))
+    if (begun := unfinished.find(conn, sync.project, rooms.mlrun_address)) is not None:
+        occurrence = f"{sync.id}/{held.claim.fence}"
+        news.of_drift(rooms, conn, Topic.DRIFT_HEALED, sync, begun.writes, occurrence=occurrence)
     unfinished.end(conn, sync.project, held.name)
 
 

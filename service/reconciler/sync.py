@@ -135,7 +135,7 @@ def _apply(
         work.check(conn, held.claim, now=rooms.store.now())
         apply(rooms, conn, project, sync, plan, decided.resolved)
         if result is not None:
-            record(conn, held, sync, plan.revision, result, now=rooms.store.now())
+            record(rooms, conn, held, sync, plan.revision, result)
         timings["apply"] = round(time.monotonic() - began, 4)
         ended = syncs.succeed(conn, sync.id, plan=plan, timings=timings, now=rooms.store.now())
         news.of_sync(rooms, conn, Topic.SYNC_SUCCEEDED, ended)

@@ -35,7 +35,7 @@ def test_stalled_bodies_give_every_thread_back(tmp_path):
 def test_a_process_whose_threads_all_wait_says_on_a_port_of_its_own_that_it_lives(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    config = {**CONFIG, "server": {**CONFIG["server"], "health_port": port}}
+    config = CONFIG | {"server": {"port": 0, "threads": THREADS, "health_port": port}}
     with contextlib.ExitStack() as stack:
         service = stack.enter_context(running(write_config(tmp_path, config), tmp_path / "log"))
         service.worker()
