@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.bench import acks, idle, large_repositories, pods, postgres, push_to_step
+from tests.bench import acks, idle, large_repositories, pods, postgres, push_to_step, saving
 from tests.bench.figure import Group
 
 # By the name that `make bench ARGS=...` takes, which is also the table in targets.toml.
@@ -12,5 +12,6 @@ GROUPS: dict[str, Group] = {
     "idle": Group(idle.measure),
     "push": Group(push_to_step.measure, needs=("runner",)),
     "large": Group(large_repositories.measure, needs=("runner",)),
+    "saving": Group(saving.measure, needs=("runner",)),
     "pods": Group(pods.measure, needs=("runner", "kubernetes")),
 }

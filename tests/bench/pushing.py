@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -57,15 +58,15 @@ class Site:
             service.close()
         self.forge.stop()
 
-    def service(self, *names: str, **launcher: Any) -> ServiceProcess:
-        """A service that knows new empty repositories `names`, whose webhooks it gets."""
+    def service(self, *names: str, over: Mapping[str, Any] | None = None, **launcher: Any) -> ServiceProcess:
+        """A service that knows new empty repositories `names`, whose webhooks it gets; `over` are other settings of its."""
         repositories = [self.forge.create(name) for name in names]
         settings = [
             {"name": repository.name, "url": repository.url, "webhook_secrets": [SECRET], "poll": 0}
             for repository in repositories
         ]
         folder = self.folder / f"service-{names[0]}"
-        service = ServiceProcess(folder, {"repositories": settings, "launcher": launcher})
+        service = ServiceProcess(folder, {"repositories": settings, "launcher": launcher, **(over or {})})
         self.services.append(service)
         service.start().wait_ready()
         self.hooks += [_Hook(repository, service, self.acknowledged) for repository in repositories]

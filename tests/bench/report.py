@@ -30,7 +30,7 @@ def show(console: Console, groups: Mapping[str, Sequence[Judged]]) -> None:
                 Text(f"  {figure.name}"),
                 _with_unit(figure.ours, figure.unit),
                 "" if figure.reference is None else number(figure.reference),
-                "" if figure.ratio is None else f"{figure.ratio:.2f}",
+                "" if figure.ratio is None else ratio(figure.ratio),
                 _verdict(one),
             )
         table.add_section()
@@ -42,6 +42,11 @@ def number(value: float) -> str:
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def ratio(value: float) -> str:
+    """With a third decimal where two would say nothing."""
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
 
 
 def machine() -> str:

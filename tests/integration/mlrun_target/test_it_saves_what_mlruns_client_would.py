@@ -20,6 +20,7 @@ from service.settings import Settings
 from service.targets.mlrun import MlrunTarget
 from tests.integration.mlrun_target import generated
 from tests.integration.mlrun_target.recorder import Recorder
+from tests.peers.mlrun_api import cold
 from tests.peers.runner import ENVIRONMENT, Runner
 
 pytestmark = [pytest.mark.runner, pytest.mark.slow]
@@ -27,7 +28,6 @@ pytestmark = [pytest.mark.runner, pytest.mark.slow]
 PROJECTS = 200
 # Each process of MLRun's costs seconds before its first project.
 CHUNK = 25
-COLD = Path(__file__).with_name("cold.py")
 SOURCE = "https://gitops.example.com/archives/x.y/0123.tar.gz"
 
 Json = dict[str, Any]
@@ -52,7 +52,7 @@ def clone(folder: Path, files: generated.Files, name: str) -> Path:
 def by_mlrun(python: Path, recorder: Recorder, folders: list[Path]) -> None:
     environment = {**ENVIRONMENT, "HOME": str(folders[0].parent), "PYTHONWARNINGS": "ignore"}
     done = subprocess.run(
-        [python, COLD, recorder.url, *folders],
+        [python, cold.__file__, recorder.url, *folders],
         env=environment,
         capture_output=True,
         text=True,
