@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.peers.service_api import ServiceApi
+from tests.waiting import rest
 
 _READY_S = 60.0
 _ROOT = Path(__file__).parents[2]
@@ -107,11 +108,11 @@ class ServiceProcess(ServiceApi):
 
 def wait_for(condition: Callable[[], object], seconds: float, what: str | Callable[[], str]) -> None:
     """Poll until `condition` holds."""
-    deadline = time.monotonic() + seconds
+    began = time.monotonic()
     while not condition():
-        if time.monotonic() > deadline:
+        if (waited := time.monotonic() - began) > seconds:
             raise AssertionError(f"waited {seconds:.0f} s for {what if isinstance(what, str) else what()}")
-        time.sleep(0.05)
+        rest(waited)
 
 
 def _signal(pid: int, number: int) -> None:

@@ -1,4 +1,7 @@
-"""A runner that was told of an MLRun API: a load reads, a run is tracked, cold and warm alike, with the runner's own credential."""
+"""A runner that was told of an MLRun API: a load reads, a run is tracked, cold and warm alike, with the runner's own credential.
+
+What is only there to be run is loaded by the warm parent: a cold start takes MLRun's import, seconds of a core.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +84,7 @@ def test_a_run_leaves_its_steps_and_their_results_in_mlruns_database(
 ) -> None:
     name = f"tracked-{'warm' if warm else 'cold'}"
     work = WORK + "    print('said by the step')\n"
-    loaded = runner.load(named(name, work=work), warm=warm, **told(between.url))
+    loaded = runner.load(named(name, work=work), **told(between.url))
     saved = save(mlrun, loaded)
     ran = runner.run(loaded, warm=warm, arguments={"x": 4}, **told(between.url))
     assert ran.events[0]["warm"] is warm
@@ -185,7 +188,7 @@ def work(context):
 def test_the_credential_is_in_nothing_that_code_prints_of_itself(
     runner: Runner, mlrun: MlrunApi, between: Recording, warm: bool
 ) -> None:
-    loaded = runner.load(project(work=PRINTING), warm=warm, **told(between.url))
+    loaded = runner.load(project(work=PRINTING), **told(between.url))
     save(mlrun, loaded)
     ran = runner.run(loaded, warm=warm, **told(between.url))
     assert ran.error["type"] == "RuntimeError"
@@ -203,7 +206,7 @@ def test_a_server_that_repeats_the_credential_is_not_repeated(runner: Runner, ml
         return 400, json.dumps({"detail": f"what do you mean by {asked.authorization}?"}).encode()
 
     with Recording(mlrun.url, repeat) as between:
-        loaded = runner.load(project(), warm=warm, **told(between.url))
+        loaded = runner.load(project(), **told(between.url))
         save(mlrun, loaded)
         ran = runner.run(loaded, warm=warm, **told(between.url))
     assert "what do you mean by Bearer ***?" in ran.error["message"]
@@ -215,7 +218,7 @@ def test_a_server_that_repeats_the_credential_is_not_repeated(runner: Runner, ml
 def test_a_token_is_sent_as_one_whatever_it_looks_like(runner: Runner, mlrun: MlrunApi, warm: bool) -> None:
     """MLRun's client itself takes one with dashes, and this long, for an access key of Iguazio's."""
     with Recording(mlrun.url) as between:
-        ran = runner.run(runner.load(project(), warm=warm), warm=warm, **told(between.url, ACCESS_KEY))
+        ran = runner.run(runner.load(project()), warm=warm, **told(between.url, ACCESS_KEY))
     assert ran.exit_code == 1  # it is not this server's
     assert {(asked.authorization, asked.cookie) for asked in between.asked} == {(f"Bearer {ACCESS_KEY}", "")}
 
@@ -223,7 +226,7 @@ def test_a_token_is_sent_as_one_whatever_it_looks_like(runner: Runner, mlrun: Ml
 @COLD_AND_WARM
 def test_what_iguazio_calls_an_access_key_is_sent_as_its_session(runner: Runner, mlrun: MlrunApi, warm: bool) -> None:
     with Recording(mlrun.url) as between:
-        loaded = runner.load(project(), warm=warm)
+        loaded = runner.load(project())
         ran = runner.run(loaded, warm=warm, **told(between.url, ACCESS_KEY, session=True))
     assert ran.exit_code == 1  # this server knows tokens only
     assert {asked.authorization for asked in between.asked} == {""}
@@ -247,7 +250,7 @@ def test_a_step_that_is_a_program_connects_with_the_credential_too(
     name = f"alone-{'warm' if warm else 'cold'}"
     workflow = steps('run(handler="")')
     yaml = project()["project.yaml"].replace(", handler: work", "").replace("{name: demo}", f"{{name: {name}}}")
-    loaded = runner.load(project(work=PROGRAM, workflow=workflow, yaml=yaml), warm=warm, **told(between.url))
+    loaded = runner.load(project(work=PROGRAM, workflow=workflow, yaml=yaml), **told(between.url))
     save(mlrun, loaded)
     ran = runner.run(loaded, warm=warm, **told(between.url))
     assert ran.results == {"work": {"seen": 1}}
@@ -282,7 +285,7 @@ def test_an_authority_of_its_own_is_trusted(
     runner: Runner, mlrun: MlrunApi, secured: Recording, tmp_path: Path, warm: bool
 ) -> None:
     ca = (tmp_path / "authority" / "ca.crt").read_text()
-    loaded = runner.load(project(), warm=warm)
+    loaded = runner.load(project())
     save(mlrun, loaded)
     assert runner.run(loaded, warm=warm, **told(secured.url, ca=ca)).results == {"work-work": {"double": 6}}
     assert "certificate verify failed" in runner.run(loaded, warm=warm, **told(secured.url)).error["message"]
