@@ -1,4 +1,7 @@
-"""Ours against MLRun's own: the same files, saved by `load_project(save=True)` and `sync_functions(save=True)`, and by the target."""
+"""Ours against MLRun's own: the same files, saved by `load_project(save=True)` and `sync_functions(save=True)`, and by the target.
+
+Both are of the MLRun that is the default. Of the newest one a sample is compared; RUNNER_PYTHON has all of them compared with another.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +15,25 @@ import pytest
 
 from service.domain.drift import There
 from service.domain.images import Images
+from service.domain.mlrun_versions import SUPPORTED
 from service.domain.projects import Resolved, Workflow
 from service.domain.saving import Documents, documents
 from service.domain.writes import Saving, plan_writes
+from service.launchers.process.environment import ensure_environment
 from service.mlrun_api import MlrunApi
 from service.settings import Settings
 from service.targets.mlrun import MlrunTarget
 from tests.integration.mlrun_target import generated
 from tests.integration.mlrun_target.recorder import Recorder
 from tests.peers.mlrun_api import cold
-from tests.peers.runner import ENVIRONMENT, Runner
+from tests.peers.present import say, settings_for
+from tests.peers.runner import ENVIRONMENT, Runner, WarmParent
 
 pytestmark = [pytest.mark.runner, pytest.mark.slow]
 
 PROJECTS = 200
+# Of the newest MLRun; other projects than those.
+SAMPLE = 12
 # Each process of MLRun's costs seconds before its first project.
 CHUNK = 25
 SOURCE = "https://gitops.example.com/archives/x.y/0123.tar.gz"
@@ -100,11 +108,29 @@ def target() -> Iterator[tuple[MlrunTarget, Recorder]]:
 def test_the_bodies_are_those_that_mlruns_client_sends(
     first: int, runner_python: Path, runner: Runner, target: tuple[MlrunTarget, Recorder], tmp_path: Path
 ) -> None:
-    seeds = range(first, first + CHUNK)
-    saves, ours = target
-    folders = [clone(tmp_path / f"generated-{seed}", generated.project(seed), f"generated-{seed}") for seed in seeds]
     with Recorder() as theirs:
-        by_mlrun(runner_python, theirs, folders)
+        are_equal(range(first, first + CHUNK), theirs, runner_python, runner, target, tmp_path)
+
+
+@pytest.mark.runners
+def test_so_are_those_of_the_newest_mlruns_client(
+    program: Path, target: tuple[MlrunTarget, Recorder], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    version = SUPPORTED[-1]
+    python = ensure_environment(settings_for(version), say).python
+    socket = tmp_path_factory.mktemp("newest") / "socket"
+    with WarmParent(python, program, socket), Recorder(version) as theirs:
+        runner = Runner(python, program, tmp_path / "jobs", socket)
+        are_equal(range(PROJECTS, PROJECTS + SAMPLE), theirs, python, runner, target, tmp_path)
+
+
+def are_equal(
+    seeds: range, theirs: Recorder, python: Path, runner: Runner, target: tuple[MlrunTarget, Recorder], folder: Path
+) -> None:
+    """What the client of `python`'s MLRun sends, and what we send of what that MLRun loads."""
+    saves, ours = target
+    folders = [clone(folder / f"generated-{seed}", generated.project(seed), f"generated-{seed}") for seed in seeds]
+    by_mlrun(python, theirs, folders)
     for seed in seeds:
         wanted = by_us(runner, generated.project(seed), f"generated-{seed}")
         name = str(wanted.project["metadata"]["name"])
@@ -115,6 +141,6 @@ def test_the_bodies_are_those_that_mlruns_client_sends(
     assert {key: normalized(one) for key, one in ours.functions.items()} == {
         key: normalized(one) for key, one in theirs.functions.items()
     }
-    assert len(ours.projects) == CHUNK
-    assert len(ours.functions) > CHUNK
+    assert len(ours.projects) == len(seeds)
+    assert len(ours.functions) > len(seeds)
     print(f"{len(ours.projects)} projects and {len(ours.functions)} functions: the bodies are the same")
