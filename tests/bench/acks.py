@@ -44,7 +44,9 @@ def measure(bench: Bench) -> list[Figure]:
         forge.create(_LOADED).behave(Mode.HANG)
         team = Team(forge.create(_TEAM), bench.folder / "work")
         served = {
-            name: stack.enter_context(_service(bench.folder / name.replace(" ", "-"), forge, environment))
+            name: stack.enter_context(
+                _service(bench.folder / name.replace(" ", "-"), forge, environment, warm=name == OURS)
+            )
             for name, environment in _ENVIRONMENT.items()
         }
         _prove_signatures_are_checked(served)
@@ -75,12 +77,13 @@ def _figures(loads: dict[str, list[Came]], beside: dict[str, list[Came]]) -> lis
     ]
 
 
-def _service(folder: Path, forge: GitServer, environment: dict[str, str]) -> ServiceProcess:
+def _service(folder: Path, forge: GitServer, environment: dict[str, str], *, warm: bool) -> ServiceProcess:
+    """A warm parent only where the team works: each imports MLRun."""
     repositories = [
         {"name": name, "url": forge.repositories[name].url, "webhook_secrets": [SECRET], "poll": 0}
         for name in (_LOADED, _TEAM)
     ]
-    return ServiceProcess(folder, {"repositories": repositories}, environment)
+    return ServiceProcess(folder, {"repositories": repositories, "launcher": {"warm": warm}}, environment)
 
 
 def _load(bench: Bench, service: ServiceProcess) -> Came:
