@@ -7,7 +7,7 @@ what is there, or takes a name away, so all of it may be done again from the beg
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from service import limits
@@ -44,7 +44,7 @@ class MlrunTarget:
         )
 
     def apply(
-        self, project: str, wanted: Documents, writes: Iterable[PlannedWrite], there: There, check: Check
+        self, project: str, wanted: Documents, writes: Sequence[PlannedWrite], there: There, check: Check
     ) -> Saved:
         """Carry out `writes` of this project in their order, then read back what it came to."""
         for write in writes:
@@ -54,7 +54,7 @@ class MlrunTarget:
             point(f"mlrun.{write.kind}.{write.action}")
         check()
         point("mlrun.written")
-        return self._read_back(project, wanted)
+        return self._read_back(project, wanted, writes, there)
 
     def leave(self, project: str, workflows: Iterable[str], check: Check) -> None:
         """MLRun fires these workflows no more. Nothing else of the project's is touched. It may be done again."""
@@ -81,7 +81,8 @@ class MlrunTarget:
         else:
             self._api.put_function(project, write.name, wanted.functions[write.name])
 
-    def _read_back(self, project: str, wanted: Documents) -> Saved:
+    def _read_back(self, project: str, wanted: Documents, writes: Iterable[PlannedWrite], there: There) -> Saved:
+        """What was written is as it is now; all else as it was when the writes were planned, whatever somebody did to it meanwhile."""
         found = self._api.project(project)
         functions = self._api.functions(project) if found is not None else {}
         scheduled = self._api.schedules(project) if wanted.schedules else {}
@@ -92,10 +93,18 @@ class MlrunTarget:
             raise MlrunAway(
                 f"{missing[0]} was saved into MLRun and is not there", mend="it is saved again; see who deletes it"
             )
+        written = {(one.kind, one.name) for one in writes}
+        read = {
+            name: one if (WriteKind.FUNCTION, name) in written else there.functions[name]
+            for name, one in functions.items()
+            if name in wanted.functions
+        }
+        if (WriteKind.PROJECT, project) not in written and there.project is not None:
+            found = there.project
         return Saved(
             source=drift.source_of(found),
             project=drift.kept(wanted.project, found),
-            functions={name: drift.kept(one, functions[name]) for name, one in wanted.functions.items()},
+            functions={name: drift.kept(one, read[name]) for name, one in wanted.functions.items()},
             workflows=wanted.workflows,
         )
 

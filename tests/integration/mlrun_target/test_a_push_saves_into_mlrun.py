@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,25 @@ def test_drift_is_shown_and_the_next_sync_mends_it(
     stage.ask("/projects/fraud/sync")
     stage.settle()
     assert mlrun.forget_writes() == ["POST projects/fraud/functions/two", "PUT projects/fraud"]
+    assert stage.get("/projects/fraud/drift")["differences"] == []
+
+
+def test_what_somebody_changes_during_a_save_of_other_things_is_drift_and_the_next_sync_mends_it(
+    stage: Stage, mlrun: Recorder
+) -> None:
+    change(stage, PUSHED)
+    arrives = mlrun.hold["POST projects/fraud/functions/one"] = threading.Event()
+    stage.launcher.resolved = {"functions": {"one": function("one", "bmV3"), "two": function("two")}}
+    stage.push({"one.py": "new"})
+    until(lambda: mlrun.held, "the save to write")
+    mlrun.functions["fraud", "two", "latest"]["spec"]["image"] = "somebody/else"
+    arrives.set()
+    stage.settle()
+    found = [(one["what"], one["path"]) for one in stage.get("/projects/fraud/drift")["differences"]]
+    assert found == [("function two", "spec.image")]
+    stage.ask("/projects/fraud/sync")
+    stage.settle()
+    assert mlrun.functions["fraud", "two", "latest"]["spec"]["image"] == "docker.io/mlrun/mlrun:1.9.2"
     assert stage.get("/projects/fraud/drift")["differences"] == []
 
 
