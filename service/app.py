@@ -31,7 +31,7 @@ from service.references import NONE, References, import_all, log_imports, refere
 from service.settings import Settings
 from service.source import Source
 from service.store import Store, open_store
-from service.targets.mlrun import MlrunTarget
+from service.targets.mlrun import MlrunImages, MlrunTarget
 from service.web import api, archives, health, runners, server, webhooks
 
 
@@ -78,6 +78,7 @@ def make_service(
         notifier=notifier,
         intake=intake,
         target=MlrunTarget(mlrun) if mlrun is not None else None,
+        images=MlrunImages(mlrun) if mlrun is not None else None,
         place=place(settings) if settings.store.url is not None and PROCESS in settings.launchers else "",
     )
     metrics = health.Metrics()

@@ -120,6 +120,16 @@ MLRUN_BEGINS_S = 60.0
 MLRUN_DOUBT_S = 120.0
 # A run that was lost so is looked for so long, in case it turns up.
 MLRUN_LATE_S = 24 * 3600.0
+# What of a requirements file goes into an image: MLRun hands it to its builder in one variable of the environment, in base64, and Linux
+# takes 128 KiB of those (MAX_ARG_STRLEN).
+REQUIREMENTS_BYTES = 64 * KIB
+# An image that MLRun builds: longer than pip needs for the largest; MLRun itself knows no end.
+BUILD_TIMEOUT_S = 2 * 3600.0
+# A build that MLRun did not answer, or of which it has no builder, is looked up for so long before it is asked for again, and so often.
+BUILD_DOUBT_S = 30.0
+BUILD_TRIES = 3
+# What is kept of what the builder printed: people see the end of it.
+BUILD_LOG_BYTES = 24 * KIB
 # Closer fires are refused by MLRun (httpdb.scheduling.min_allowed_interval, "10 minutes" by default).
 MLRUN_FIRES_APART_S = 600.0
 # How often a job is started that dies before it claims itself, before it is called failed.

@@ -136,7 +136,8 @@ _SECTIONS = (
         {
             "launcher": _Key("`process`", "the operator's", "Which launcher runs this project."),
             "image": _Key("image", "by MLRun's version", "The runner's [image](../guide/images.md). It stands with every run; the process launcher pulls none."),
-            "requirements_file": _Key("file", "–", "Python packages for the runner, from a file in the repository; runs then start cold. In pods name an `image` that has them."),
+            "requirements_file": _Key("file", "–", "Python packages for the runner, from a file in the repository; runs then start cold. For pods MLRun [builds an image](../guide/own-images.md) that has them; without `mlrun.api` name one as `image`."),
+            "target_dir": _Key("folder in the image", "–", "The commit's files are put there in an image that MLRun builds, and runs take them from it: [files in the image](../guide/own-images.md#files-in-the-image)."),
             "node_selector": _Key("mapping", "–", f"Labels that a pod's node must have, as `policy.node_selectors` allows. {_PODS}"),
             "resources": _Key("mapping", "the operator's", f"`requests` and `limits` of a pod, as Kubernetes writes them. {_PODS}"),
             "env": _Key("mapping", "–", f"Environment variables, of names that `policy.env` allows; no place for secrets. {_PODS}"),

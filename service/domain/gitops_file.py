@@ -38,6 +38,8 @@ _NAME_BYTES = 63
 # Kubernetes' own rules: apimachinery's resource.Quantity, and names of environment variables that every shell takes.
 _QUANTITY = re.compile(r"[0-9]{1,18}(\.[0-9]{1,9})?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# It stands in the image's Dockerfile as it is.
+_TARGET_DIR = re.compile(r"[A-Za-z0-9._/-]{1,200}")
 _RUNNERS_OWN = frozenset({"gitops", "proc", "sys", "dev"})
 
 
@@ -114,6 +116,7 @@ def _runner(at: Place) -> RunnerRule:
         "launcher",
         "image",
         "requirements_file",
+        "target_dir",
         "node_selector",
         "resources",
         "env",
@@ -125,6 +128,7 @@ def _runner(at: Place) -> RunnerRule:
         launcher=at.key("launcher").get(Place.text, None),
         image=at.key("image").get(_image, None),
         requirements_file=at.key("requirements_file").get(_folder, None),
+        target_dir=at.key("target_dir").get(_target_dir, None),
         node_selector={name: label.text() for name, label in at.key("node_selector").entries()},
         resources=at.key("resources").get(_resources, {}),
         env={_env_name(at, name): value.text() for name, value in at.key("env").entries()},
@@ -224,6 +228,14 @@ def _env_name(at: Place, name: str) -> str:
     if not _ENV_NAME.fullmatch(name):
         at.key("env").fail(f"{name!r} is no name of an environment variable", "use letters, digits and _")
     return name
+
+
+def _target_dir(at: Place) -> str:
+    """In the runner's image: absolute, or relative to its folder for code."""
+    text = at.text()
+    if not _TARGET_DIR.fullmatch(text) or ".." in text.split("/"):
+        at.wrong("is no folder in an image", mend="write one such as ./project, with letters, digits, dots, _ and -")
+    return _mount(at) if text.startswith("/") else _folder(at)
 
 
 def _mount(at: Place) -> str:

@@ -69,17 +69,6 @@ def runner_of(declaration: Declaration, workflow: Workflow) -> RunnerRule:
     return replace(runner, node_selector={**runner.node_selector, **node_selector_of(workflow)})
 
 
-def check_packages(declaration: Declaration, *, in_process: bool) -> None:
-    """Raises PlanError where packages of the project's own are to be installed and nobody can: in an image that is as it is."""
-    if in_process or declaration.runner.requirements_file is None or declaration.runner.image is not None:
-        return
-    raise PlanError(
-        f"runner.requirements_file {declaration.runner.requirements_file} asks for packages, and jobs run in an image, which "
-        "stays as it is",
-        mend="build an image that has them and name it as runner.image in .gitops.yaml",
-    )
-
-
 def warnings(inputs: Inputs, chosen: Mapping[str, RunnerImage]) -> Iterator[str]:
     """Runs that are processes have one environment for all: what else was asked for is told."""
     if (images := inputs.images) is None or not images.in_process:

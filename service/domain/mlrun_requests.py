@@ -1,12 +1,14 @@
 """What MLRun is asked to do with a workflow, now or by a schedule: its WorkflowRequest, made from plain data.
 
 MLRun keeps of a request no word that is only ours: the run's name and labels it makes itself, and an argument would reach the user's
-code. It does keep where the files come from, as the parameter `url` of the run. So that address names our run: an archive's by its
-capability, Git's by a query, which every SDK drops when it clones. By it a submit without an answer is looked up.
+code. It does keep where the files come from, as the parameter `url` of the run, or `project_context` where that is a folder of the image.
+So that address names our run: an archive's by its capability, Git's by a query, which every SDK drops when it clones, and a folder's by
+how often it says that it is itself. By it a submit without an answer is looked up.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -84,11 +86,26 @@ def marked(git_source: str, run: str) -> str:
     return f"{address}?{_MARK}={run}{hash_}{ref}"
 
 
+def inside_image(run: str) -> str:
+    """`./`, the folder that the runner's image begins in, for one run of ours.
+
+    Each bit of a number that the run has alone is a `/` or a `./`, which lead nowhere else.
+    """
+    number = int.from_bytes(hashlib.sha256(run.encode()).digest()[:8])
+    return "./" + "".join("./" if number >> bit & 1 else "/" for bit in range(64))
+
+
+def is_inside_image(source: str) -> bool:
+    return source.startswith("./")
+
+
 def source_of(run: Mapping[str, Any]) -> str:
     """Where a run in MLRun's database takes its files from."""
     spec = run.get("spec")
     parameters = spec.get("parameters") if isinstance(spec, dict) else None
-    return str(parameters.get("url") or "") if isinstance(parameters, dict) else ""
+    if not isinstance(parameters, dict):
+        return ""
+    return str(parameters.get("url") or parameters.get("project_context") or "")
 
 
 def check(

@@ -14,6 +14,7 @@ Decisions worth knowing:
   revision is unchanged.
 - The image of every workflow is chosen, and the project's Python held against MLRun's, before anything is done: what has no image is
   an error of the plan, not of a run at night.
+- What a project adds to its runner's image is built by MLRun when a run first needs it; the plan names the image.
 - What MLRun's runner or MLRun's clock cannot do, where they are to, is an error of the plan too.
 - Schedules are project.yaml's (named as their workflow, UTC) and `.gitops.yaml`'s, which win by name.
 """
@@ -21,8 +22,9 @@ Decisions worth knowing:
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from service.domain import image_choice, mlrun_requests, mlrun_schedules, schedules, triggers
+from service.domain import image_choice, mlrun_requests, mlrun_schedules, own_images, schedules, triggers
 from service.domain.diff import diff, masked, shown
 from service.domain.images import RunnerImage
 from service.domain.planned import (
@@ -31,6 +33,7 @@ from service.domain.planned import (
     Change,
     Inputs,
     Plan,
+    PlannedImage,
     PlannedRun,
     PlannedSchedule,
     PlannedWrite,
@@ -49,6 +52,7 @@ __all__ = [
     "Change",
     "Inputs",
     "Plan",
+    "PlannedImage",
     "PlannedRun",
     "PlannedSchedule",
     "PlannedWrite",
@@ -73,9 +77,15 @@ def make_plan(inputs: Inputs) -> Plan:
     unchanged = inputs.in_force is not None and revision_id(inputs.in_force) == revision
     images = image_choice.choose(inputs)
     image_choice.check_allowed(inputs, images)
+    builds = own_images.builds(inputs, images)
+    own_images.check(inputs, wanted)
+    images = {
+        name: replace(one, image=builds[name].image if name in builds else one.image) for name, one in images.items()
+    }
     changes = diff(inputs.in_force, inputs.resolved) if in_force and not unchanged else ()
     saving = inputs.saving if in_force else None
-    runs, not_run = _runs(inputs, images, scheduled={spec.workflow for spec in wanted.values()})
+    scheduled = {spec.workflow for spec in wanted.values()}
+    runs, not_run = _runs(inputs, images, scheduled)
     if inputs.runs_in_mlrun:
         asked = [(run.workflow, run.arguments) for run in runs]
         mlrun_requests.check(declaration, inputs.resolved.workflows, asked, tag=triggers.is_tag(inputs.ref))
@@ -91,6 +101,8 @@ def make_plan(inputs: Inputs) -> Plan:
         runs=runs,
         schedules=schedules.compare(inputs.schedules, wanted, inputs.resolved.workflows) if in_force else (),
         writes=plan_writes(saving) if saving else (),
+        images=own_images.planned(inputs, builds, {*scheduled, *(run.workflow for run in runs)}),
+        additions=inputs.additions,
         skipped=(
             *_not_saved(inputs, in_force=in_force, unchanged=unchanged),
             *(not_pruned(saving) if saving else ()),
@@ -114,6 +126,7 @@ def render(plan: Plan) -> list[str]:
     lines += [f"  {_SIGNS[change.action]} {change.path}{_values(change)}" for change in plan.changes]
     lines += [f"{_SIGNS[one.action]} schedule {one.name}: {one.reason}{_times(one)}" for one in plan.schedules]
     lines += [f"{_SIGNS[one.action]} {_of_mlrun(one)}: {one.reason}" for one in plan.writes]
+    lines += [f"{'=' if one.is_there else '+'} {own_images.told(one)}" for one in plan.images]
     for run in plan.runs:
         lines.append(f"> run {run.workflow}: {run.reason}{_arguments(run)}")
         lines += [f"    image {run.image}"] if run.image else []

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from service.domain.image_build import Additions
 from service.domain.images import Images
 from service.domain.policy import Policy
 from service.domain.projects import CatchUp, Concurrency, Json, Resolved
@@ -96,6 +97,21 @@ class PlannedWrite:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedImage:
+    """An image that workflows need and MLRun builds, unless it `is_there`: when the first of their runs is to start.
+
+    `image` is its name as MLRun completes it; `target_dir` is where the commit's files are in it.
+    """
+
+    image: str
+    base_image: str
+    workflows: tuple[str, ...]
+    requirements: tuple[str, ...] = ()
+    target_dir: str | None = None
+    is_there: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
     what: str
     reason: str
@@ -109,7 +125,8 @@ class Inputs:
     revision in force, None at first. `messages` are the commit messages since the base, newest first. `images` is the
     operator's MLRun, without which no images are chosen; `python` what the project says of its own. `policy` is what workflows may
     ask for where they run as pods; None: they have no say. `runs_in_mlrun` and `clock_in_mlrun`: MLRun runs the workflows, and fires the
-    schedules. `saving` is what decides about MLRun's own DB, where there is one.
+    schedules. `saving` is what decides about MLRun's own DB, where there is one. `additions` are what MLRun is to build into the runner's
+    image, and `built` the keys of images that it has built.
     """
 
     cause: Cause
@@ -128,6 +145,8 @@ class Inputs:
     runs_in_mlrun: bool = False
     clock_in_mlrun: bool = False
     saving: Saving | None = None
+    additions: Additions | None = None
+    built: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,5 +162,7 @@ class Plan:
     runs: tuple[PlannedRun, ...] = ()
     schedules: tuple[PlannedSchedule, ...] = ()
     writes: tuple[PlannedWrite, ...] = ()
+    images: tuple[PlannedImage, ...] = ()
+    additions: Additions | None = None
     skipped: tuple[Skipped, ...] = ()
     warnings: tuple[str, ...] = ()

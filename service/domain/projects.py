@@ -57,11 +57,15 @@ class ScheduleRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerRule:
-    """Where and how a project's jobs run. `volumes` maps the names of the operator's volumes to where they are mounted."""
+    """Where and how a project's jobs run. `volumes` maps the names of the operator's volumes to where they are mounted.
+
+    `target_dir`: runs take the commit's files from there in the image, which is built with them.
+    """
 
     launcher: str | None = None
     image: str | None = None
     requirements_file: str | None = None
+    target_dir: str | None = None
     node_selector: dict[str, str] = field(default_factory=dict)
     resources: Json = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)

@@ -52,6 +52,15 @@ class RunState(StrEnum):
     LOST = "lost"
 
 
+class BuildState(StrEnum):
+    """Of an image that MLRun builds."""
+
+    QUEUED = "queued"
+    BUILDING = "building"  # MLRun was asked, and whether it heard may not be known
+    READY = "ready"
+    FAILED = "failed"
+
+
 class FireState(StrEnum):
     FIRED = "fired"
     MISSED = "missed"  # due while nobody could fire it, and passed over by its catch-up rule
@@ -67,5 +76,6 @@ class NotificationState(StrEnum):
 OPEN_PREVIEWS = frozenset({PreviewState.QUEUED, PreviewState.PLANNING})
 OPEN_SYNCS = frozenset({SyncState.QUEUED, SyncState.SYNCING})
 ACTIVE_RUNS = frozenset({RunState.STARTING, RunState.RUNNING})
+OPEN_BUILDS = frozenset({BuildState.QUEUED, BuildState.BUILDING})
 OPEN_RUNS = ACTIVE_RUNS | {RunState.QUEUED}
 ENDED_RUNS = frozenset(RunState) - OPEN_RUNS

@@ -193,6 +193,12 @@ class MlrunApi:
         answer = self._calls.found(asked, "GET", path("build", "status"), query=query, most=most, cut=True)
         return looked_at(answer) if answer else None
 
+    def registry(self) -> str:
+        """Where it puts the images that it builds, with the folder where they lie in one; empty where it has none."""
+        asked = self._calls.to("say which registry it builds into")
+        found = json_of(self._calls.good(asked, "GET", path("client-spec")), asked).get("docker_registry")
+        return found.strip().rstrip("/") if isinstance(found, str) else ""
+
     def secret_keys(self, project: str) -> set[str]:
         """The names of a project's secrets."""
         asked = self._calls.to(f"list the names of the secrets of {project}")

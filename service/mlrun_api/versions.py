@@ -26,6 +26,7 @@ class Feature(StrEnum):
     SCHEDULE_OF_THE_REQUEST = "a submitted workflow has the schedule of its request"
     NOTIFICATIONS_OF_WORKFLOWS = "a submitted workflow has notifications"
     ABORT_IN_BACKGROUND = "a run is aborted by POST"
+    FILES_OF_THE_IMAGE = "a submitted workflow may have its files in the runner's image"
     PAGES = "lists come in pages"
     DELETE_FUNCTION_IN_BACKGROUND = "a function is deleted by API v2"
     NODE_SELECTOR_OF_RUNNERS = "a submitted workflow has a node selector for its runner"
@@ -73,6 +74,13 @@ DIFFERENCES = (
         before='PATCH runs/{uid} {"status.state": "aborted"}; 409 where the run has ended',
         after="POST runs/{uid}/abort answers 202 with a background task",
         source="1.5.2 mlrun/db/httpdb.py abort_run, mlrun/api/crud/runs.py update_run; pull request 4526",
+    ),
+    Difference(
+        feature=Feature.FILES_OF_THE_IMAGE,
+        since=(1, 6, 2),
+        before="a source that is no URL is refused (400)",
+        after="a source that begins with / or ./ is a folder of the runner's image, kept as the parameter `project_context`",
+        source="1.5.2 mlrun/api/crud/workflows.py _set_source; pull requests 5050, 5251",
     ),
     Difference(
         feature=Feature.PAGES,

@@ -11,14 +11,15 @@ from sqlalchemy import Connection
 
 from handlers import Rejected, Undelivered
 from service import limits
+from service.domain.projects import Declaration
 from service.domain.states import ENDED_RUNS, DeliveryState, PreviewState, RunState
 from service.errors import Conflict, DeliveryError, Malformed, NotFound
 from service.launchers import Life, LogChunk
 from service.notifier import a_test_message
 from service.reconciler.bind import ASKED
+from service.reconciler.declared import declared_by
 from service.reconciler.end_run import end_run
-from service.reconciler.images import runner_image
-from service.reconciler.launch import declaration_of
+from service.reconciler.images import additions_of, runner_image
 from service.reconciler.queue_run import queue_run
 from service.reconciler.rooms import Rooms
 from service.reconciler.save import drift_of
@@ -98,7 +99,9 @@ class Actions:
                 arguments=dict(arguments),
                 reason="asked for",
                 launcher=launcher,
-                image=runner_image(self._rooms.settings, launcher, sync.declaration, resolved, workflow),
+                image=runner_image(
+                    self._rooms.settings, launcher, sync.declaration, resolved, workflow, additions_of(sync)
+                ),
                 mlrun_version=self._rooms.settings.mlrun.version,
                 timeout_s=sync.declaration.runner.timeout_s or self._rooms.settings.launcher.run_timeout,
                 created_at=self._rooms.store.now(),
@@ -114,7 +117,8 @@ class Actions:
                 raise Conflict(f"run {run} is {old.state}", mend="cancel it first, or wait for its end")
             settings = self._rooms.settings
             revision = revisions.get(conn, old.project, old.revision)
-            declaration = declaration_of(conn, old)
+            declared = declared_by(conn, old)
+            declaration = declared.declaration if declared else Declaration()
             launcher = self._rooms.launcher_for(declaration).name
             again = Run(  # the same commit and configuration, on the MLRun that the service has now
                 id=new_id(),
@@ -131,7 +135,9 @@ class Actions:
                 concurrency=old.concurrency,
                 reason=f"retry of {old.id}",
                 launcher=launcher,
-                image=runner_image(settings, launcher, declaration, revision.resolved, old.workflow),
+                image=runner_image(
+                    settings, launcher, declaration, revision.resolved, old.workflow, additions_of(declared)
+                ),
                 mlrun_version=settings.mlrun.version,
                 timeout_s=old.timeout_s,
                 created_at=self._rooms.store.now(),

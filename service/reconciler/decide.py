@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from service.domain import image_choice, triggers
+from service.domain import triggers
 from service.domain.plan import Cause, Inputs, Plan, make_plan
 from service.domain.projects import Resolved
 from service.domain.triggers import is_tag
@@ -20,11 +20,11 @@ from service.domain.writes import Saving
 from service.reconciler import handover
 from service.reconciler.discover import CommitFiles, policy_of
 from service.reconciler.dispatcher import Held
-from service.reconciler.images import images_of, said_python
+from service.reconciler.images import additions, images_of, said_python
 from service.reconciler.load import load
 from service.reconciler.rooms import MLRUN, Rooms
 from service.reconciler.save import saving
-from service.store import revisions, schedules, syncs
+from service.store import image_builds, revisions, schedules, syncs
 from service.store.projects import Project
 from service.store.syncs import Sync
 
@@ -65,13 +65,15 @@ def decide(
             return Nothing(decision.reason)
     launcher = rooms.launcher_for(sync.declaration).name
     images = images_of(rooms.settings, launcher)
-    image_choice.check_packages(sync.declaration, in_process=images.in_process)
+    files = CommitFiles(rooms.source, sync.repository, sync.commit)
+    added = additions(rooms.settings, launcher, files, sync.declaration, sync.commit)
     with _timed(timings, "load"):
         resolved = load(rooms, held, sync)
     with rooms.store.read() as conn:
         in_force = _in_force(conn, project)
         present = tuple(schedule.spec for schedule in schedules.in_force(conn, project.name))
-    python = said_python(CommitFiles(rooms.source, sync.repository, sync.commit), sync.declaration)
+        built = image_builds.built(conn, sync.project, rooms.mlrun_address) if added else frozenset()
+    python = said_python(files, sync.declaration)
     with _timed(timings, "look"):
         target = None if is_tag(sync.ref) else saving(rooms, sync, resolved, images, python)
     inputs = Inputs(
@@ -90,6 +92,8 @@ def decide(
         saving=target,
         runs_in_mlrun=launcher == MLRUN,
         clock_in_mlrun=rooms.settings.schedules.owner == MLRUN,
+        additions=added,
+        built=built,
     )
     with _timed(timings, "plan"):
         return Decided(make_plan(inputs), resolved, target)

@@ -16,7 +16,7 @@ from service.faults import wall_clock
 from service.reconciler import news
 from service.reconciler.dispatcher import Held
 from service.reconciler.handover import is_fired_by_mlrun
-from service.reconciler.images import runner_image
+from service.reconciler.images import additions_of, runner_image
 from service.reconciler.queue_run import queue_run
 from service.reconciler.rooms import Rooms
 from service.store import new_id, projects, revisions, schedules, syncs
@@ -92,7 +92,9 @@ def _fire(rooms: Rooms, conn: Connection, project: Project | None, schedule: Sch
         arguments=schedule.arguments,
         reason=f"schedule {schedule.name}",
         launcher=launcher,
-        image=runner_image(rooms.settings, launcher, sync.declaration, revision.resolved, schedule.workflow),
+        image=runner_image(
+            rooms.settings, launcher, sync.declaration, revision.resolved, schedule.workflow, additions_of(sync)
+        ),
         mlrun_version=rooms.settings.mlrun.version,
         timeout_s=sync.declaration.runner.timeout_s or rooms.settings.launcher.run_timeout,
         created_at=rooms.store.now(),

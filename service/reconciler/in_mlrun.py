@@ -7,8 +7,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from service.domain import mlrun_requests
+from service.domain.image_build import ImageBuild
 from service.errors import LaunchFailed, LaunchHeld
-from service.reconciler.archives import archive_url_of_run
+from service.reconciler.archives import archive_url, archive_url_of_run
+from service.reconciler.own_image import is_built
 from service.reconciler.resolve import git_source
 from service.reconciler.rooms import Rooms
 from service.store import projects, revisions, runs, saved, syncs, unfinished, work
@@ -29,6 +31,8 @@ def as_in_force(conn: Connection, run: Run) -> dict[str, Any]:
 def source_for_mlrun(rooms: Rooms, conn: Connection, run: Run) -> str:
     """The address of the run's files, which no other run has. Raises as `check_saved`."""
     check_saved(conn, run, rooms.mlrun_address)
+    if (own := is_built(conn, run)) is not None and own.build.commit == run.commit:
+        return mlrun_requests.inside_image(run.id)
     repository = rooms.repository(run.repository)
     if rooms.settings.mlrun.source == "git" and repository is not None:
         return mlrun_requests.marked(git_source(repository.url, run.ref), run.id)
@@ -65,3 +69,17 @@ def check_saved(conn: Connection, run: Run, address: str) -> None:
             f"MLRun has not been given revision {run.revision} of {run.project} yet",
             mend=f"its sync does that; if it failed, see why, then: mlrun-gitops push {run.repository}",
         )
+
+
+def source_of_build(rooms: Rooms, build: ImageBuild) -> str | None:
+    """Where MLRun's builder takes the files of an image from: this very commit. Raises PlanError, NotFound."""
+    if build.commit is None:
+        return None
+    settings = rooms.settings
+    with rooms.store.read() as conn:
+        project = projects.get(conn, build.project)
+    repository = rooms.repository(project.repository)
+    if settings.mlrun.source == "git" and repository is not None:
+        return f"{git_source(repository.url, project.ref)}#{build.commit}"
+    base = settings.server.internal_url or settings.server.public_url or ""
+    return archive_url(rooms.store, str(base), build.project, build.commit)

@@ -23,14 +23,16 @@ from service.errors import (
 )
 from service.faults import point
 from service.launchers import Job, JobKind
+from service.reconciler import own_image
+from service.reconciler.declared import declaration_of, declared_by
 from service.reconciler.discover import policy_of
 from service.reconciler.dispatcher import Held
 from service.reconciler.end_run import end_run
-from service.reconciler.images import images_of, runner_image
+from service.reconciler.images import additions_of, images_of, runner_image
 from service.reconciler.in_mlrun import as_in_force, source_for_mlrun
 from service.reconciler.load import project_document
 from service.reconciler.rooms import MLRUN, Rooms
-from service.store import revisions, runs, syncs, unfinished, work
+from service.store import revisions, runs, unfinished, work
 from service.store.runs import Run
 
 # Without room a run is looked at again this much later; the end of another run calls it at once.
@@ -103,6 +105,11 @@ def _take_slot(rooms: Rooms, conn: Connection, run_id: str) -> Run | None:
         return run  # of a replica with other settings, which launches it as it was recorded
     if launcher == MLRUN and unfinished.find(conn, run.project, rooms.mlrun_address):
         return run  # which takes nobody's place while it waits
+    now = as_in_force(conn, run) if launcher == MLRUN else {}
+    also = {**now, **_as_settings_are(rooms, conn, replace(run, **now), launcher, is_other=bool(now))}
+    image = own_image.image_of(rooms, conn, replace(run, **also))
+    if isinstance(image, own_image.Wait):
+        return image.run
     work.lock(conn, "watch", launcher)  # or two who look at the same moment both see room for one
     if runs.count_active(conn, launcher) >= rooms.settings.launcher.concurrency:
         return run
@@ -110,9 +117,7 @@ def _take_slot(rooms: Rooms, conn: Connection, run_id: str) -> Run | None:
     if any(other.state in ACTIVE_RUNS or other.id < run.id for other in others):
         return run  # one of this workflow is active, or has its turn first
     work.want(conn, "watch", launcher, now=rooms.store.now())
-    now = as_in_force(conn, run) if launcher == MLRUN else {}
-    known = replace(run, **now)
-    return runs.start(conn, run.id, **now, **_as_settings_are(rooms, conn, known, launcher, is_other=bool(now)))
+    return runs.start(conn, run.id, **{**also, "image": image, **own_image.reason_to_start(run)})
 
 
 def _as_settings_are(
@@ -123,19 +128,16 @@ def _as_settings_are(
     if (run.mlrun_version, run.launcher) == (version, launcher) and not is_other:
         return {}
     resolved = revisions.get(conn, run.project, run.revision).resolved
-    image = runner_image(rooms.settings, launcher, declaration_of(conn, run), resolved, run.workflow)
+    sync = declared_by(conn, run)
+    declaration = sync.declaration if sync else Declaration()
+    image = runner_image(rooms.settings, launcher, declaration, resolved, run.workflow, additions_of(sync))
     return {"mlrun_version": version, "launcher": launcher, "image": image}
-
-
-def declaration_of(conn: Connection, run: Run) -> Declaration:
-    """What the repository declared where the run's configuration was resolved."""
-    planned = run.declared_by or run.sync
-    return syncs.get(conn, planned).declaration if planned else Declaration()
 
 
 def _job(rooms: Rooms, conn: Connection, run: Run) -> Job:
     revision = revisions.get(conn, run.project, run.revision)
     declaration = declaration_of(conn, run)
+    own_image.check_registry(run)
     owner = rooms.launcher(run.launcher).owner
     workflow = revision.resolved.workflows.get(run.workflow)
     if workflow is None:
@@ -160,17 +162,16 @@ def _job(rooms: Rooms, conn: Connection, run: Run) -> Job:
         repository=run.repository,
         commit=run.commit,
         image=run.image,
-        runner=_allowed(rooms, run, image_choice.runner_of(declaration, workflow)),
+        runner=_allowed(rooms, conn, run, image_choice.runner_of(declaration, workflow)),
     )
 
 
-def _allowed(rooms: Rooms, run: Run, runner: RunnerRule) -> RunnerRule:
+def _allowed(rooms: Rooms, conn: Connection, run: Run, runner: RunnerRule) -> RunnerRule:
     """What a plan was allowed, the operator may not allow any more; and nobody held it against the policy where runs were processes.
     Raises PlanError."""
     images = images_of(rooms.settings, run.launcher)
     if not images.in_process:
-        image = None if run.image is None or images.is_own(run.image) else run.image
-        policy.check_runner(replace(runner, image=image), policy_of(rooms.settings))
+        policy.check_runner(own_image.runner_to_check(conn, run, runner, images), policy_of(rooms.settings))
     return runner
 
 

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.domain import image_choice, policy, triggers
+from service.domain import policy, triggers
+from service.domain.image_build import Additions
 from service.domain.images import Images
 from service.domain.plan import Cause, Inputs, Plan, ScheduleSpec, make_plan
 from service.domain.project_name import slug
@@ -23,7 +24,7 @@ from service.errors import GitopsError, LoadFailed, ProjectError
 from service.launchers import Job, JobKind, Launcher, Life
 from service.launchers.process import ProcessLauncher
 from service.reconciler.discover import GITOPS_FILE, Declared, concerned, declarations_of, policy_of
-from service.reconciler.images import images_of, said_python
+from service.reconciler.images import additions, images_of, said_python
 from service.reconciler.resolve import Vanished, git_source, resolve
 from service.reconciler.rooms import MLRUN
 from service.settings import Settings
@@ -102,11 +103,12 @@ def plans(
         for one in subject.projects:
             progress(f"loading {one.name}")
             try:
-                in_process = _images(settings, one.declaration).in_process
-                image_choice.check_packages(one.declaration, in_process=in_process)
+                added = additions(
+                    settings, _launcher_of(settings, one.declaration), subject.folder, one.declaration, _commit(subject)
+                )
                 known = in_force(one.name)
                 resolved = _load(launcher, settings, subject, one, known)
-                plan = _plan(subject, settings, one.declaration, resolved, known)
+                plan = _plan(subject, settings, one.declaration, resolved, known, added)
                 yield Planned(one.name, one.declaration.path, plan)
             except GitopsError as error:
                 yield Planned(one.name, one.declaration.path, error=error)
@@ -174,7 +176,15 @@ def _launcher(settings: Settings, progress: Callable[[str], None]) -> Iterator[L
 
 
 def _images(settings: Settings, declaration: Declaration) -> Images:
-    return images_of(settings, declaration.runner.launcher or settings.launcher.kind)
+    return images_of(settings, _launcher_of(settings, declaration))
+
+
+def _launcher_of(settings: Settings, declaration: Declaration) -> str:
+    return declaration.runner.launcher or settings.launcher.kind
+
+
+def _commit(subject: Subject) -> str:
+    return subject.folder.commit or UNCOMMITTED
 
 
 def _load(launcher: Launcher, settings: Settings, subject: Subject, one: Declared, known: InForce | None) -> Resolved:
@@ -231,14 +241,19 @@ def _gone(launcher: Launcher, job: str, patience_s: float) -> bool:
 
 
 def _plan(
-    subject: Subject, settings: Settings, declaration: Declaration, resolved: Resolved, known: InForce | None
+    subject: Subject,
+    settings: Settings,
+    declaration: Declaration,
+    resolved: Resolved,
+    known: InForce | None,
+    added: Additions | None,
 ) -> Plan:
     images = _images(settings, declaration)
     return make_plan(
         Inputs(
             cause=Cause.PUSH,
             ref=subject.ref,
-            commit=subject.folder.commit or UNCOMMITTED,
+            commit=_commit(subject),
             declaration=declaration,
             resolved=resolved,
             in_force=known.resolved if known else None,
@@ -247,7 +262,8 @@ def _plan(
             images=images,
             python=said_python(subject.folder, declaration),
             policy=None if images.in_process else policy_of(settings),
-            runs_in_mlrun=(declaration.runner.launcher or settings.launcher.kind) == MLRUN,
+            runs_in_mlrun=_launcher_of(settings, declaration) == MLRUN,
             clock_in_mlrun=settings.schedules.owner == MLRUN,
+            additions=added,
         )
     )

@@ -9,12 +9,12 @@ from sqlalchemy import Connection
 
 from service.errors import GitopsError
 from service.launchers import Launcher
-from service.reconciler import clock, elsewhere, fetch, fire, handover, launch, plan, rounds, sync, watch
+from service.reconciler import build, clock, elsewhere, fetch, fire, handover, launch, plan, rounds, sync, watch
 from service.reconciler.dispatcher import Crew, Dispatcher, Opening, Step, Took
 from service.reconciler.images import PROCESS
 from service.reconciler.own import give_up_lost
 from service.reconciler.rooms import Rooms
-from service.store import runs, work
+from service.store import image_builds, runs, work
 
 log = structlog.get_logger(__name__)
 
@@ -22,6 +22,7 @@ STEPS: dict[str, Step] = {
     "fetch": fetch.step,
     "sync": sync.step,
     "plan": plan.step,
+    image_builds.KIND: build.step,
     "launch": launch.step,
     "watch": watch.step,
     "fire": fire.step,
@@ -44,6 +45,7 @@ def crews(rooms: Rooms) -> tuple[Crew, ...]:
         # Of their own: people who look keep no push waiting, nor one load that hangs the next.
         Crew(("plan",), 2),
         Crew(("launch",), 8 if elsewhere else 2),
+        *([Crew((image_builds.KIND,), 2)] if rooms.images is not None else []),
         Crew(("watch",), len(rooms.launchers) + rooms.store.is_shared),  # one to put back those that only others know
         Crew((clock.KIND,), 1),  # which the one that has it never puts down
         Crew(("fire", "poll", "parse"), 1),

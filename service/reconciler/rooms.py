@@ -14,7 +14,7 @@ from service.receiver.intake import Intake
 from service.settings import Repository, Settings
 from service.source import Source
 from service.store import Store
-from service.targets.mlrun import MlrunTarget
+from service.targets.mlrun import MlrunImages, MlrunTarget
 
 # The launcher whose runs are MLRun's, and which loads nothing.
 MLRUN = "mlrun"
@@ -24,7 +24,7 @@ MLRUN = "mlrun"
 class Rooms:
     """`launchers` by name: the one that the settings name, and those that the operator lets repositories pick.
 
-    `target` is MLRun's DB, where the operator has one. `place` names the folder and machine that all replicas have to share; empty, where
+    `target` is MLRun's DB, where the operator has one, and `images` are those that this MLRun builds. `place` names the folder and machine that all replicas have to share; empty, where
     they share the store alone.
     """
 
@@ -35,6 +35,7 @@ class Rooms:
     notifier: Notifier
     intake: Intake
     target: MlrunTarget | None = None
+    images: MlrunImages | None = None
     place: str = ""
     stopping: threading.Event = field(default_factory=threading.Event)
     schedules_changed: threading.Event = field(default_factory=threading.Event)

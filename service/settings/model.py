@@ -241,6 +241,11 @@ class Policy(Section):
     env: Words = Field(default=(), description="Environment variables of runner pods, by name.")
     volumes: Words = Field(default=(), description="Volumes of `launcher.kubernetes.volumes`, by name.")
     service_accounts: Words = Field(default=(), description="Service accounts that runner pods may have.")
+    files_in_images: bool = Field(
+        default=False,
+        description="Whether MLRun may build images with a repository's files in them (`runner.target_dir`). Who can push then has code "
+        "where images are built, beside the registry's credential and the project's secrets.",
+    )
 
 
 class Settings(Section):

@@ -14,7 +14,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
@@ -23,15 +22,11 @@ from sqlalchemy import (
 )
 
 from service import limits
+from service.store import mlrun_models
+from service.store.metadata import metadata
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+# All are described in one place, whoever looks for it here.
+__all__ = ["metadata", "mlrun_models"]
 
 # One row. The oldest release that works with this structure: a step that only adds leaves it as it is.
 structure = Table("structure", metadata, Column("oldest", String(16), primary_key=True))
@@ -169,29 +164,6 @@ revisions = Table(
     Column("commit", String(64), nullable=False),  # where it was first resolved
     Column("resolved", Text, nullable=False),
     Column("created_at", Float, nullable=False),
-)
-
-# What was last saved into MLRun of a project, as it was read back.
-saved = Table(
-    "saved",
-    metadata,
-    Column("project", String(63), primary_key=True),
-    Column("revision", String(32), nullable=False),
-    Column("commit", String(64), nullable=False),
-    Column("saved", Text, nullable=False),
-    Column("at", Float, nullable=False),
-)
-
-# A save into MLRun that has begun and not ended: MLRun may have some of it.
-unfinished_saves = Table(
-    "unfinished_saves",
-    metadata,
-    Column("project", String(63), primary_key=True),
-    Column("commit", String(64), nullable=False),
-    Column("api", Text, nullable=False),
-    Column("by", Text, nullable=False),  # the claim under which it was noted last
-    Column("writes", Text, nullable=False),
-    Column("at", Float, nullable=False),
 )
 
 runs = Table(

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete
 from service.domain.drift import Kept, Saved
 from service.domain.planned import WriteKind
 from service.store import unfinished
-from service.store.models import saved as table
+from service.store.mlrun_models import saved as table
 from service.store.sql import Rows
 from service.store.unfinished import Unfinished
 

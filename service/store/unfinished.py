@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete
 
 from service.domain.planned import PlannedWrite
-from service.store.models import unfinished_saves as table
+from service.store.mlrun_models import unfinished_saves as table
 from service.store.sql import Rows
 
 

@@ -70,6 +70,11 @@ def address(order: Order, server: Server, job: str) -> str:
             f"the runner of MLRun {server.version} does not wait for a workflow of Kubeflow, so nobody learns how it ends",
             "write engine: local for the workflow in project.yaml, upgrade MLRun to 1.9, or use another launcher",
         )
+    if mlrun_requests.is_inside_image(order.source) and not server.has(Feature.FILES_OF_THE_IMAGE):
+        raise _never(
+            f"MLRun {server.version} runs no workflow from files of the image (runner.target_dir)",
+            "remove it from .gitops.yaml, or upgrade MLRun to 1.6.2",
+        )
     # Under a name that the project does not have, the request alone decides; an older server takes the project's schedule else.
     return order.workflow if server.has(Feature.SCHEDULE_OF_THE_REQUEST) else f"gitops-{job}"
 

@@ -70,6 +70,16 @@ def drive(folder: str) -> dict[str, Any]:
     seen["left"] = [one["metadata"]["name"] for one in db.list_functions(project="fraud", tag="latest")]
     function = project.get_function("test")
     seen["build"] = db.remote_builder(function, with_mlrun=False)["ready"]
+    built = project.build_image(
+        base_image="mlrun/mlrun-kfp", requirements=["iniconfig==2.0.0"], target_dir="./project", set_as_default=False
+    )
+    seen["image"] = built.outputs["image"]
+    seen["kept"] = [one["metadata"]["name"] for one in db.list_functions(project="fraud", tag="latest")]
+    project.set_workflow(name="inside", workflow_path="workflow.py", image=seen["image"])
+    project.spec.build.source_code_target_dir = None
+    project.save()
+    inside = project.run("inside", source="./", engine="remote:local", local=False, dirty=True)
+    seen["inside"] = db.read_run(inside.run_id, "fraud")["spec"]["parameters"]
     return seen
 
 

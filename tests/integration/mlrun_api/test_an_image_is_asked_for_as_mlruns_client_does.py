@@ -27,11 +27,14 @@ for wish in json.loads(sys.argv[1]):
     project.build_image(set_as_default=False, overwrite_build_params=True, **wish)
 """
 BASE = "docker.io/mlrun/mlrun-kfp:1.9.2"
-SOURCE = "git://git.example.com/ml/fraud.git#refs/heads/main"
+COMMIT = "a" * 40
+SOURCE = f"git://git.example.com/ml/fraud.git#refs/heads/main#{COMMIT}"
+PACKAGES = ("iniconfig==2.0.0 --hash=sha256:" + "b" * 64, "tabulate[widechars]>=0.9,<1; python_version < '3.12'")
 WANTED = [
-    ImageBuild(project="fraud", base_image=BASE, requirements=("iniconfig==2.0.0", "tabulate>=0.9")),
-    ImageBuild(project="fraud", base_image=BASE, requirements=("iniconfig",), source=SOURCE),
-    ImageBuild(project="fraud", base_image=BASE, requirements=("iniconfig",), source=SOURCE, target_dir="./project"),
+    ImageBuild(project="fraud", base_image=BASE, requirements=PACKAGES),
+    ImageBuild(project="fraud", base_image=BASE, requirements=("iniconfig",), commit=COMMIT, target_dir="."),
+    ImageBuild(project="fraud", base_image=BASE, requirements=("iniconfig",), commit=COMMIT, target_dir="project"),
+    ImageBuild(project="fraud", base_image=BASE, commit=COMMIT, target_dir="/opt/project"),
 ]
 
 
@@ -58,9 +61,9 @@ def test_the_request_is_the_clients(runner_python: Path, tmp_path: Path) -> None
         {
             "image": one.image,
             "base_image": one.base_image,
-            "requirements": list(one.requirements),
-            "source": one.source,
-            "target_dir": one.target_dir,
+            "requirements": one.pip,
+            "source": SOURCE if one.commit else None,
+            "target_dir": None if one.target_dir == "." else one.target_dir,
         }
         for one in WANTED
     ]
@@ -80,7 +83,7 @@ def test_the_request_is_the_clients(runner_python: Path, tmp_path: Path) -> None
     theirs = [json.loads(asked.body) for asked in between.asked if asked.path == "/api/v1/build/function"]
     assert len(theirs) == len(WANTED)
     for one, sent in zip(WANTED, theirs, strict=True):
-        ours = one.request()
+        ours = one.request(SOURCE if one.commit else None)
         ours["function"] = over(empty, ours["function"])
         ours["function"]["metadata"]["name"] = sent["function"]["metadata"]["name"]
         ours["function"]["metadata"].pop("tag", None)

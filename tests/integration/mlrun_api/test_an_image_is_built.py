@@ -50,7 +50,7 @@ def test_kaniko_is_started_as_asked(mlrun: MlrunApi, cluster: Cluster, namespace
     assert f"{REGISTRY}/mlrun-gitops-fraud:{BUILD.key}" in kaniko["args"]
     written = {one["name"]: one.get("value", "") for one in spec["initContainers"][0]["env"]}
     assert f"FROM {BUILD.base_image}\n" in b64decode(written["DOCKERFILE"]).decode()
-    assert b64decode(written["REQUIREMENTS"]).decode().split() == list(BUILD.requirements)
+    assert b64decode(written["REQUIREMENTS"]).decode().splitlines() == BUILD.pip
     state = mlrun.build_state("fraud", BUILD.name)
     assert state is not None
     assert state.goes_on

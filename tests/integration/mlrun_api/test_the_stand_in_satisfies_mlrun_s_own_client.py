@@ -49,7 +49,11 @@ def test_it_is_saved_scheduled_run_and_read_by_the_sdk_and_by_us(mlrun_stand_in:
     assert seen["secrets"] == ["GIT_TOKEN"]
     # Submitting a workflow makes a function of its runner.
     assert sorted(seen["left"]) == ["test", "workflow-runner-main"]
-    assert seen["build"] is False
+    assert seen["build"] is True  # there is nothing to add
+    assert seen["image"].startswith(".")
+    assert set(seen["kept"]) == set(seen["left"])
+    assert seen["inside"]["project_context"] == "./"
+    assert "url" not in seen["inside"]
     theirs = mlrun_stand_in.requests()
     assert [f"{one.method} {one.path} {one.query} {one.answer}" for one in theirs if one.status >= 500] == []
 
@@ -89,7 +93,12 @@ def _asked_by_us(stand_in: MlrunStandIn, theirs: list[Request]) -> dict[str, set
     for name in ("train", "test"):
         api.put_function("fraud", name, functions[name])
     assert api.functions("fraud").keys() == {"train", "test"}
-    assert [api.submit("fraud", "main", one)["status"] for one in submits] == ["scheduled", "scheduled", "running"]
+    assert [api.submit("fraud", "main", one)["status"] for one in submits] == [
+        "scheduled",
+        "scheduled",
+        "running",
+        "running",
+    ]
     assert api.schedules("fraud")["main"]["scheduled_object"]["schedule"] == sdk.WEEKLY
     api.delete_schedule("fraud", "main")
     assert api.schedules("fraud") == {}
@@ -109,7 +118,12 @@ def _asked_by_us(stand_in: MlrunStandIn, theirs: list[Request]) -> dict[str, set
     api.put_secrets("fraud", {"GIT_TOKEN": "s3cret-t0ken"})
     assert api.secret_keys("fraud") == {"GIT_TOKEN"}
     api.delete_function("fraud", "train")
-    assert api.functions("fraud").keys() == {"test", "workflow-runner-main"}
+    assert api.functions("fraud").keys() == {"test", "workflow-runner-main", "workflow-runner-inside"}
+    built = next(one.document for one in reversed(theirs) if one.rule == "builds a function's image")
+    assert api.build(built).goes_on
+    state = api.build_state("fraud", built["function"]["metadata"]["name"])
+    assert state is not None
+    assert (state.ready, state.image) == (True, built["function"]["spec"]["build"]["image"])
     api.close()
     return _shapes(stand_in.requests())
 

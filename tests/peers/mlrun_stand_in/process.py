@@ -115,6 +115,10 @@ class MlrunStandIn:
         """The next background task fails."""
         self._tell("POST", "task", {"error": error})
 
+    def builders(self, state: str, log: str = "") -> None:
+        """Builders of images stand so from now on: `pending`, `running`, `ready` as they are at first, `error`; those that ended stay as they did."""
+        self._tell("POST", "builder", {"state": state, "log": log})
+
     def ask_for(self, **auth: str) -> None:
         """Who is let in: `kind="token", token=`, `kind="session", access_key=`, `kind="basic", username=, access_key=`."""
         self._tell("POST", "auth", auth)

@@ -157,7 +157,7 @@ def test_the_line_is_that_of_the_mistake() -> None:
 WORDS = [
     "version", "projects", "path", "name", "refs", "paths", "python", "run", "schedules", "runner", "notify", "workflow",
     "on", "arguments", "concurrency", "cron", "timezone", "catch_up", "launcher", "image", "timeout", "to", "prune",
-    "requirements_file", "node_selector", "resources", "requests", "limits", "env", "volumes", "service_account",
+    "requirements_file", "target_dir", "node_selector", "resources", "requests", "limits", "env", "volumes", "service_account",
     "setup_parameters",
 ]  # fmt: skip
 scalars = (

@@ -232,6 +232,8 @@ def _told(method: str, path: str, document: Any) -> Any:
             WORLD.state, WORLD.requests, WORLD.faults, WORLD.auth = State(_VERSION), [], [], {}
         if what == "task":
             WORLD.state.failing_task = document["error"]
+        if what == "builder":
+            WORLD.state.builder = document
         if what == "run":
             key = (document["project"], document["uid"])
             runs.change(WORLD.state.runs[(*key, 0)], document["updates"])

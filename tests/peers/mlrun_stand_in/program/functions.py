@@ -1,4 +1,4 @@
-"""Functions: stored under a tag, listed in pages, deleted with their schedule, built without a builder."""
+"""Functions: stored under a tag, listed in pages, deleted with their schedule."""
 
 from __future__ import annotations
 
@@ -62,29 +62,6 @@ def delete(state: State, call: Call) -> Any:
 def delete_at_once(state: State, call: Call) -> Any:
     _forget(state, call)
     return Raw(b"")
-
-
-def build(state: State, call: Call) -> Any:
-    function = call.body["function"]
-    project, name = function["metadata"]["project"], function["metadata"]["name"]
-    state.has_project(project)
-    function = {
-        **function,
-        "status": {**(function.get("status") or {}), "state": "deploying", "build_pod": f"build-{name}"},
-    }
-    keep(state, project, name, function, function["metadata"].get("tag") or "")
-    return {"data": function, "ready": False}
-
-
-def build_status(state: State, call: Call) -> Any:
-    key = (call.one("project"), call.one("name"), call.one("tag") or _LATEST)
-    if key not in state.functions:
-        raise Refused(404, {"name": key[1], "project": key[0], "tag": key[2]})
-    function = state.functions[key]
-    image = (function["spec"].get("build") or {}).get("image") or function["spec"].get("image") or ""
-    function["status"]["state"], function["spec"]["image"] = "ready", image
-    headers = {"x-mlrun-function-status": "ready", "function_status": "ready", "function_image": image}
-    return Raw(b"built\n"[int(call.one("offset", "0")) :], {**headers, "builder_pod": f"build-{key[1]}"})
 
 
 def _normalized(name: str) -> str:

@@ -144,16 +144,21 @@ RULES = (
         "builds a function's image",
         "POST",
         "/build/function",
-        "functions.build",
-        "sdk: remote_builder; server: api/endpoints/functions.py build_function",
+        "builds.build",
+        "sdk: remote_builder; 1.5.2: api/api/endpoints/functions.py _build_function: what is wrong is 400 with a reason; "
+        "1.5.2: api/utils/builder.py build_runtime: ready where there is nothing to add, else `deploying` with a pod, a target image "
+        "is needed; 1.5.2: api/utils/builder.py build_image: no relative source; strict: requirements are a list, as the client "
+        "sends them, and no source is over http, which kaniko (pkg/buildcontext/buildcontext.go) does not read",
         body=True,
     ),
     Rule(
         "says how a build goes",
         "GET",
         "/build/status",
-        "functions.build_status",
-        "sdk: get_builder_status; server: api/endpoints/functions.py build_status",
+        "builds.status",
+        "sdk: get_builder_status; 1.5.2: api/api/endpoints/functions.py build_status, _handle_job_deploy_status: 404 without the "
+        "function, the state of the pod until it has ended, without one that of the function alone, the image is that of the build, "
+        "whose registry nobody completes, its log from the offset on, none while it is pending",
         query=("name", "project", "tag", "logs", "offset", "events_offset", "last_log_timestamp", "verbose"),
     ),
     Rule(

@@ -6,6 +6,7 @@ from typing import Any
 
 import mlrun.utils.helpers
 
+from tests.peers.mlrun_stand_in.program import builds
 from tests.peers.mlrun_stand_in.program.state import Call, State
 
 CLIENT_VERSION, CLIENT_PYTHON = "x-mlrun-client-version", "x-mlrun-client-python-version"
@@ -21,6 +22,7 @@ def client_spec(state: State, call: Call) -> Any:
     return {
         "version": state.version,
         "namespace": "mlrun",
+        "docker_registry": builds.REGISTRY,
         "kfp_image": mlrun.utils.helpers.enrich_image_url(mlrun.mlconf.kfp_image, *versions),
         "kfp_url": "http://ml-pipeline.mlrun.svc:8888",
         "artifact_path": "s3://mlrun/projects/{{run.project}}/artifacts",

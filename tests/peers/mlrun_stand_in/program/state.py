@@ -48,7 +48,7 @@ class Raw:
 
 @dataclass
 class State:
-    """`version` is the SDK's, which is the server's. Names are keys, a project's first."""
+    """`version` is the SDK's, which is the server's. Names are keys, a project's first. `builder` is how builders of images stand."""
 
     version: str
     projects: dict[str, Any] = field(default_factory=dict)
@@ -60,6 +60,7 @@ class State:
     tasks: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     pages: dict[str, Any] = field(default_factory=dict)
     failing_task: str = ""
+    builder: dict[str, str] = field(default_factory=lambda: {"state": "ready", "log": "built\n"})
 
     def has_project(self, name: str) -> None:
         if name not in self.projects:

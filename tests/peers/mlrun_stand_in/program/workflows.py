@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from typing import Any
 
@@ -167,8 +168,12 @@ def _source(project: dict[str, Any], asked: Any) -> tuple[str, bool]:
         raise mlrun.errors.MLRunInvalidArgumentError(
             "Project source is required. Either specify the source in the project or provide it in the request."
         )
-    if source.startswith(("/", "./")) or source == ".":
+    if source.startswith("/"):
         return source, True
+    if source.startswith("./") or source == ".":
+        # Where the project says where its code is on images (server: crud/workflows.py _validate_source).
+        folder = (project["spec"].get("build") or {}).get("source_code_target_dir")
+        return os.path.normpath(os.path.join(folder, source)) if folder else source, True  # noqa: PTH118 - as the server
     if "://" not in source:
         raise mlrun.errors.MLRunInvalidArgumentError(
             f"Invalid source '{source}' for remote workflow. Expected to be a remote URL or a path to the project context."
