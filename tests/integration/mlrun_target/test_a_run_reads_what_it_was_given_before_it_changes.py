@@ -20,7 +20,10 @@ from service.store.jobs import PodJob
 from tests.integration.mlrun_target.recorder import Recorder
 from tests.integration.mlrun_target.test_a_push_saves_into_mlrun import PUSHED
 from tests.integration.reconciler.stage import Files, Stage, project_yaml
+from tests.unit.store.conftest import database_url, postgres
 from tests.waiting import until
+
+__all__ = ["database_url", "postgres"]
 
 NEWER: Files = {"project.yaml": project_yaml("fraud", params={"rows": 2})}
 
@@ -32,9 +35,10 @@ def mlrun() -> Iterator[Recorder]:
 
 
 @pytest.fixture
-def stage(tmp_path: Path, mlrun: Recorder) -> Iterator[Stage]:
+def stage(tmp_path: Path, mlrun: Recorder, database_url: str | None) -> Iterator[Stage]:
     made = Stage(tmp_path)
     made.settings |= {"mlrun": {"api": mlrun.url}, "server": {"internal_url": "http://gitops.example.com"}}
+    made.settings |= {"store": {"url": database_url}}
     with made:
         made.push(PUSHED)
         made.settle(but=())

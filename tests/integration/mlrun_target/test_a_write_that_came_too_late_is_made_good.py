@@ -23,7 +23,10 @@ from service.targets.mlrun import MlrunTarget
 from tests.integration.mlrun_target.recorder import Recorder
 from tests.integration.mlrun_target.test_a_push_saves_into_mlrun import PUSHED, function
 from tests.integration.reconciler.stage import Stage, project_yaml
+from tests.unit.store.conftest import database_url, postgres
 from tests.waiting import until
+
+__all__ = ["database_url", "postgres"]
 
 
 @pytest.fixture
@@ -33,9 +36,10 @@ def mlrun() -> Iterator[Recorder]:
 
 
 @pytest.fixture
-def stage(tmp_path: Path, mlrun: Recorder) -> Iterator[Stage]:
+def stage(tmp_path: Path, mlrun: Recorder, database_url: str | None) -> Iterator[Stage]:
     made = Stage(tmp_path)
     made.settings |= {"mlrun": {"api": mlrun.url}, "server": {"internal_url": "http://gitops.example.com"}}
+    made.settings |= {"store": {"url": database_url}}
     made.launcher.resolved = {"functions": {"one": function("one", "b25l")}}
     with made:
         made.push(PUSHED)
