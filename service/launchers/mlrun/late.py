@@ -12,8 +12,11 @@ import structlog
 from sqlalchemy import Connection
 
 from service import limits
+from service.domain import mlrun_runs
+from service.domain.mlrun_runs import Stage
 from service.errors import MlrunAway, MlrunError
 from service.launchers import EndReason
+from service.launchers.mlrun import kubeflow
 from service.launchers.mlrun.order import LAUNCHER, Order, read
 from service.launchers.mlrun.submitting import SUBMITTING
 from service.mlrun_api import MlrunApi
@@ -55,15 +58,25 @@ class Late:
     def _look_for(self, row: PodJob) -> None:
         order = read(row.document)
         found = self._find(order, row.claimed_at or 0.0)
-        if not found:
+        ends = [self._ended(order, uid) for uid in found]
+        if not ends or None in ends:
             return
-        for uid in found:
-            self._api.abort(order.project, uid)
-        what = f"MLRun has it all the same, as {', '.join(found)}, which was found after it was called lost and is aborted there"
+        told = ", ".join(f"{uid} ({end})" for uid, end in zip(found, ends, strict=True))
+        what = f"MLRun began it all the same, which was found after it was called lost, and it was ended there: {told}"
 
         def change(connection: Connection) -> None:
             if jobs.found(connection, row.id, SUBMITTING, found[0], f"{row.detail}; {what}"):
                 runs.remark(connection, row.id, what)
 
         self._store.write(change)
-        log.warning("a run that was called lost turned up in MLRun and is aborted", job=row.id, uids=found)
+        log.warning("a run that was called lost turned up in MLRun and was ended there", job=row.id, ends=told)
+
+    def _ended(self, order: Order, uid: str) -> Stage | None:
+        """How it ended, with what it started in Kubeflow; None while it is being aborted."""
+        run = self._api.run(order.project, uid)
+        if run is None or (stage := mlrun_runs.stage(run)) not in mlrun_runs.ENDED:
+            self._api.abort(order.project, uid)
+            return None
+        if stage is Stage.ABORTED:
+            kubeflow.end(self._api, order, run)
+        return stage
