@@ -168,7 +168,13 @@ def _begun(stage: Stage, run: Run) -> Run:
     waited = replace(
         run, launcher="mlrun", state=RunState.QUEUED, started_at=None, ended_at=None, request=None, sync=None
     )
-    known = {"launchers": {"mlrun": None}, "settings": Settings.model_validate(stage.settings), "store": stage.store}
+    settings = Settings.model_validate(stage.settings)
+    known = {
+        "launchers": {"mlrun": None},
+        "settings": settings,
+        "store": stage.store,
+        "mlrun_address": settings.mlrun.api,
+    }
 
     def change(conn: Connection) -> Run | None:
         runs.add(conn, waited)
