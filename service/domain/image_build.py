@@ -75,7 +75,9 @@ class ImageBuild:
 
     def request(self, source: str | None = None) -> Json:
         """The body of `POST build/function`; `source` is where the builder takes the files of `commit` from."""
-        build: Json = {"image": self.image, "base_image": self.base_image, "requirements": self.pip}
+        build: Json = {"image": self.image, "base_image": self.base_image}
+        if self.requirements:
+            build["requirements"] = self.pip
         spec: Json = {"image": "", "build": build}
         if source is not None:
             build |= {"source": source, "load_source_on_run": False}

@@ -65,7 +65,7 @@ def _said(line: str) -> str:
 
 def _package(line: str, place: str) -> str:
     if line.startswith("-"):
-        option = re.split(r"[= ]", line, maxsplit=1)[0]
+        option = re.split(r"[= ]", line, maxsplit=1)[0] if line.startswith("--") else line[:2]  # -fhttps://...
         raise PlanError(
             f"{place}: {option[:_SAID]} is an option of pip, which a repository does not choose",
             mend="remove it; name packages alone. Where they come from is set where MLRun builds (PIP_INDEX_URL)",
