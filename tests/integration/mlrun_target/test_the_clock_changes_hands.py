@@ -173,6 +173,7 @@ def _begun(stage: Stage, run: Run) -> Run:
         "launchers": {"mlrun": None},
         "settings": settings,
         "store": stage.store,
+        "images": None,
         "mlrun_address": settings.mlrun.api,
     }
 
