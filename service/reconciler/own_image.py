@@ -36,16 +36,16 @@ class Wait:
 
 def image_of(rooms: Rooms, conn: Connection, run: Run) -> str | Wait | None:
     """The image that the run is to start in, which is there."""
-    if rooms.images is None or image_build.key_of(run.image, run.project) is None:
+    if image_build.key_of(run.image, run.project) is None or (build := _build(rooms, conn, run)) is None:
         return run.image
-    build = _build(rooms, conn, run)
-    if build is None:
-        return run.image
+    if rooms.images is None:
+        _fail(rooms, conn, run, "there is no MLRun API any more that would build it (mlrun.api)", "")
+        return Wait(None)
     one = image_builds.want(conn, build, rooms.mlrun_address, since=run.created_at, now=rooms.store.now())
     if one.state is BuildState.READY:
         return one.image or build.image
     if one.state is BuildState.FAILED:
-        _fail(rooms, conn, run, one)
+        _fail(rooms, conn, run, one.detail, log_tail.log_tail(one.log))
         return Wait(None)
     return Wait(_waiting(conn, run, f"{_WAITS} {build.image}: {one.detail or 'it is to be built'}"))
 
@@ -94,7 +94,6 @@ def _waiting(conn: Connection, run: Run, reason: str) -> Run:
     return runs.transition(conn, run.id, queued, expected=[queued], reason=reason) or run
 
 
-def _fail(rooms: Rooms, conn: Connection, run: Run, one: Built) -> None:
-    tail = log_tail.log_tail(one.log)
-    error = {"type": "ImageNotBuilt", "message": f"its image was not built: {one.detail}", "traceback": tail}
-    end_run(rooms, conn, run, RunState.FAILED, reason="its image was not built", error=error, log_tail=tail)
+def _fail(rooms: Rooms, conn: Connection, run: Run, why: str, printed: str) -> None:
+    error = {"type": "ImageNotBuilt", "message": f"its image was not built: {why}", "traceback": printed}
+    end_run(rooms, conn, run, RunState.FAILED, reason="its image was not built", error=error, log_tail=printed)
