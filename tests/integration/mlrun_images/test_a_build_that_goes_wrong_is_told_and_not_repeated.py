@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from service import limits
+from service.reconciler import build
 from service.store import image_builds, work
 from tests.integration.mlrun_images.stage import Images, files
 from tests.integration.reconciler.stage import project_yaml
@@ -121,18 +122,24 @@ def test_the_next_service_goes_on_with_a_build_that_goes_on(stage: Images) -> No
     assert stage.build().log == "Collecting iniconfig\nPushed\n"
 
 
-def test_a_service_that_ended_before_it_heard_of_its_build_finds_it(stage: Images) -> None:
-    """As if it had been killed between what it wrote down and MLRun's answer: the row says that MLRun is asked."""
-    stage.mlrun.builders("running")
+@pytest.mark.parametrize("where", ["build.before-begin", "build.after-begin", "build.ended", "build.tidied"])
+def test_a_step_that_ends_at_any_line_is_done_again(stage: Images, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    passed: list[str] = []
+
+    def dies(name: str) -> None:
+        passed.append(name)
+        if name == where and passed.count(name) == 1:
+            raise RuntimeError(f"it ended at {name}")
+
+    monkeypatch.setattr(limits, "BUILD_DOUBT_S", 1.0)
+    monkeypatch.setattr(build, "point", dies)
     stage.push(files())
-    stage.waits("running")
-    stage.stop()
-    stage.mlrun.forget_requests()
-    stage.start()
-    stage.waits("running")
-    assert stage.asked() == []
-    stage.mlrun.builders("ready")
     stage.until("running")
+    until(lambda: stage.builders() == [], "the builder's function to be gone from MLRun")
+    stage.settle(but=("watch", "launch"))
+    assert where in passed
+    assert len(stage.asked()) == 1
+    assert len(stage.submits()) == 1
 
 
 def test_a_function_that_cannot_be_removed_holds_no_run_up(stage: Images) -> None:
