@@ -135,7 +135,8 @@ class Following(threading.Thread):
             self._leaving.discard(job)
             self._looking.forget(job)
         if sweeps:
-            self._late.look()
+            self._late.gather()
+        self._late.look()
 
     def _tend(self, row: PodJob) -> None:
         """Raises MlrunAway where the server is not reached at all, and StoreError: nothing else keeps other runs waiting."""

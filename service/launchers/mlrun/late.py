@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from service import limits
 from service.domain import mlrun_runs
 from service.domain.mlrun_runs import Stage
-from service.errors import MlrunAway, MlrunError
+from service.errors import MlrunAway, MlrunError, StoreError
 from service.launchers import EndReason
 from service.launchers.mlrun import kubeflow
 from service.launchers.mlrun.order import LAUNCHER, Order, read
@@ -34,26 +34,40 @@ class Late:
         self._api = api
         self._store = store
         self._find = find
+        self._waiting: list[PodJob] = []
+        self._rests = False
 
     def is_awaited(self, row: PodJob) -> bool:
         """It was lost in doubt, not long ago: what it was to do is remembered, to know it by."""
         lost = (row.claimer, row.ended) == (SUBMITTING, EndReason.EXITED)
         return lost and (row.ended_at or 0.0) > self._store.now() - limits.MLRUN_LATE_S
 
-    def look(self) -> None:
-        """For all of them. Raises MlrunAway where the server is not reached at all, and StoreError."""
+    def gather(self) -> None:
+        """Now and then: all of them are to be looked for, one after the other. Raises StoreError."""
+        self._rests = False
+        if self._waiting:
+            return
         since = self._store.now() - limits.MLRUN_LATE_S
         with self._store.read() as connection:
-            lost = jobs.lost_by(connection, LAUNCHER, SUBMITTING, since=since)
-        for row in lost:
-            try:
-                self._look_for(row)
-            except MlrunError as error:
-                if isinstance(error, MlrunAway) and not (error.answer or error.sent):
-                    raise
-                log.warning(
-                    "MLRun did not tell of a run that was lost; it is tried again", job=row.id, error=str(error)
-                )
+            self._waiting = jobs.lost_by(connection, LAUNCHER, SUBMITTING, since=since)
+
+    def look(self) -> None:
+        """For one of them, since runs that go on wait meanwhile; where MLRun does not tell, for no other before they are gathered again.
+        Raises MlrunAway where the server is not reached at all, and StoreError."""
+        if self._rests or not self._waiting:
+            return
+        row = self._waiting.pop(0)
+        try:
+            self._look_for(row)
+        except MlrunError as error:
+            self._rests = True
+            if isinstance(error, MlrunAway) and not (error.answer or error.sent):
+                raise
+            log.warning("MLRun did not tell of a run that was lost; it is tried again", job=row.id, error=str(error))
+        except StoreError:
+            raise
+        except Exception:  # what is wrong with one is no other's trouble
+            log.exception("looking for a run that was lost met a bug", job=row.id)
 
     def _look_for(self, row: PodJob) -> None:
         order = read(row.document)
