@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
@@ -11,6 +13,8 @@ from service import limits
 from service.domain.states import DeliveryState, NotificationState, Outcome, RunState
 from service.errors import GitopsError
 from service.launchers import EndReason, JobKind
+from service.launchers.mlrun import MlrunLauncher
+from service.mlrun_api import MlrunApi
 from service.notifier import Notifier
 from service.receiver import Intake, Spool
 from service.reconciler import Reconciler, fetch, launch, rounds, watch
@@ -19,6 +23,8 @@ from service.reconciler.rooms import Rooms
 from service.settings import Settings
 from service.store import Found, deliveries, jobs, new_id, notifications, open_store, runs, work
 from service.store.jobs import PodJob
+from tests.peers.memory_mlrun import MemoryMlrun
+from tests.unit.runs_in_mlrun.conftest import a_job
 from tests.unit.store.rows import delivery, notification, run
 
 pytestmark = pytest.mark.postgres
@@ -129,6 +135,29 @@ def test_what_was_put_back_so_often_is_given_up(rooms: Rooms) -> None:
         assert jobs.get(conn, job.id).cancel is EndReason.CANCELLED
     assert ended.state is RunState.LOST
     assert "not in use any more" in ended.reason
+
+
+def test_whoever_has_the_launcher_ends_the_row_of_those_who_have_not(rooms: Rooms) -> None:
+    """Else a crash of the one replica that has it, hours later, would end all its runs at once."""
+    mlrun, known = MemoryMlrun(), run(launcher="mlrun", state=RunState.RUNNING)
+    knows = MlrunLauncher(rooms.store, cast(MlrunApi, mlrun))
+    rooms.store.write(lambda conn: runs.add(conn, known))
+    knows.ensure(a_job(id=known.id))
+    [uid] = mlrun.runs_
+    mlrun.becomes(uid, "running")
+    taken = held(rooms, "watch", "mlrun", attempts=limits.ELSEWHERE_ATTEMPTS)
+    having = replace(rooms, launchers={"mlrun": knows})
+    said: list[float | None] = []
+    watching = threading.Thread(target=lambda: said.append(watch.step(having, taken)))
+    watching.start()
+    try:
+        watching.join(10.0)
+        assert said, "it is put down, as a pass that went well"
+        assert said[0] is not None
+    finally:
+        rooms.stopping.set()
+        watching.join()
+        knows.close()
 
 
 def pod_job(**also: Any) -> PodJob:
