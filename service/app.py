@@ -15,6 +15,7 @@ from service.launchers.callbacks import Callbacks
 from service.launchers.kubernetes import KubernetesLauncher
 from service.launchers.mlrun import MlrunLauncher
 from service.launchers.process import ProcessLauncher, place
+from service.launchers.supported import check_supported
 from service.launchers.tracking import tracking
 from service.log import configure_log
 from service.mlrun_api import MlrunApi
@@ -86,15 +87,6 @@ def make_service(
     app = _make_app(rooms, metrics)
     reconciler.start()
     return Service(app, store, reconciler, intake, rooms.source, notifier, mlrun)
-
-
-def check_supported(settings: Settings) -> None:
-    """Raises SettingsError for what may be written in settings and this version does not have."""
-    for name in settings.launchers_in_use:
-        if name not in LAUNCHERS:
-            raise SettingsError(
-                f"the launcher {name!r} is not in this version", mend=f"Use one of: {', '.join(LAUNCHERS)}"
-            )
 
 
 def _in_mlrun(settings: Settings, store: Store, mlrun: MlrunApi | None) -> Launcher:

@@ -1,7 +1,8 @@
 """`doctor`: looks at everything a service needs before it needs it, and says how to mend what is wrong.
 
 A check is a function that yields findings; `CHECKS` is the list of them, in the order of what stands on what. Nothing is
-changed, nobody is told anything, and no secret is in any finding, unless `fix` or `send` ask for it.
+changed, nobody is told anything, and no secret is in any finding, unless `fix` or `send` ask for it. A room that not everybody
+has settings for is imported by its check, once there are some.
 """
 
 from __future__ import annotations

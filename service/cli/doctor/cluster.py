@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from service.cli.doctor.findings import Case, Finding, bad, good
-from service.launchers import kubernetes
 
 _KUBERNETES = "kubernetes"
 
@@ -13,6 +12,8 @@ _KUBERNETES = "kubernetes"
 def check(case: Case) -> Iterator[Finding]:
     if _KUBERNETES not in case.settings.launchers_in_use:
         return
+    from service.launchers import kubernetes
+
     case.progress("asking the cluster")
     server = case.settings.server
     if server.internal_url or server.public_url:

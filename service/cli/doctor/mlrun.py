@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from service.cli.doctor.findings import Case, Finding, doubt, good
 from service.domain.hosts import is_loopback
 from service.domain.mlrun_versions import number
-from service.mlrun_api import MlrunApi, Server, is_known
 from service.settings import Mlrun
+
+if TYPE_CHECKING:
+    from service.mlrun_api import Server
 
 # It need not be there: what is asked is whether one may look.
 _A_PROJECT = "mlrun-gitops-doctor"
@@ -19,6 +22,8 @@ def check(case: Case) -> Iterator[Finding]:
     settings = case.settings.mlrun
     if settings.api is None:
         return
+    from service.mlrun_api import MlrunApi
+
     case.progress("asking the MLRun API")
     api = MlrunApi(case.settings)
     try:
@@ -34,6 +39,8 @@ def check(case: Case) -> Iterator[Finding]:
 
 def _version(settings: Mlrun, server: Server) -> Finding:
     """Its minor version is that of the runner environment, or projects are resolved by another MLRun than runs them."""
+    from service.mlrun_api import is_known
+
     answers = f"{settings.api} answers, MLRun {server.version}"
     if not is_known(server.version):
         mend = "look whether a newer mlrun-gitops knows it; it is spoken to as the newest one that is known"

@@ -12,12 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from handlers import Checks, Handler, Rejected, Undelivered
-from service.app import check_supported
 from service.cli.doctor.findings import Case, Finding, bad, doubt, good
 from service.domain.hosts import is_loopback
 from service.domain.refs import HEADS, TAGS
 from service.errors import RepositoryEmpty, SettingsError, SourceError
-from service.notifier import a_test_message, make_handlers
+from service.launchers.supported import check_supported
 from service.receiver import FORGES, Hooks
 from service.settings import HandlerSettings, Problem, Repository, Settings
 from service.source import Source
@@ -65,6 +64,10 @@ def repositories(case: Case) -> Iterator[Finding]:
 
 
 def handlers(case: Case) -> Iterator[Finding]:
+    if not case.settings.handlers:
+        return
+    from service.notifier import make_handlers
+
     for name, one in case.settings.handlers.items():
         try:
             handler = make_handlers({name: one})[name]
@@ -152,6 +155,8 @@ def _handler(case: Case, name: str, settings: HandlerSettings, handler: Handler)
     what = f"handler {name}"
     try:
         if case.send and settings.kind != "console":
+            from service.notifier import a_test_message
+
             handler.send(a_test_message(name))
             return good(what, f"{settings.kind}: a test message left")
         said = handler.check() if isinstance(handler, Checks) else "its options are understood"

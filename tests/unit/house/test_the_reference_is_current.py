@@ -12,6 +12,7 @@ import pytest
 from docs.generate import gitops_yaml, pages, settings, stale
 from service import app
 from service.errors import SettingsError
+from service.launchers import supported
 from service.settings import Settings
 from tests.unit.house.tree import HOUSE, modules
 from tests.unit.house.tree import name as path_of
@@ -70,4 +71,8 @@ def test_a_setting_that_the_page_calls_not_yet_is_acted_on_by_nothing(setting: s
 
 def test_a_launcher_that_nobody_has_is_refused() -> None:
     with pytest.raises(SettingsError, match="not in this version"):
-        app.check_supported(Settings.model_validate({"policy": {"launchers": ["podman"]}}))
+        supported.check_supported(Settings.model_validate({"policy": {"launchers": ["podman"]}}))
+
+
+def test_the_launchers_that_may_be_set_are_those_that_can_be_made() -> None:
+    assert tuple(app.LAUNCHERS) == supported.NAMES
