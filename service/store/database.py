@@ -97,8 +97,8 @@ def _sqlite(path: Path, begin: str, also: str, **pool: Any) -> Engine:
     return engine
 
 
-def postgres_engine(url: str) -> Engine:
-    """One engine for both; reads ask for a snapshot of their own."""
+def postgres_engine(url: str, *, patience_s: float = limits.STORE_WRITE_TIMEOUT_S, threads: int = _READERS) -> Engine:
+    """One engine for both; reads ask for a snapshot of their own. It waits so long for rows that are locked, and serves so many threads."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "postgresql":
         raise SettingsError(
@@ -108,8 +108,8 @@ def postgres_engine(url: str) -> Engine:
     milliseconds = int(limits.STORE_WRITE_TIMEOUT_S * 1000)
     engine = create_engine(
         parsed.set(drivername="postgresql+psycopg"),
-        pool_size=_READERS_KEPT,
-        max_overflow=_READERS - _READERS_KEPT,
+        pool_size=min(_READERS_KEPT, threads),
+        max_overflow=threads - min(_READERS_KEPT, threads),
         pool_timeout=limits.STORE_WRITE_TIMEOUT_S,
         connect_args={
             "connect_timeout": int(limits.STORE_WRITE_TIMEOUT_S),
@@ -121,8 +121,9 @@ def postgres_engine(url: str) -> Engine:
             "keepalives_interval": 2,
             "keepalives_count": 3,
             "tcp_user_timeout": milliseconds,
-            "options": f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds} -c timezone=UTC"
-            f" -c idle_in_transaction_session_timeout={int(limits.STORE_SILENCE_S * 1000)}",
+            "options": f"-c statement_timeout={milliseconds} -c lock_timeout={int(patience_s * 1000)} -c timezone=UTC"
+            # A statement that is kept ready would keep the plan that it was given while the tables were small.
+            f" -c plan_cache_mode=force_custom_plan -c idle_in_transaction_session_timeout={int(limits.STORE_SILENCE_S * 1000)}",
         },
     )
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, Select, bindparam, func, select
 
 from service import limits
 from service.domain.states import DeliveryState, Outcome
 from service.store.models import deliveries as table
-from service.store.sql import Rows, known
+from service.store.sql import Rows, among, known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +45,15 @@ class Delivery:
 _rows = Rows(table, Delivery, json=["headers"], clip=["pusher", "event", "forge_id"], heavy=["body"])
 
 
-# Asked at every acknowledgement: made once.
-_earliest = (
-    select(table.c.forge_id, func.min(table.c.id))
-    .where(table.c.hook == bindparam("of_hook"), table.c.forge_id.in_(bindparam("of_ids", expanding=True)))
-    .group_by(table.c.forge_id)
-)
+@cache
+def _earliest(dialect: str) -> Select[Any]:
+    """Asked at every acknowledgement: made once."""
+    asked = among(dialect, table.c.forge_id, "of_ids")
+    return (
+        select(table.c.forge_id, func.min(table.c.id))
+        .where(table.c.hook == bindparam("of_hook"), asked)
+        .group_by(table.c.forge_id)
+    )
 
 
 def add(connection: Connection, delivery: Delivery) -> bool:
@@ -74,7 +78,7 @@ def find(connection: Connection, delivery_id: str) -> Delivery | None:
 def by_forge_ids(connection: Connection, hook: str, forge_ids: Iterable[str]) -> dict[str, str]:
     """Forge's id → ours, of the first delivery that the forge sent under it; a later one is labelled `duplicate`."""
     asked = {_rows.value("forge_id", forge_id): forge_id for forge_id in forge_ids}
-    found = connection.execute(_earliest, {"of_hook": hook, "of_ids": list(asked)})
+    found = connection.execute(_earliest(connection.dialect.name), {"of_hook": hook, "of_ids": list(asked)})
     return {asked[forge_id]: first for forge_id, first in found}
 
 

@@ -19,7 +19,7 @@ from service.store.clock import Clock
 from service.store.database import pool_exhausted, postgres_engine, sqlite_engines, unavailable
 from service.store.lock import DirectoryLock
 from service.store.waiters import Found, Seek, Waiters
-from service.store.writer import BatchWriter, DirectWriter, Writer
+from service.store.writer import BURST_PATIENCE_S, BatchWriter, DirectWriter, Writer
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -202,10 +202,11 @@ def _open_postgres(url: str, batch: int) -> Store:
     engine = postgres_engine(url)
     with _told(engine):
         migrations.upgrade(engine)
+    bursts = postgres_engine(url, patience_s=BURST_PATIENCE_S, threads=1)
     return Store(
         readers=engine,
-        writer=lambda waiters: DirectWriter(engine, batch=batch, waiters=waiters),
-        engines=(engine,),
+        writer=lambda waiters: DirectWriter(engine, bursts, batch=batch, waiters=waiters),
+        engines=(engine, bursts),
         lock=None,
     )
 

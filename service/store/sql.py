@@ -274,6 +274,13 @@ def known(row: T | None, what: str) -> T:
     return row
 
 
+def among(dialect: str, column: ColumnElement[str], name: str) -> ColumnElement[bool]:
+    """Whether it is one of a parameter's list. On PostgreSQL one statement for any number, which the server has ready; SQLite has no lists."""
+    if dialect == "postgresql":
+        return column == func.any(bindparam(name, type_=postgresql.ARRAY(column.type)))
+    return column.in_(bindparam(name, expanding=True))
+
+
 def insert(dialect: str, table: Table) -> sqlite.Insert:
     """An INSERT that knows ON CONFLICT, in this database's dialect; both have the same methods."""
     if dialect == "sqlite":

@@ -32,7 +32,7 @@ Change = Callable[[Connection], T]
 # Serialization failures and deadlocks are nobody's fault; more than so many in a row are a bug.
 _ATTEMPTS = 5
 # What comes in bursts has one thread, which waits so long for rows that somebody else has locked: many times what a change takes.
-_PATIENCE_S = 0.3
+BURST_PATIENCE_S = 0.3
 _PATIENCE = text("SELECT set_config('lock_timeout', :milliseconds, true)")
 
 
@@ -120,20 +120,25 @@ class BatchWriter:
 class DirectWriter:
     """PostgreSQL: a transaction a change, on the caller's thread; what comes in bursts, a transaction a batch, on a thread for it."""
 
-    def __init__(self, engine: Engine, *, batch: int, waiters: Waiters) -> None:
+    def __init__(self, engine: Engine, bursts: Engine, *, batch: int, waiters: Waiters) -> None:
+        """`bursts` is the one connection for what comes in bursts, which waits for a locked row no longer than `BURST_PATIENCE_S`."""
         self._engine = engine
+        self._bursts = bursts
         self._waiters = waiters
         self._closed = False
         self._batches = Batches(self._commit, size=batch)
 
     def write(self, change: Change[T], timeout_s: float) -> T:
+        return self._write(self._engine, change, timeout_s)
+
+    def _write(self, engine: Engine, change: Change[T], timeout_s: float) -> T:
         deadline = time.monotonic() + timeout_s
         attempt = 1
         while True:
             if self._closed:
                 raise closed()
             try:
-                return self._once(change)
+                return self._once(engine, change)
             except DBAPIError as error:
                 if is_conflict(error) and attempt < _ATTEMPTS and time.monotonic() < deadline:
                     time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - a pause, no secret
@@ -150,7 +155,7 @@ class DirectWriter:
         try:
             return self._batches.put(change, item, timeout_s)
         except _LockedError:
-            left_s = max(until - time.monotonic(), _PATIENCE_S)
+            left_s = max(until - time.monotonic(), BURST_PATIENCE_S)
             return self.write(partial(_patiently, left_s, lambda connection: change(connection, [item])[0]), left_s)
 
     def close(self) -> None:
@@ -172,9 +177,10 @@ class DirectWriter:
         that row, and nobody waits behind them.
         """
         items = [waiting.item for waiting in group]
-        change = partial(_patiently, _PATIENCE_S, lambda connection: group[0].change(connection, items))
         try:
-            values = self.write(change, limits.STORE_WRITE_TIMEOUT_S)
+            values = self._write(
+                self._bursts, lambda connection: group[0].change(connection, items), limits.STORE_WRITE_TIMEOUT_S
+            )
         except StoreUnavailable as error:
             if error.__cause__ is None or not is_locked(error.__cause__):
                 fail(group, error)
@@ -190,10 +196,10 @@ class DirectWriter:
             for waiting, value in zip(group, values, strict=True):
                 waiting.answer.set_result(value)
 
-    def _once(self, change: Change[T]) -> T:
+    def _once(self, engine: Engine, change: Change[T]) -> T:
         served = Served(self._waiters)
         try:
-            with self._engine.connect() as connection:
+            with engine.connect() as connection:
                 wanted.take(connection)
                 with connection.begin():
                     value = change(connection)
