@@ -90,5 +90,7 @@ def _package(line: str, place: str) -> str:
 
 
 def _first_word(text: str) -> str:
-    """Without what may be a password."""
+    """Without what may be a password, as what stands right before an `@` may be."""
+    if re.match(r"[^\s@]+@", text):
+        return "what stands there"
     return repr(re.split(r"[\s@:;=<>!~\[(]", text, maxsplit=1)[0][:_SAID] or "what stands there")

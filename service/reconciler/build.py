@@ -8,6 +8,8 @@ newer run needs it.
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 import structlog
 from sqlalchemy import Connection
 
@@ -26,6 +28,8 @@ log = structlog.get_logger(__name__)
 
 _LOOK_S = 2.0
 _AWAY_S = 5.0
+# Who stands before MLRun may say no in its place for a while.
+_REFUSED_S = 15.0
 # A function that could not be removed is tried again after so long.
 _TIDY_S = 60.0
 
@@ -47,6 +51,21 @@ def step(rooms: Rooms, held: Held) -> float | None:
     except MlrunAway as error:  # says nothing about the build
         _record(held, one, detail=error.what)
         return rooms.store.now() + max(_AWAY_S, error.retry_after_s)
+    except MlrunRefused as error:
+        return _not_told(rooms, held, one, error)
+
+
+def _not_told(rooms: Rooms, held: Held, one: Built, error: MlrunRefused) -> float | None:
+    """MLRun does not say how it stands. One that was asked for may be built all the same; another one is given up after a few tries."""
+    if one.state is BuildState.QUEUED:
+        if one.tries + 1 >= limits.BUILD_TRIES:
+            return _fail(rooms, held, one, str(error))
+        _record(held, one, tries=one.tries + 1, detail=error.what)
+    elif rooms.store.now() > (one.begun_at or 0.0) + limits.BUILD_TIMEOUT_S:
+        return _fail(rooms, held, one, f"MLRun does not tell of it: {error}")
+    else:
+        _record(held, one, detail=error.what)
+    return rooms.store.now() + _REFUSED_S
 
 
 def _not_ours(rooms: Rooms, held: Held, one: Built) -> float | None:
@@ -61,18 +80,23 @@ def _not_ours(rooms: Rooms, held: Held, one: Built) -> float | None:
 def _begin(rooms: Rooms, held: Held, images: MlrunImages, one: Built) -> float | None:
     """A builder that MLRun has already is taken over where it is at work or done."""
     if (there := images.look(one.build)) is not None and there.outlook is not Outlook.FAILED and there.said:
-        return _heard(rooms, held, _asked(rooms, held, one), there)
+        taken = _asked(rooms, held, one, tries=one.tries)
+        return _heard(rooms, held, taken, there) if taken is not None else rooms.store.now()
     if there is not None:
         images.tidy(one.build, held.check)
     try:
         source = source_of_build(rooms, one.build)
     except GitopsError as error:
         return _fail(rooms, held, one, str(error))
-    begun = _asked(rooms, held, one)
+    if (begun := _asked(rooms, held, one, tries=one.tries + 1)) is None:
+        return rooms.store.now()
     point("build.before-begin")
     try:
         stand = images.begin(one.build, source, held.check)
     except MlrunRefused as error:
+        if 0 < error.answer < HTTPStatus.BAD_REQUEST:  # a yes that somebody spoiled on its way: it is looked up
+            _record(held, begun, detail=error.what)
+            return rooms.store.now() + _LOOK_S
         return _fail(rooms, held, begun, str(error))
     except MlrunAway as error:
         if error.sent:
@@ -83,21 +107,14 @@ def _begin(rooms: Rooms, held: Held, images: MlrunImages, one: Built) -> float |
     return _heard(rooms, held, begun, stand)
 
 
-def _asked(rooms: Rooms, held: Held, one: Built) -> Built:
-    """MLRun is being asked for it, which whoever comes later can see. Raises LeaseLost."""
-    now = rooms.store.now()
-    fresh = {"begun_at": now, "tries": one.tries + 1, "leftover": True, "log": "", "log_size": 0}
-    found = _record(held, one, state=BuildState.BUILDING, detail="MLRun is asked for it", **fresh)
-    assert found is not None
-    return found
+def _asked(rooms: Rooms, held: Held, one: Built, *, tries: int) -> Built | None:
+    """MLRun is being asked for it, which whoever comes later can see; None where it is wanted of another MLRun by now. Raises LeaseLost."""
+    fresh = {"begun_at": rooms.store.now(), "tries": tries, "leftover": True, "log": "", "log_size": 0}
+    return _record(held, one, state=BuildState.BUILDING, detail="MLRun is asked for it", **fresh)
 
 
 def _follow(rooms: Rooms, held: Held, images: MlrunImages, one: Built) -> float | None:
-    try:
-        stand = images.look(one.build, one.log_size)
-    except MlrunRefused as error:
-        stand = None
-        _record(held, one, detail=error.what)
+    stand = images.look(one.build, one.log_size)
     lasted = rooms.store.now() - (one.begun_at or 0.0)
     if stand is not None and (stand.said or stand.outlook is not Outlook.GOES_ON):
         return _heard(rooms, held, one, stand)

@@ -38,6 +38,8 @@ def image_of(rooms: Rooms, conn: Connection, run: Run) -> str | Wait | None:
     """The image that the run is to start in, which is there."""
     if image_build.key_of(run.image, run.project) is None or (build := _build(rooms, conn, run)) is None:
         return run.image
+    if _others_build(rooms, conn, run, build):
+        return Wait(run)
     if rooms.images is None:
         _fail(rooms, conn, run, "there is no MLRun API any more that would build it (mlrun.api)", "")
         return Wait(None)
@@ -48,6 +50,15 @@ def image_of(rooms: Rooms, conn: Connection, run: Run) -> str | Wait | None:
         _fail(rooms, conn, run, one.detail, log_tail.log_tail(one.log))
         return Wait(None)
     return Wait(_waiting(conn, run, f"{_WAITS} {build.image}: {one.detail or 'it is to be built'}"))
+
+
+def _others_build(rooms: Rooms, conn: Connection, run: Run, build: image_build.ImageBuild) -> bool:
+    """While settings change, a replica that has others may have it built; after a while they are who is left."""
+    if rooms.images is None:
+        return rooms.store.others_may_know(run.created_at) is not None
+    there = image_builds.find(conn, run.project, build.key)
+    is_theirs = there is not None and there.api != rooms.mlrun_address and image_builds.is_open(there)
+    return is_theirs and there is not None and rooms.store.others_may_know(there.queued_at) is not None
 
 
 def reason_to_start(run: Run) -> dict[str, str]:

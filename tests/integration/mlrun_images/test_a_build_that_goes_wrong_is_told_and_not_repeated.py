@@ -14,7 +14,7 @@ from tests.waiting import until
 pytestmark = [pytest.mark.runners, pytest.mark.slow]
 
 LOG = "Collecting nonesuch\nERROR: No matching distribution found for nonesuch\n"
-BUILD = "/build/function"
+BUILD, STATUS = "/build/function", "/build/status"
 
 
 def test_a_failed_build_fails_the_runs_that_wait_with_the_end_of_its_log(stage: Images) -> None:
@@ -56,8 +56,38 @@ def test_what_mlrun_refuses_is_the_runs_reason(stage: Images) -> None:
     assert len(stage.asked()) == 1
 
 
+def test_an_mlrun_that_does_not_say_how_it_stands_is_given_up_before_anything_was_asked(
+    stage: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "_REFUSED_S", 0.1)
+    stage.mlrun.fail(method="GET", path=STATUS, status=403, body='{"detail": {"reason": "no right to look"}}', times=0)
+    stage.push(files())
+    run = stage.until("failed")
+    assert "no right to look" in run["error"]["message"]
+    assert stage.asked() == []
+
+
+def test_one_that_says_no_for_a_while_in_the_middle_of_a_build_fails_nothing(
+    stage: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "_REFUSED_S", 0.1)
+    monkeypatch.setattr(limits, "BUILD_DOUBT_S", 0.0)
+    stage.mlrun.builders("running")
+    stage.push(files())
+    stage.waits("running")
+    stage.mlrun.fail(method="GET", path=STATUS, status=403, body='{"detail": {"reason": "a proxy says"}}', times=0)
+    until(lambda: "a proxy says" in stage.newest()["reason"], "it to be the reason")
+    stage.mlrun.heal()
+    stage.mlrun.builders("ready")
+    stage.until("running")
+    assert len(stage.asked()) == 1
+    assert stage.build().tries == 1
+
+
 @pytest.mark.parametrize(
-    "answer", [{"drop": True}, {"status": 502, "body": "bad gateway"}], ids=["none", "a gateway's"]
+    "answer",
+    [{"drop": True}, {"status": 502, "body": "bad gateway"}, {"status": 200, "body": "<html>Sign in</html>"}],
+    ids=["none", "a gateway's", "a page to sign in"],
 )
 def test_a_build_whose_answer_is_lost_is_looked_up(stage: Images, answer: dict[str, object]) -> None:
     stage.mlrun.builders("running")

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from service import limits
 from service.domain.image_build import ImageBuild
 from service.domain.states import BuildState
+from service.reconciler import own_image
+from service.reconciler.rooms import Rooms
 from service.store import Store, image_builds, work
 from service.store.image_builds import Built
+from service.store.runs import Run
 
 BUILD = ImageBuild(project="fraud", base_image="docker.io/mlrun/mlrun-kfp:1.9.2", requirements=("iniconfig",))
 API = "http://mlrun:8080"
@@ -76,3 +82,22 @@ def test_another_mlrun_has_none_of_it(store: Store) -> None:
 def test_what_was_found_of_an_earlier_round_changes_nothing(store: Store, change: dict[str, object]) -> None:
     one = replace(want(store), **change)  # type: ignore[arg-type] # any of its fields
     assert store.write(lambda conn: image_builds.record(conn, one, detail="late")) is None
+
+
+def test_a_replica_with_other_settings_leaves_it_to_the_others_for_a_while(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alone there are no others. `API` has it built; the others know another MLRun, or none."""
+    run = cast(Run, SimpleNamespace(project=BUILD.project, created_at=store.now()))
+    want(store, now=store.now())
+
+    def left(**rooms: Any) -> bool:
+        known = cast(Rooms, SimpleNamespace(store=store, **rooms))
+        with store.read() as conn:
+            return own_image._others_build(known, conn, run, BUILD)
+
+    mine, none = {"images": object(), "mlrun_address": API}, {"images": None, "mlrun_address": ""}
+    other = {"images": object(), "mlrun_address": "http://other.example.com"}
+    assert (left(**mine), left(**none), left(**other)) == (False, store.is_shared, store.is_shared)
+    monkeypatch.setattr(limits, "UPGRADE_S", 0.0)
+    assert (left(**mine), left(**none), left(**other)) == (False, False, False)
