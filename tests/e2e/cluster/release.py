@@ -43,7 +43,7 @@ class Release(ServiceApi):
         self._image, self._data = image, folder / "data"
 
     def values(self, forge: GitServer, names: tuple[str, ...]) -> Document:
-        """What an operator writes. Pods have the machine's network and nobody forwards ports, so both ports are one that nobody has."""
+        """What an operator writes. Pods have the machine's network and nobody forwards ports, so all ports are such that nobody has."""
         repository, _, tag = self._image.rpartition(":")
         account = {"webhook_secrets_file": f"{_FILES}/forge/webhook", "poll": 0}
         login = {"username": forge.user, "token_file": f"{_FILES}/forge/token"}
@@ -53,6 +53,7 @@ class Release(ServiceApi):
             "secrets": {"forge": {"existingSecret": "gitops-forge"}, "listener": {"existingSecret": "gitops-listener"}},
             "runner": {"namespaces": [self.runners], "createNamespaces": True},
             "containerPort": self.port,
+            "healthPort": lasting_port(),
             "service": {"port": self.port},
             "config": {
                 "mlrun": {"images_registry": "localhost"},

@@ -133,6 +133,7 @@ def released(operator: Operator, image: str, values: Document) -> Iterator[Relea
     ours = {
         "image": {"repository": repository, "tag": tag, "pullPolicy": "Never"},
         "containerPort": port,
+        "healthPort": lasting_port(),
         "secrets": {"forge": {"existingSecret": "gitops-forge"}},
         "config": config,
     }
@@ -243,7 +244,7 @@ def test_a_release_of_postgres_is_brought_up_to_date_before_its_pods_start(
                 assert deliveries.get(seen, told)
             # The old pod serves until the new one does, and here they have one network.
             release.port = lasting_port()
-            release.upgrade({"containerPort": release.port})
+            release.upgrade({"containerPort": release.port, "healthPort": lasting_port()})
             assert release.deliveries() == {told}
             jobs = operator.cluster.api.items(f"/apis/batch/v1/namespaces/{operator.namespace}/jobs")
             assert jobs == [], "the hook's Job is gone when it is done"
