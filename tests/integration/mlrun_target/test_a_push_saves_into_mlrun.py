@@ -13,33 +13,16 @@ import pytest
 from service.cli import lists
 from service.store import saved
 from tests.integration.mlrun_target.recorder import Recorder
+from tests.integration.mlrun_target.scene import PUSHED, beside, function
 from tests.integration.reconciler.stage import Stage, gitops_yaml, project_yaml
 from tests.waiting import until
 
 Json = dict[str, Any]
-PUSHED: dict[str, str | bytes | None] = {"project.yaml": project_yaml("fraud", params={"rows": 1}), "w.py": "pass"}
-
-
-def function(name: str, code: str = "cHJpbnQ=") -> Json:
-    return {
-        "kind": "job",
-        "metadata": {"name": name, "project": "fraud"},
-        "spec": {"image": "mlrun/mlrun", "build": {"functionSourceCode": code}},
-    }
-
-
-@pytest.fixture
-def mlrun() -> Iterator[Recorder]:
-    with Recorder() as recorder:
-        yield recorder
 
 
 @pytest.fixture
 def stage(tmp_path: Path, mlrun: Recorder) -> Iterator[Stage]:
-    made = Stage(tmp_path)
-    made.settings |= {"mlrun": {"api": mlrun.url}, "server": {"internal_url": "http://gitops.example.com"}}
-    made.launcher.resolved = {"functions": {name: function(name) for name in ("one", "two")}}
-    with made:
+    with beside(mlrun, tmp_path, function("one"), function("two")) as made:
         yield made
 
 

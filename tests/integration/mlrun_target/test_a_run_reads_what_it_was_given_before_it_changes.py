@@ -18,7 +18,7 @@ from service.reconciler.in_mlrun import may_submit
 from service.store import jobs, new_id, runs
 from service.store.jobs import PodJob
 from tests.integration.mlrun_target.recorder import Recorder
-from tests.integration.mlrun_target.test_a_push_saves_into_mlrun import PUSHED
+from tests.integration.mlrun_target.scene import PUSHED, beside
 from tests.integration.reconciler.stage import Files, Stage, project_yaml
 from tests.unit.store.conftest import database_url, postgres
 from tests.waiting import until
@@ -29,17 +29,8 @@ NEWER: Files = {"project.yaml": project_yaml("fraud", params={"rows": 2})}
 
 
 @pytest.fixture
-def mlrun() -> Iterator[Recorder]:
-    with Recorder() as recorder:
-        yield recorder
-
-
-@pytest.fixture
 def stage(tmp_path: Path, mlrun: Recorder, database_url: str | None) -> Iterator[Stage]:
-    made = Stage(tmp_path)
-    made.settings |= {"mlrun": {"api": mlrun.url}, "server": {"internal_url": "http://gitops.example.com"}}
-    made.settings |= {"store": {"url": database_url}}
-    with made:
+    with beside(mlrun, tmp_path, store={"url": database_url}) as made:
         made.push(PUSHED)
         made.settle(but=())
         yield made

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,8 +10,8 @@ from service.errors import StoreUnavailable
 from service.reconciler import sync as syncing
 from service.targets.mlrun import target as saving
 from tests.integration.mlrun_target.recorder import Recorder
-from tests.integration.mlrun_target.test_a_push_saves_into_mlrun import PUSHED, function
-from tests.integration.reconciler.stage import Stage, gitops_yaml, project_yaml
+from tests.integration.mlrun_target.scene import PUSHED, beside, function
+from tests.integration.reconciler.stage import gitops_yaml, project_yaml
 
 POINTS = (
     "mlrun.function.create",
@@ -25,24 +24,16 @@ POINTS = (
 )
 
 
-@pytest.fixture
-def mlrun() -> Iterator[Recorder]:
-    with Recorder() as recorder:
-        yield recorder
-
-
 @pytest.mark.parametrize("where", POINTS)
 def test_it_comes_to_the_same_end(where: str, tmp_path: Path, mlrun: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
     """As after a crash, nothing that was done until there is remembered by anybody but MLRun."""
-    stage, passed = Stage(tmp_path), list[str]()
+    stage, passed = beside(mlrun, tmp_path, function("one"), function("two")), list[str]()
 
     def point(name: str) -> None:
         passed.append(name)
         if name == where and passed.count(name) == 1 and len(stage.syncs()) > 1:
             raise StoreUnavailable(f"cut off at {name}")
 
-    stage.settings |= {"mlrun": {"api": mlrun.url}, "server": {"internal_url": "http://gitops.example.com"}}
-    stage.launcher.resolved = {"functions": {"one": function("one"), "two": function("two")}}
     with stage:
         stage.push({**PUSHED, ".gitops.yaml": gitops_yaml({"path": ".", "prune": True})})
         stage.settle()

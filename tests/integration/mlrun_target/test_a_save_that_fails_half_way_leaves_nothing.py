@@ -22,7 +22,7 @@ from service.settings import Settings
 from service.store import new_id, runs, saved, unfinished
 from service.store.runs import Run
 from tests.integration.mlrun_target.recorder import Recorder
-from tests.integration.mlrun_target.test_a_push_saves_into_mlrun import PUSHED, function
+from tests.integration.mlrun_target.scene import PUSHED, beside, function
 from tests.integration.reconciler.stage import Stage, gitops_yaml, project_yaml
 from tests.waiting import until
 
@@ -37,17 +37,8 @@ def more(name: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def mlrun() -> Iterator[Recorder]:
-    with Recorder() as recorder:
-        yield recorder
-
-
-@pytest.fixture
 def stage(tmp_path: Path, mlrun: Recorder) -> Iterator[Stage]:
-    made = Stage(tmp_path)
-    made.settings |= {"mlrun": {"api": mlrun.url}, "server": {"internal_url": "http://gitops.example.com"}}
-    made.launcher.resolved = {"functions": {name: function(name) for name in ("one", "two")}}
-    with made:
+    with beside(mlrun, tmp_path, function("one"), function("two")) as made:
         made.push({**PUSHED, ".gitops.yaml": gitops_yaml({"path": ".", "prune": True})})
         made.settle(but=())
         yield made

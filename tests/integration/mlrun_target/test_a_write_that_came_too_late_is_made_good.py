@@ -21,7 +21,7 @@ from service.store import unfinished, work
 from service.store.models import work as work_table
 from service.targets.mlrun import MlrunTarget
 from tests.integration.mlrun_target.recorder import Recorder
-from tests.integration.mlrun_target.test_a_push_saves_into_mlrun import PUSHED, function
+from tests.integration.mlrun_target.scene import PUSHED, beside, function
 from tests.integration.reconciler.stage import Stage, project_yaml
 from tests.unit.store.conftest import database_url, postgres
 from tests.waiting import until
@@ -30,18 +30,8 @@ __all__ = ["database_url", "postgres"]
 
 
 @pytest.fixture
-def mlrun() -> Iterator[Recorder]:
-    with Recorder() as recorder:
-        yield recorder
-
-
-@pytest.fixture
 def stage(tmp_path: Path, mlrun: Recorder, database_url: str | None) -> Iterator[Stage]:
-    made = Stage(tmp_path)
-    made.settings |= {"mlrun": {"api": mlrun.url}, "server": {"internal_url": "http://gitops.example.com"}}
-    made.settings |= {"store": {"url": database_url}}
-    made.launcher.resolved = {"functions": {"one": function("one", "b25l")}}
-    with made:
+    with beside(mlrun, tmp_path, function("one", "b25l"), store={"url": database_url}) as made:
         made.push(PUSHED)
         made.settle(but=())
         yield made
@@ -58,7 +48,8 @@ def taken_away(stage: Stage) -> None:
     stage.store.write(change)
 
 
-def test_an_older_document_that_arrived_last_does_not_stay(stage: Stage, mlrun: Recorder) -> None:
+def held_up(stage: Stage, mlrun: Recorder) -> tuple[threading.Event, str]:
+    """An older document is on its way until the event is set, and a newer commit, this one, is found."""
     late = mlrun.hold["POST projects/fraud/functions/one"] = threading.Event()
     stage.launcher.resolved = {"functions": {"one": function("one", "b2xkZXI=")}}
     stage.push({"project.yaml": project_yaml("fraud", params={"rows": 2})})
@@ -66,6 +57,11 @@ def test_an_older_document_that_arrived_last_does_not_stay(stage: Stage, mlrun: 
     stage.launcher.resolved = {"functions": {"one": function("one", "bmV3ZXI=")}}
     newer = stage.push({"project.yaml": project_yaml("fraud", params={"rows": 3})})
     until(lambda: len(stage.syncs()) == 3, "the newer commit to be found")
+    return late, newer
+
+
+def test_an_older_document_that_arrived_last_does_not_stay(stage: Stage, mlrun: Recorder) -> None:
+    late, newer = held_up(stage, mlrun)
     taken_away(stage)
     until(lambda: stage.in_force() == newer, "it to be saved")
     late.set()
@@ -79,13 +75,7 @@ def test_an_older_document_that_arrived_last_does_not_stay(stage: Stage, mlrun: 
 
 def test_one_that_arrives_before_the_newer_save_is_recorded_does_not_stay_either(stage: Stage, mlrun: Recorder) -> None:
     """The newer save ends, and knows nothing of what came in between."""
-    late = mlrun.hold["POST projects/fraud/functions/one"] = threading.Event()
-    stage.launcher.resolved = {"functions": {"one": function("one", "b2xkZXI=")}}
-    stage.push({"project.yaml": project_yaml("fraud", params={"rows": 2})})
-    until(lambda: mlrun.held, "the older document to be on its way")
-    stage.launcher.resolved = {"functions": {"one": function("one", "bmV3ZXI=")}}
-    newer = stage.push({"project.yaml": project_yaml("fraud", params={"rows": 3})})
-    until(lambda: len(stage.syncs()) == 3, "the newer commit to be found")
+    late, newer = held_up(stage, mlrun)
     last = mlrun.hold["PUT projects/fraud$"] = threading.Event()
     taken_away(stage)
     until(lambda: len(mlrun.held) == 2, "the newer function to be saved")

@@ -10,7 +10,7 @@ import pytest
 from service.domain.events import Topic
 from service.store import notifications
 from tests.integration.mlrun_target.recorder import Recorder
-from tests.integration.mlrun_target.test_a_push_saves_into_mlrun import PUSHED, function
+from tests.integration.mlrun_target.scene import PUSHED, beside, function
 from tests.integration.reconciler.stage import Stage, gitops_yaml, project_yaml
 from tests.waiting import until
 
@@ -18,22 +18,12 @@ SECRET = "hunter2-of-production"
 
 
 @pytest.fixture
-def mlrun() -> Iterator[Recorder]:
-    with Recorder() as recorder:
-        yield recorder
-
-
-@pytest.fixture
 def stage(tmp_path: Path, mlrun: Recorder) -> Iterator[Stage]:
-    made = Stage(tmp_path)
-    made.settings |= {
-        "mlrun": {"api": mlrun.url},
-        "server": {"internal_url": "http://gitops.example.com"},
+    told = {
         "handlers": {"theirs": {"kind": "console"}, "operators": {"kind": "console"}},
         "notify": [{"to": "operators", "on": ["drift.detected"]}],
     }
-    made.launcher.resolved = {"functions": {name: function(name) for name in ("one", "two", "three")}}
-    with made:
+    with beside(mlrun, tmp_path, *map(function, ("one", "two", "three")), **told) as made:
         rule = {"to": "theirs", "on": ["drift.*"]}
         made.push({**PUSHED, ".gitops.yaml": gitops_yaml({"path": ".", "notify": [rule]})})
         made.settle(but=())

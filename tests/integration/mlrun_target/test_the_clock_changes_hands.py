@@ -20,6 +20,7 @@ from service.settings import Settings
 from service.store import new_id, projects, runs, saved, schedules, work
 from service.store.runs import Run
 from tests.integration.mlrun_target.recorder import Recorder
+from tests.integration.mlrun_target.scene import beside
 from tests.integration.reconciler.stage import Stage, project_yaml
 from tests.integration.reconciler.test_schedules_fire_each_time_once import fire, fires, slept
 from tests.waiting import until
@@ -32,16 +33,8 @@ MLRUN, GITOPS = {"owner": "mlrun"}, {"owner": "gitops"}
 
 
 @pytest.fixture
-def mlrun() -> Iterator[Recorder]:
-    with Recorder() as recorder:
-        yield recorder
-
-
-@pytest.fixture
 def stage(tmp_path: Path, mlrun: Recorder) -> Iterator[Stage]:
-    made = Stage(tmp_path)
-    made.settings |= {"mlrun": {"api": mlrun.url}, "server": {"internal_url": "http://gitops.example.com"}}
-    with made:
+    with beside(mlrun, tmp_path) as made:
         yield made
 
 
