@@ -34,6 +34,8 @@ _LOOK_S = 5.0
 _PLACED = re.compile(r"-[0-9a-z]{8}\.[0-9a-f]*$")
 # Between a look at the lease and the write that it allows.
 _SPARE_S = 1.0
+# At the end a fetch that is under way gets this long; one that was ended is done again by the next service.
+_GIT_GRACE_S = 1.0
 
 
 T = TypeVar("T")
@@ -183,11 +185,16 @@ class Dispatcher:
         self.spawn("leases", self._keep_leases)
 
     def stop(self, timeout_s: float) -> None:
-        """Ask every step to end at its next pause and wait for them."""
+        """Ask every step to end at its next pause and wait for them; those whose git hangs do not wait for it any more."""
         self._rooms.stopping.set()
         self._rooms.schedules_changed.set()
         self._rooms.store.wake()
-        until = time.monotonic() + timeout_s
+        now = time.monotonic()
+        self._join(now + min(_GIT_GRACE_S, timeout_s))
+        self._rooms.source.interrupt()
+        self._join(now + timeout_s)
+
+    def _join(self, until: float) -> None:
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
 

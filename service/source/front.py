@@ -153,6 +153,10 @@ class Source:
         self._manifests.of(mirror, commit)  # so that what no checkout holds is in no archive either
         tarball.write(mirror.git, mirror.objects, commit, file)
 
+    def interrupt(self) -> None:
+        """The service is stopping, and waits no longer for any git: Stopping is raised where one runs or would start."""
+        self._mirrors.interrupt()
+
     def close(self) -> None:
         """Give back what this process has on disk for itself. Mirrors stay."""
         self._mirrors.close()

@@ -19,17 +19,18 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
-import selectors
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from service import limits
+from service.errors import Stopping
+from service.source.pump import Interrupt, Pump
 
 # GitPython tries git at import and raises where there is none; a service without git starts and says so when it fetches.
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
@@ -42,8 +43,6 @@ PASSED_ON = (
     "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY",
 )  # fmt: skip
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_STDERR_BYTES = 64 * limits.KIB
-_CHUNK = 64 * limits.KIB
 _BACKGROUND = 10
 
 # Wins over the mirror's own config file. Nothing here is a secret: arguments are visible to every user of the machine.
@@ -142,11 +141,19 @@ class Git(git.Git):
     built on it starts its processes here too.
     """
 
-    def __init__(self, git_dir: Path, *, home: Path, timeout_s: float = limits.GIT_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        git_dir: Path,
+        *,
+        home: Path,
+        timeout_s: float = limits.GIT_TIMEOUT_S,
+        interrupt: Interrupt | None = None,
+    ) -> None:
         super().__init__(str(git_dir))
         self.git_dir = git_dir
         self.home = home
         self.timeout_s = timeout_s
+        self.interrupt = interrupt
 
     def identity(self) -> tuple[int, int] | None:
         """Tells one clone from the next; None where there is none."""
@@ -170,7 +177,8 @@ class Git(git.Git):
         guarded: bool = False,
         in_background: bool = False,
     ) -> Output:
-        """Run `git *arguments` on the mirror. Raises GitError when the exit code is not among `ok`, NoGitError.
+        """Run `git *arguments` on the mirror. Raises GitError when the exit code is not among `ok`, NoGitError, and Stopping once it is
+        interrupted.
 
         `fds` are inherited by git and everything it starts. `config` and `env` are added to what always holds.
         `in_background` leaves the processor to everybody else.
@@ -188,6 +196,7 @@ class Git(git.Git):
             fds=fds,
             guarded=guarded,
             niceness=_BACKGROUND if in_background else 0,
+            interrupt=self.interrupt,
         )
 
     def talk(self, *arguments: str, stderr: int) -> subprocess.Popen[bytes]:
@@ -248,6 +257,7 @@ def _run(
     fds: Sequence[int],
     guarded: bool,
     niceness: int,
+    interrupt: Interrupt | None,
 ) -> Output:
     deadline = time.monotonic() + timeout_s
     with _guard() if guarded else contextlib.nullcontext(0) as group:
@@ -268,12 +278,14 @@ def _run(
                 os.setpriority(os.PRIO_PROCESS, process.pid, niceness)
         # An unguarded git leads its own group and stays unreaped until `wait`, so this id can't be anybody else's.
         with process, _group_killed_on_the_way_out(group or process.pid, process):
-            pump = _Pump(process, stdin, cap)
-            ended = pump.run(deadline)
+            pump = Pump(process, stdin, cap)
+            ended = pump.run(deadline, interrupt)
             if ended:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(max(0.0, deadline - time.monotonic()))
             status = process.poll()
+            if pump.interrupted:
+                raise Stopping(f"the service is stopping, and git {verb} was ended")
             if pump.full:
                 raise GitError(verb, -signal.SIGKILL, pump.stderr, too_much=True)
             if status is None:
@@ -326,59 +338,3 @@ def _limit_file_size(pid: int) -> None:
     if hasattr(resource, "prlimit"):
         with contextlib.suppress(OSError):
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (limits.MIRROR_FILE_BYTES, limits.MIRROR_FILE_BYTES))
-
-
-class _Pump:
-    """Feeds stdin and drains stdout and stderr until both end, the deadline passes or stdout grows past its cap."""
-
-    def __init__(self, process: subprocess.Popen[bytes], stdin: bytes, cap: int) -> None:
-        self.stdout = bytearray()
-        self.full = False
-        self._errors = bytearray()
-        self._cap = cap
-        self._rest = memoryview(stdin)
-        self._process = process
-
-    @property
-    def stderr(self) -> str:
-        return self._errors.decode("utf-8", "replace").strip()
-
-    def run(self, deadline: float) -> bool:
-        """True when git closed both its outputs."""
-        with selectors.DefaultSelector() as selector:
-            streams: list[tuple[IO[bytes] | None, int, Callable[[IO[bytes]], bool]]] = [
-                (self._process.stdout, selectors.EVENT_READ, self._take_output),
-                (self._process.stderr, selectors.EVENT_READ, self._take_error),
-                (self._process.stdin, selectors.EVENT_WRITE, self._give_input),
-            ]
-            for stream, event, handle in streams:
-                if stream is not None:
-                    os.set_blocking(stream.fileno(), False)
-                    selector.register(stream, event, handle)
-            while selector.get_map():
-                ready = selector.select(deadline - time.monotonic())
-                if self.full or (not ready and time.monotonic() >= deadline):
-                    return False
-                for key, _ in ready:
-                    if not key.data(key.fileobj):
-                        selector.unregister(key.fileobj)
-                        key.fileobj.close()  # type: ignore[union-attr]  # registered above as files
-        return not self.full
-
-    def _take_output(self, stream: IO[bytes]) -> bool:
-        chunk = os.read(stream.fileno(), _CHUNK)
-        self.stdout += chunk
-        self.full = len(self.stdout) > self._cap
-        return bool(chunk) and not self.full
-
-    def _take_error(self, stream: IO[bytes]) -> bool:
-        chunk = os.read(stream.fileno(), _CHUNK)
-        self._errors += chunk[: max(0, _STDERR_BYTES - len(self._errors))]
-        return bool(chunk)
-
-    def _give_input(self, stream: IO[bytes]) -> bool:
-        try:
-            self._rest = self._rest[os.write(stream.fileno(), self._rest[:_CHUNK]) :]
-        except BrokenPipeError:  # git ended before it read everything; its exit code tells
-            return False
-        return bool(self._rest)

@@ -30,6 +30,7 @@ from service.source.credentials import access
 from service.source.failures import complains, looks_broken, not_a_repository, redact, unreachable
 from service.source.git import Git, GitError, Output
 from service.source.objects import Objects
+from service.source.pump import Interrupt
 from service.source.tips import Tips
 
 _REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", "+HEA*:refs/gitops/HEA*")
@@ -79,11 +80,20 @@ class Places:
 class Mirror:
     """The mirror of the repository `name`; thread-safe."""
 
-    def __init__(self, name: str, places: Places, workshop: Path, *, timeout_s: float, clone_timeout_s: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        places: Places,
+        workshop: Path,
+        *,
+        timeout_s: float,
+        clone_timeout_s: float,
+        interrupt: Interrupt | None = None,
+    ) -> None:
         self.name = name
         self.places = places
         self._workshop = workshop
-        self.git = Git(places.mirror(name), home=places.home, timeout_s=timeout_s)
+        self.git = Git(places.mirror(name), home=places.home, timeout_s=timeout_s, interrupt=interrupt)
         self.objects = Objects(self.git)
         self._clone_timeout_s = clone_timeout_s
         self._thread_lock = threading.Lock()
@@ -165,7 +175,7 @@ class Mirror:
         old = stage.with_suffix(".old")
         for leftover in (stage, old):
             shutil.rmtree(leftover, ignore_errors=True)
-        git = Git(stage, home=self.places.home, timeout_s=self._clone_timeout_s)
+        git = Git(stage, home=self.places.home, timeout_s=self._clone_timeout_s, interrupt=self.git.interrupt)
         try:
             git.run("init", "--bare", "--quiet", "--template=", guarded=True, fds=(lock,))
             (stage / "HEAD").write_text("ref: refs/gitops/unknown\n", encoding="ascii")

@@ -14,6 +14,7 @@ from service.settings import Repository
 from service.source.failures import looks_broken, no_git, unreachable, unwritable, words
 from service.source.git import GitError, NoGitError
 from service.source.mirror import Mirror, Places
+from service.source.pump import Interrupt
 from service.source.tips import Tips
 
 T = TypeVar("T")
@@ -39,6 +40,7 @@ class Mirrors:
         self._repositories = {repository.name: repository for repository in repositories}
         self._mirrors: dict[str, Mirror] = {}  # the last one used is the last
         self._lock = threading.Lock()
+        self._interrupt = Interrupt()
 
     def fetch(self, repository: Repository) -> Tips:
         with self._lock:
@@ -102,12 +104,17 @@ class Mirrors:
                 self._workshop,
                 timeout_s=self._timeout_s,
                 clone_timeout_s=self._clone_timeout_s,
+                interrupt=self._interrupt,
             )
             self._mirrors[name] = mirror
             too_many = list(self._mirrors.values())[-limits.MIRRORS_AT_HAND - 1 : -limits.MIRRORS_AT_HAND]
         for one in too_many:
             one.objects.close()
         return mirror
+
+    def interrupt(self) -> None:
+        """End the gits that run: whoever waits for one is told Stopping."""
+        self._interrupt.set()
 
     def close(self) -> None:
         """End the gits that read. Mirrors stay."""

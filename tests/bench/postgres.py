@@ -79,7 +79,7 @@ def measure(bench: Bench) -> list[Figure]:
 def _replicas(stack: ExitStack, folder: Path, forge: GitServer, url: str, count: int) -> Sequence[ServiceProcess]:
     repository = {"name": _LOADED, "url": forge.repositories[_LOADED].url, "webhook_secrets": [SECRET], "poll": 0}
     runs = {"runs_dir": str(folder / "runs"), "warm": False}  # nothing is ever run
-    config = {"store": {"url": url}, "repositories": [repository], "launcher": runs}
+    config = {"store": {"url": url}, "repositories": [repository], "launcher": runs, "server": {"drain": 0}}
     replicas = [ServiceProcess(folder / str(number), config) for number in range(count)]
     return [stack.enter_context(replica) for replica in replicas]
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 from service.store import work
 from tests.integration.reconciler.stage import Stage, project_yaml
+from tests.peers.git_http import Mode
 from tests.waiting import until
 
 
@@ -14,6 +16,22 @@ def test_a_service_with_nothing_to_do_stops_at_once(stage: Stage) -> None:
     began = time.monotonic()
     stage.stop()
     assert time.monotonic() - began < 3
+
+
+def test_a_fetch_that_hangs_is_waited_for_no_longer_and_is_no_failure(stage: Stage) -> None:
+    forge = stage.forge.repositories["fraud"]
+    forge.behave(Mode.HANG)
+    commit = stage.push({"project.yaml": project_yaml()})
+    until(lambda: stage.forge.requests, "the fetch to hang")
+    stage.stop()
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("fetch")]
+    forge.behave(Mode.WELL)
+    stage.start()
+    with stage.store.read() as conn:
+        row = work.get(conn, "fetch", "fraud")
+    assert row is not None
+    assert (row.attempts, stage.error()) == (0, None)
+    until(lambda: stage.in_force() == commit, "the next service to fetch it")
 
 
 def test_a_sync_cut_off_by_a_stop_goes_on_at_the_next_start_as_often_as_it_takes(stage: Stage) -> None:

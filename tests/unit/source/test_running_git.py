@@ -6,12 +6,15 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import git as gitpython
 import pytest
 
+from service.errors import Stopping
 from service.source.git import Git, GitError, environment
+from service.source.pump import Interrupt
 from tests.waiting import until
 
 MEBIBYTE = 1024 * 1024
@@ -100,6 +103,25 @@ def test_a_git_that_hangs_is_ended_with_all_its_children(
     assert caught.value.timed_out == 0.5
     assert time.monotonic() - begun < 10
     until(lambda: not alive(f"sleep\0{seconds}"), "its children to be gone", 5)
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+def test_a_git_that_is_interrupted_is_ended_with_all_its_children_and_none_begins_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, guarded: bool
+) -> None:
+    seconds = f"5{os.getpid()}{int(guarded)}"
+    fake_git(tmp_path, f"sleep {seconds} & sleep {seconds}", monkeypatch)
+    interrupt = Interrupt()
+    git = Git(tmp_path / "m.git", home=tmp_path, interrupt=interrupt)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(git.run, "fetch", guarded=guarded)
+        until(lambda: alive(f"sleep\0{seconds}"), "it to run")
+        interrupt.set()
+        with pytest.raises(Stopping, match="git fetch was ended"):
+            running.result(30)
+    until(lambda: not alive(f"sleep\0{seconds}"), "its children to be gone", 5)
+    with pytest.raises(Stopping):
+        git.run("fetch", guarded=guarded)
 
 
 def test_a_guarded_git_that_forks_into_the_background_leaves_nothing_behind(

@@ -1,0 +1,101 @@
+"""What a git prints while it runs: read as it comes, up to a cap, a deadline and an interrupt."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from typing import IO
+
+from service import limits
+
+_STDERR_BYTES = 64 * limits.KIB
+_CHUNK = 64 * limits.KIB
+
+
+class Interrupt:
+    """Once it is set, no git runs under it any more. A pipe, since who waits for a git waits for what it prints."""
+
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe()
+        self._lock = threading.Lock()
+        self._is_set = False
+
+    def set(self) -> None:
+        with self._lock:
+            if not self._is_set:
+                self._is_set = True
+                os.close(self._write)
+
+    def fileno(self) -> int:
+        """Can be read once it is set."""
+        return self._read
+
+    def __del__(self) -> None:
+        self.set()
+        os.close(self._read)
+
+
+class Pump:
+    """Feeds stdin and drains stdout and stderr until both end, the deadline passes, stdout grows past its cap or somebody interrupts."""
+
+    def __init__(self, process: subprocess.Popen[bytes], stdin: bytes, cap: int) -> None:
+        self.stdout = bytearray()
+        self.full = False
+        self.interrupted = False
+        self._errors = bytearray()
+        self._cap = cap
+        self._rest = memoryview(stdin)
+        self._process = process
+
+    @property
+    def stderr(self) -> str:
+        return self._errors.decode("utf-8", "replace").strip()
+
+    def run(self, deadline: float, interrupt: Interrupt | None) -> bool:
+        """True when git closed both its outputs."""
+        with selectors.DefaultSelector() as selector:
+            streams: list[tuple[IO[bytes] | None, int, Callable[[IO[bytes]], bool]]] = [
+                (self._process.stdout, selectors.EVENT_READ, self._take_output),
+                (self._process.stderr, selectors.EVENT_READ, self._take_error),
+                (self._process.stdin, selectors.EVENT_WRITE, self._give_input),
+            ]
+            for stream, event, handle in streams:
+                if stream is not None:
+                    os.set_blocking(stream.fileno(), False)
+                    selector.register(stream, event, handle)
+            if interrupt is not None:
+                selector.register(interrupt, selectors.EVENT_READ)
+            while len(selector.get_map()) > (interrupt is not None):
+                ready = selector.select(deadline - time.monotonic())
+                if self.full or (not ready and time.monotonic() >= deadline):
+                    return False
+                self.interrupted = any(key.data is None for key, _ in ready)
+                if self.interrupted:
+                    return False
+                for key, _ in ready:
+                    if not key.data(key.fileobj):
+                        selector.unregister(key.fileobj)
+                        key.fileobj.close()  # type: ignore[union-attr]  # registered above as files
+        return not self.full
+
+    def _take_output(self, stream: IO[bytes]) -> bool:
+        chunk = os.read(stream.fileno(), _CHUNK)
+        self.stdout += chunk
+        self.full = len(self.stdout) > self._cap
+        return bool(chunk) and not self.full
+
+    def _take_error(self, stream: IO[bytes]) -> bool:
+        chunk = os.read(stream.fileno(), _CHUNK)
+        self._errors += chunk[: max(0, _STDERR_BYTES - len(self._errors))]
+        return bool(chunk)
+
+    def _give_input(self, stream: IO[bytes]) -> bool:
+        try:
+            self._rest = self._rest[os.write(stream.fileno(), self._rest[:_CHUNK]) :]
+        except BrokenPipeError:  # git ended before it read everything; its exit code tells
+            return False
+        return bool(self._rest)
