@@ -302,4 +302,5 @@ class DemoError(GitopsError):
 class Stopping(GitopsError):
     """The service is stopping."""
 
+    status = HTTPStatus.SERVICE_UNAVAILABLE
     retry = True

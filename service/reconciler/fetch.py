@@ -12,7 +12,7 @@ from service import limits
 from service.domain.events import Topic
 from service.domain.refs import HEADS
 from service.domain.states import Outcome
-from service.errors import LeaseLost, SourceError, StoreUnavailable
+from service.errors import LeaseLost, SourceError, Stopping, StoreUnavailable
 from service.reconciler import news
 from service.reconciler.bind import Moved, take_in, unbind_ref
 from service.reconciler.dispatcher import Held
@@ -119,7 +119,7 @@ def _take_in(rooms: Rooms, held: Held, found: _Found, refs: Iterable[str]) -> bo
         try:
             moved = Moved(ref, found.tips.refs[ref], found.hints_at(ref))
             freed = take_in(rooms, held, found.repository, found.tips, moved) or freed
-        except (StoreUnavailable, LeaseLost):
+        except (StoreUnavailable, LeaseLost, Stopping):
             raise
         except Exception as error:
             log.exception("a ref could not be taken in", ref=ref)

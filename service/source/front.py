@@ -154,7 +154,7 @@ class Source:
         tarball.write(mirror.git, mirror.objects, commit, file)
 
     def interrupt(self) -> None:
-        """The service is stopping, and waits no longer for any git: Stopping is raised where one runs or would start."""
+        """The service is stopping: Stopping is raised where a git that works on a mirror runs or would start. Those that read have short answers."""
         self._mirrors.interrupt()
 
     def close(self) -> None:

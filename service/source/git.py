@@ -29,8 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from service import limits
-from service.errors import Stopping
-from service.source.pump import Interrupt, Pump
+from service.source.pump import Interrupt, Pump, stopping
 
 # GitPython tries git at import and raises where there is none; a service without git starts and says so when it fetches.
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
@@ -259,6 +258,8 @@ def _run(
     niceness: int,
     interrupt: Interrupt | None,
 ) -> Output:
+    if interrupt is not None:
+        interrupt.check(f"git {verb} was not begun")
     deadline = time.monotonic() + timeout_s
     with _guard() if guarded else contextlib.nullcontext(0) as group:
         process = subprocess.Popen(
@@ -285,7 +286,7 @@ def _run(
                     process.wait(max(0.0, deadline - time.monotonic()))
             status = process.poll()
             if pump.interrupted:
-                raise Stopping(f"the service is stopping, and git {verb} was ended")
+                raise stopping(f"git {verb} was ended")
             if pump.full:
                 raise GitError(verb, -signal.SIGKILL, pump.stderr, too_much=True)
             if status is None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import threading
 import time
@@ -22,7 +23,7 @@ from types import MappingProxyType
 
 from service import limits
 from service.domain.refs import HEADS, TAGS, short
-from service.errors import RepositoryEmpty, RepositoryUnreachable, SourceError
+from service.errors import RepositoryEmpty, RepositoryUnreachable, SourceError, Stopping
 from service.settings import Repository
 from service.source import tips
 from service.source.address import Address, parse_address
@@ -37,6 +38,8 @@ _REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", "+HEA*:re
 # No attribute of a repository changes what a checkout writes; info/attributes wins over every .gitattributes.
 _ATTRIBUTES = "* -text -eol -crlf -filter -ident -working-tree-encoding\n"
 _LOCK_POLL_S = 0.05
+# git finds the file of one that was killed in its way.
+_LEFT = re.compile(r"(\.lock'|packed-refs\.new): File exists")
 _AT_WORK = b"at work\n"
 
 
@@ -183,8 +186,10 @@ class Mirror:
             (stage / "info" / "attributes").write_text(_ATTRIBUTES, encoding="ascii")
             self._fetch_into(git, repository, address, lock)
             git.run("pack-refs", "--all", guarded=True, fds=(lock,))
-        except GitError as failed:
+        except (GitError, Stopping) as failed:
             shutil.rmtree(stage, ignore_errors=True)
+            if isinstance(failed, Stopping):
+                raise
             raise unreachable(self.name, failed) from None
         if self.git.git_dir.exists():
             self.git.git_dir.rename(old)
@@ -200,7 +205,7 @@ class Mirror:
             return self._ask(git, repository, address, lock, *arguments)
         except GitError as failed:
             # A ref moved between the server's list and its pack, or a lock file lies there, behind which nobody can be.
-            if ".lock': File exists" in failed.stderr:
+            if _LEFT.search(failed.stderr):
                 _remove_leftovers(git.git_dir)
             elif "not our ref" not in failed.stderr:
                 raise
@@ -284,6 +289,8 @@ class Mirror:
             descriptor = os.open(self.places.lock(self.name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 while not _flock(descriptor):
+                    if self.git.interrupt is not None:
+                        self.git.interrupt.check(f"the mirror of {self.name} is in use")
                     if time.monotonic() > deadline:
                         raise self._busy()
                     time.sleep(_LOCK_POLL_S)
@@ -314,7 +321,15 @@ def _flock(descriptor: int) -> bool:
 
 def _remove_leftovers(git_dir: Path) -> None:
     """What a killed git leaves: lock files and unfinished packs. Only for the holder of the lock."""
-    for pattern in ("*.lock", "refs/**/*.lock", "objects/pack/tmp_*", "objects/*/tmp_obj_*", "objects/info/*.lock"):
+    patterns = (
+        "*.lock",
+        "packed-refs.new",
+        "refs/**/*.lock",
+        "objects/pack/tmp_*",
+        "objects/*/tmp_obj_*",
+        "objects/info/*.lock",
+    )
+    for pattern in patterns:
         for path in git_dir.glob(pattern):
             path.unlink(missing_ok=True)
     for pattern in ("objects/incoming-*", "objects/tmp_objdir-*"):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import selectors
 import subprocess
-import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import IO
 
 from service import limits
+from service.errors import Stopping
 
 _STDERR_BYTES = 64 * limits.KIB
 _CHUNK = 64 * limits.KIB
@@ -20,23 +21,30 @@ class Interrupt:
     """Once it is set, no git runs under it any more. A pipe, since who waits for a git waits for what it prints."""
 
     def __init__(self) -> None:
-        self._read, self._write = os.pipe()
-        self._lock = threading.Lock()
-        self._is_set = False
+        read, write = os.pipe()
+        self._read, self._write = open(read, "rb", buffering=0), open(write, "wb", buffering=0)  # noqa: SIM115 - closed with this
+        weakref.finalize(self, _close, self._read, self._write)
 
     def set(self) -> None:
-        with self._lock:
-            if not self._is_set:
-                self._is_set = True
-                os.close(self._write)
+        self._write.close()
+
+    def check(self, what: str) -> None:
+        """Raises Stopping, which says `what`, once it is set."""
+        if self._write.closed:
+            raise stopping(what)
 
     def fileno(self) -> int:
         """Can be read once it is set."""
-        return self._read
+        return self._read.fileno()
 
-    def __del__(self) -> None:
-        self.set()
-        os.close(self._read)
+
+def _close(*files: IO[bytes]) -> None:
+    for file in files:
+        file.close()
+
+
+def stopping(what: str) -> Stopping:
+    return Stopping(f"the service is stopping: {what}")
 
 
 class Pump:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service import limits
-from service.errors import CheckoutFailed
+from service.errors import CheckoutFailed, Stopping
 from service.source import files
 from service.source.git import Git, GitError, NoGitError
 from service.source.manifest import Manifest
@@ -114,7 +114,7 @@ class Spares:
 
     def _make(self, git: Git, commit: str, manifest: Manifest, owner: int | None) -> Spare | None:
         spare = None
-        with contextlib.suppress(GitError, NoGitError, OSError, CheckoutFailed):
+        with contextlib.suppress(GitError, NoGitError, OSError, CheckoutFailed, Stopping):
             spare = Spare(commit, owner, Path(tempfile.mkdtemp(dir=self._workshop, prefix="spare-")))
             files.check_space(commit, spare.folder, manifest, times=_ROOM)
             spare.files.mkdir()

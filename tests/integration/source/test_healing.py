@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import random
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import CheckoutFailed, RefMissing, RepositoryUnreachable
+from service.errors import CheckoutFailed, RefMissing, RepositoryUnreachable, Stopping
 from tests.integration.source.conftest import Place
 from tests.peers.git_http import GitServer, Mode, Request, run_git
 from tests.waiting import until
@@ -114,7 +115,14 @@ def test_a_service_killed_in_the_middle_of_a_checkout_can_be_repeated(
     assert [p.name for p in into.parent.iterdir()] == ["one"]
 
 
-LEFT_BEHIND = ("packed-refs.lock", "HEAD.lock", "config.lock", "refs/heads/main.lock", "objects/pack/tmp_pack_x")
+LEFT_BEHIND = (
+    "packed-refs.lock",
+    "packed-refs.new",
+    "HEAD.lock",
+    "config.lock",
+    "refs/heads/main.lock",
+    "objects/pack/tmp_pack_x",
+)
 
 
 @pytest.mark.parametrize("name", LEFT_BEHIND)
@@ -128,6 +136,17 @@ def test_a_stale_lock_file_stops_nobody(place: Place, name: str) -> None:
     (place.mirror / name).parent.mkdir(parents=True, exist_ok=True)
     (place.mirror / name).touch()
     assert place.fetch().refs == {"refs/heads/main": commit}
+
+
+def test_a_service_that_stops_waits_for_no_other_that_has_the_mirror(place: Place) -> None:
+    place.push({"a": "1"})
+    place.fetch()
+    with (place.mirror.parent / ".locks" / "fraud").open("rb+") as lock, ThreadPoolExecutor(1) as pool:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        waiting = pool.submit(place.fetch)
+        place.source.interrupt()
+        with pytest.raises(Stopping):
+            waiting.result(30)
 
 
 def test_after_a_fetch_that_went_wrong_the_next_one_clears_up(place: Place) -> None:
