@@ -22,7 +22,7 @@ class Interrupt:
 
     def __init__(self) -> None:
         read, write = os.pipe()
-        self._read, self._write = open(read, "rb", buffering=0), open(write, "wb", buffering=0)  # noqa: SIM115 - closed with this
+        self._read, self._write = os.fdopen(read, "rb", 0), os.fdopen(write, "wb", 0)
         weakref.finalize(self, _close, self._read, self._write)
 
     def set(self) -> None:
