@@ -267,3 +267,17 @@ def test_caps_hold_for_what_is_only_compared(place: Place, monkeypatch: pytest.M
     third = place.fetch().commit("refs/heads/main")
     with pytest.raises(CheckoutFailed, match="more than 9 files"):
         place.checkout(third)
+
+
+def test_when_the_service_stops_a_spare_that_is_made_is_given_up_without_a_word(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.source.spare._REST_S", 0.3)  # it is made when the checkout is done
+    commit = place.push({f"f{n}": str(n) for n in range(9)})
+    place.fetch()
+    place.checkout(commit)
+    place.source.interrupt()
+    spares = place.source._checkouts._spares
+    until(lambda: not spares._making, "the thread to end")
+    assert not spares._ready.get("fraud")
+    assert not list(place.source._workshop.folder.glob("spare-*"))
