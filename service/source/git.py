@@ -152,7 +152,7 @@ class Git(git.Git):
         self.git_dir = git_dir
         self.home = home
         self.timeout_s = timeout_s
-        self.interrupt = interrupt
+        self.interrupt = interrupt or Interrupt()
 
     def identity(self) -> tuple[int, int] | None:
         """Tells one clone from the next; None where there is none."""
@@ -256,10 +256,9 @@ def _run(
     fds: Sequence[int],
     guarded: bool,
     niceness: int,
-    interrupt: Interrupt | None,
+    interrupt: Interrupt,
 ) -> Output:
-    if interrupt is not None:
-        interrupt.check(f"git {verb} was not begun")
+    interrupt.check(f"git {verb} was not begun")
     deadline = time.monotonic() + timeout_s
     with _guard() if guarded else contextlib.nullcontext(0) as group:
         process = subprocess.Popen(

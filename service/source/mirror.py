@@ -91,7 +91,7 @@ class Mirror:
         *,
         timeout_s: float,
         clone_timeout_s: float,
-        interrupt: Interrupt | None = None,
+        interrupt: Interrupt,
     ) -> None:
         self.name = name
         self.places = places
@@ -186,10 +186,11 @@ class Mirror:
             (stage / "info" / "attributes").write_text(_ATTRIBUTES, encoding="ascii")
             self._fetch_into(git, repository, address, lock)
             git.run("pack-refs", "--all", guarded=True, fds=(lock,))
-        except (GitError, Stopping) as failed:
+        except Stopping:
             shutil.rmtree(stage, ignore_errors=True)
-            if isinstance(failed, Stopping):
-                raise
+            raise
+        except GitError as failed:
+            shutil.rmtree(stage, ignore_errors=True)
             raise unreachable(self.name, failed) from None
         if self.git.git_dir.exists():
             self.git.git_dir.rename(old)
@@ -289,8 +290,7 @@ class Mirror:
             descriptor = os.open(self.places.lock(self.name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 while not _flock(descriptor):
-                    if self.git.interrupt is not None:
-                        self.git.interrupt.check(f"the mirror of {self.name} is in use")
+                    self.git.interrupt.check(f"the mirror of {self.name} is in use")
                     if time.monotonic() > deadline:
                         raise self._busy()
                     time.sleep(_LOCK_POLL_S)

@@ -63,7 +63,7 @@ class Pump:
     def stderr(self) -> str:
         return self._errors.decode("utf-8", "replace").strip()
 
-    def run(self, deadline: float, interrupt: Interrupt | None) -> bool:
+    def run(self, deadline: float, interrupt: Interrupt) -> bool:
         """True when git closed both its outputs."""
         with selectors.DefaultSelector() as selector:
             streams: list[tuple[IO[bytes] | None, int, Callable[[IO[bytes]], bool]]] = [
@@ -75,9 +75,8 @@ class Pump:
                 if stream is not None:
                     os.set_blocking(stream.fileno(), False)
                     selector.register(stream, event, handle)
-            if interrupt is not None:
-                selector.register(interrupt, selectors.EVENT_READ)
-            while len(selector.get_map()) > (interrupt is not None):
+            selector.register(interrupt, selectors.EVENT_READ)
+            while len(selector.get_map()) > 1:  # the interrupt stays
                 ready = selector.select(deadline - time.monotonic())
                 if self.full or (not ready and time.monotonic() >= deadline):
                     return False

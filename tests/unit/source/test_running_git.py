@@ -36,6 +36,13 @@ def fake_git(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
 
 
+def hanging_git(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """With a child that hangs as well. What both have in their command lines."""
+    seconds = f"3{time.time_ns() % 10**12}"
+    fake_git(folder, f"sleep {seconds} & sleep {seconds}", monkeypatch)
+    return f"sleep\0{seconds}"
+
+
 def alive(marker: str) -> bool:
     return any(marker.encode() in _read(p) for p in Path("/proc").glob("[0-9]*/cmdline"))
 
@@ -95,31 +102,29 @@ def test_the_mirrors_own_config_cannot_loosen_anything(mirror: Git, tmp_path: Pa
 def test_a_git_that_hangs_is_ended_with_all_its_children(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, guarded: bool
 ) -> None:
-    seconds = f"3{os.getpid()}{int(guarded)}"
-    fake_git(tmp_path, f"sleep {seconds} & sleep {seconds}", monkeypatch)
+    marker = hanging_git(tmp_path, monkeypatch)
     begun = time.monotonic()
     with pytest.raises(GitError) as caught:
         Git(tmp_path / "m.git", home=tmp_path).run("fetch", timeout_s=0.5, guarded=guarded)
     assert caught.value.timed_out == 0.5
     assert time.monotonic() - begun < 10
-    until(lambda: not alive(f"sleep\0{seconds}"), "its children to be gone", 5)
+    until(lambda: not alive(marker), "its children to be gone", 5)
 
 
 @pytest.mark.parametrize("guarded", [False, True])
 def test_a_git_that_is_interrupted_is_ended_with_all_its_children_and_none_begins_after_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, guarded: bool
 ) -> None:
-    seconds = f"5{os.getpid()}{int(guarded)}"
-    fake_git(tmp_path, f"sleep {seconds} & sleep {seconds}", monkeypatch)
+    marker = hanging_git(tmp_path, monkeypatch)
     interrupt = Interrupt()
     git = Git(tmp_path / "m.git", home=tmp_path, interrupt=interrupt)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(git.run, "fetch", guarded=guarded)
-        until(lambda: alive(f"sleep\0{seconds}"), "it to run")
+        until(lambda: alive(marker), "it to run")
         interrupt.set()
         with pytest.raises(Stopping, match="git fetch was ended"):
             running.result(30)
-    until(lambda: not alive(f"sleep\0{seconds}"), "its children to be gone", 5)
+    until(lambda: not alive(marker), "its children to be gone", 5)
     with pytest.raises(Stopping):
         git.run("fetch", guarded=guarded)
 
